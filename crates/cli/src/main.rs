@@ -1,0 +1,2 @@
+//! The `shaketable` binary.
+fn main() {}

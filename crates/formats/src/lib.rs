@@ -1,0 +1,1 @@
+//! Other people's files <-> the model. Every finding has file, line and column.

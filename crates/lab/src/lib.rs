@@ -1,0 +1,1 @@
+//! A data centre in a box: regions, zones, groups, load balancers on one machine.

@@ -1,0 +1,33 @@
+//! The nouns of Shaketable.
+//!
+//! Everything the other crates talk *about* is defined here: an [`Experiment`](experiment::Experiment) and its
+//! [`Target`](target::Target)s, the [catalogue](catalogue) of actions, [`Alarm`](alarm::Alarm)s, the
+//! [`Lab`](lab::Lab), what happened ([`Event`](event::Event)) and what it amounts to ([`Verdict`](verdict::Verdict)).
+//!
+//! ```text
+//!   formats ──reads──▶ Experiment ──plan──▶ engine ──writes──▶ Event … ──judge──▶ Verdict
+//!                         │                                     ▲
+//!                         └── targets ─▶ Resource ◀─ lab ───────┘
+//! ```
+//!
+//! There is no I/O, no clock and no async in this crate: a value of it can be built, compared and printed in any test.
+//! A type moves here only when a second crate needs it.
+
+pub mod alarm;
+pub mod catalogue;
+pub mod event;
+pub mod experiment;
+pub mod hypothesis;
+pub mod lab;
+pub mod load;
+pub mod metric;
+pub mod moment;
+pub mod nearest;
+pub mod period;
+pub mod resource;
+pub mod status;
+pub mod target;
+pub mod verdict;
+
+pub use moment::Moment;
+pub use period::Period;

@@ -1,0 +1,1 @@
+//! Carries TCP and adds the faults it is told to. No root needed.
