@@ -1,2 +1,48 @@
-//! Automation.
-fn main() {}
+//! All automation of the project: `cargo xtask ci | docs | graph | bench`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to a terminal")]
+
+mod bench;
+mod ci;
+mod docs;
+mod graph;
+mod run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  ci      everything a change must pass: format, lints, crate graph, docs, tests, examples, end to end in the lab
+  docs    writes the generated pages of docs/ anew (`docs --check` only compares)
+  graph   holds the direction of the dependencies between our crates, and prints their sizes
+  bench   compares Shaketable with its peers and with the truth; prints ratios from one run
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["ci"] => ci::ci(),
+        ["docs"] => docs::write(),
+        ["docs", "--check"] => docs::check(),
+        ["graph"] => graph::graph(),
+        ["bench", rest @ ..] => bench::bench(rest),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}

@@ -1,0 +1,312 @@
+//! The command line: one clap table, from which help, completions and the man page are derived.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::Period;
+
+/// Breaks running systems on purpose and under control, measures whether they hold, undoes everything, and gives a
+/// verdict with evidence.
+#[derive(Debug, Parser)]
+#[command(name = "shaketable", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "\
+Exit codes of `run`: 0 green, 1 red, 3 yellow, 4 invalid or inconclusive, 2 the document or the call is wrong,
+130 interrupted (after undoing).
+
+Examples:
+  shaketable run examples/experiments/instance-termination.yaml
+  shaketable check template.json
+  shaketable doctor")]
+pub(crate) struct Shaketable {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Say more on standard error; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Colours and live progress: when the output is a terminal, always, or never.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
+    pub(crate) color: Colour,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// When the output is a terminal and NO_COLOR is not set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run an experiment and give a verdict.
+    #[command(after_help = "\
+Examples:
+  shaketable run examples/experiments/instance-termination.yaml --report report
+  shaketable run template.yaml --lab examples/labs/staging.yaml --dry-run
+  shaketable run stack.yaml --experiment EC2StopExperiment --param Stage=test --lab labs/staging.yaml")]
+    Run(Run),
+    /// Find everything that is wrong with documents, without running anything.
+    #[command(after_help = "\
+Reads AWS FIS experiment templates (JSON, YAML), CloudFormation templates that hold them, Shaketable experiments and lab
+files; what a file is, is told from its content. Exit code 0: no errors; 2: errors.
+
+Examples:
+  shaketable check template.json
+  shaketable check experiments/*.yaml --format sarif > findings.sarif")]
+    Check(Check),
+    /// List the actions of the catalogue, or explain one.
+    #[command(after_help = "\
+Examples:
+  shaketable actions
+  shaketable actions network:latency
+  shaketable actions --format json")]
+    Actions(Actions),
+    /// Say what this machine and this user can and cannot do, fault by fault, and why.
+    Doctor(Doctor),
+    /// Bring a lab up by hand, look at it, take it down.
+    #[command(subcommand)]
+    Lab(Lab),
+    /// The built-in demo application: a small HTTP service with a downstream call.
+    DemoApp(DemoApp),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example: shaketable completions bash > ~/.local/share/bash-completion/completions/shaketable")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page.
+    #[command(after_help = "Example: shaketable man | man -l -")]
+    Man,
+    /// Runs one instance of a lab (started by the lab itself).
+    #[command(name = "__instance", hide = true, disable_help_flag = true)]
+    Instance {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Stresses CPU or memory (started by the fault itself).
+    #[command(name = "__stress", hide = true, disable_help_flag = true)]
+    Stress {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Writes the generated pages of the documentation (used by `cargo xtask docs`).
+    #[command(name = "__docs", hide = true)]
+    Docs {
+        /// The folder.
+        into: PathBuf,
+    },
+}
+
+/// How a document is to be read.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// A value for a CloudFormation parameter; may be repeated.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) params: Vec<(String, String)>,
+    /// The logical id of the experiment, where a CloudFormation template holds several.
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub(crate) experiment: Option<String>,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("`{text}` has no `=`; write NAME=VALUE"))
+}
+
+/// `shaketable run`
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent of each other")]
+pub(crate) struct Run {
+    /// The experiment: a Shaketable document, an AWS FIS template, or a CloudFormation template that holds one.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// The lab to run it in; overrules the document's own `lab`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lab: Option<PathBuf>,
+    /// How the lab's instances get addresses.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) network: Option<Network>,
+    /// Repeats the random choices of an earlier run.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Print who would be hit by what, and stop there. The lab is brought up to know its instances, and taken down.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Write report.html, report.json and junit.xml into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// No live progress, only one line for each thing that happens.
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Print nothing but the verdict line.
+    #[arg(short, long, conflicts_with = "plain")]
+    pub(crate) quiet: bool,
+}
+
+/// How the instances of a lab get addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Network {
+    /// The best that this machine and user allow.
+    Auto,
+    /// A network namespace for each instance (root, or a user namespace).
+    Netns,
+    /// Loopback addresses; links are carried by a proxy.
+    Loopback,
+}
+
+impl From<Network> for model::lab::Network {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::Auto => Self::Auto,
+            Network::Netns => Self::Netns,
+            Network::Loopback => Self::Loopback,
+        }
+    }
+}
+
+/// `shaketable check`
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The documents.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value_t = FindingFormat::Text)]
+    pub(crate) format: FindingFormat,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FindingFormat {
+    /// For people: the place underlined.
+    Text,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0, as code hosts read it.
+    Sarif,
+}
+
+/// `shaketable actions`
+#[derive(Debug, Args)]
+pub(crate) struct Actions {
+    /// Explain this action.
+    pub(crate) id: Option<String>,
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub(crate) format: ListFormat,
+}
+
+/// `shaketable doctor`
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub(crate) format: ListFormat,
+}
+
+/// How lists are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people.
+    Text,
+    /// JSON.
+    Json,
+}
+
+/// `shaketable lab`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lab {
+    /// Bring a lab up and keep it until Ctrl-C or `shaketable lab down`.
+    Up {
+        /// The lab file.
+        file: PathBuf,
+        /// How the instances get addresses.
+        #[arg(long, value_enum, value_name = "HOW")]
+        network: Option<Network>,
+    },
+    /// Show the instances and balancers of a lab that is up.
+    Status {
+        /// The lab file.
+        file: PathBuf,
+        /// How it is printed.
+        #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+        format: ListFormat,
+    },
+    /// Take a lab down.
+    Down {
+        /// The lab file.
+        file: PathBuf,
+    },
+}
+
+/// `shaketable demo-app`
+#[derive(Debug, Args)]
+#[command(after_help = "Example: shaketable demo-app --port 8080 --work PT0.005S --downstream http://127.0.0.1:8081/ --timeout PT1S")]
+pub(crate) struct DemoApp {
+    /// The address to listen on.
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub(crate) host: std::net::IpAddr,
+    /// The port to listen on.
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// How it calls itself in answers.
+    #[arg(long, env = "INSTANCE_ID", default_value = "demo")]
+    pub(crate) id: String,
+    /// The zone it says it is in.
+    #[arg(long, env = "ZONE", default_value = "local")]
+    pub(crate) zone: String,
+    /// How long `/` takes.
+    #[arg(long, default_value = "PT0S")]
+    pub(crate) work: Period,
+    /// How long after its start it becomes healthy.
+    #[arg(long, default_value = "PT0S")]
+    pub(crate) startup: Period,
+    /// The service that `/` calls.
+    #[arg(long, value_name = "URL")]
+    pub(crate) downstream: Option<String>,
+    /// Longest wait for one call.
+    #[arg(long, default_value = "PT1S", requires = "downstream")]
+    pub(crate) timeout: Period,
+    /// Attempts after the first.
+    #[arg(long, default_value_t = 0, requires = "downstream")]
+    pub(crate) retries: u32,
+    /// Consecutive failures that open the circuit breaker; without it there is no breaker.
+    #[arg(long, requires = "downstream", value_name = "NUMBER")]
+    pub(crate) breaker_failures: Option<u32>,
+    /// How long the breaker stays open before a trial.
+    #[arg(long, default_value = "PT5S", requires = "breaker_failures")]
+    pub(crate) breaker_open_for: Period,
+    /// Answer from a fallback when the call fails, instead of 503.
+    #[arg(long, requires = "downstream")]
+    pub(crate) fallback: bool,
+}
+
+impl DemoApp {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        (self.host, self.port).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_consistent() {
+        Shaketable::command().debug_assert();
+    }
+}
