@@ -1,5 +1,9 @@
 //! What is seen: load, probes, scrapes, measurements, alarms.
 
 pub mod clock;
+pub mod measurements;
+pub mod reading;
 
 pub use clock::Clock;
+pub use measurements::Measurements;
+pub use reading::{Judgement, Reading};

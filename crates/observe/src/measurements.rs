@@ -1,0 +1,557 @@
+//! All samples of a run, by metric.
+//!
+//! ```text
+//!   load ──┐  count, latencies (batches of 100 ms)         ┌── read(window) ──▶ Reading ──judge──▶ Judgement
+//!   probes ┼─────────────▶ Measurements ───────────────────┼── series ──▶ plots
+//!   lab  ──┘  gauge            │ changed()                 └── alarm::datapoints
+//! ```
+//!
+//! **What is kept.** A gauge is the list of its changes. Counts and latencies are kept in slots of [`SLOT`], each stamped
+//! with the moment of its first sample, so that any window can be cut to 10 ms (to 100 ms for latencies that arrive in
+//! batches of that length, as those of the load do). A slot of latencies holds only the buckets in use (8 bytes each,
+//! HDR buckets of at most 0.1 % of the value): ten minutes at 2,000 requests per second take about 10 MB, at 50,000 per
+//! second about 40 MB.
+//!
+//! **Windows** are open at the beginning and closed at the end, `(from, to]`: a sample at `now` belongs to the window that
+//! ends now, and of two windows in a row each sample belongs to exactly one. A window from the start of the clock includes
+//! the start.
+//!
+//! **Events are counted once, under their most specific name**: an error 503 of the load is counted as `http.errors.5xx`, and
+//! `http.errors`, `http.errors.share` and `http.success.share` are computed here. What is computed from what:
+//!
+//! | metric | from |
+//! |---|---|
+//! | `http.errors` | `http.errors.*` |
+//! | `http.success.share`, `http.errors.share` | `http.success` and `http.errors.*` |
+//! | `http.rate` | `http.success` |
+//! | `balancer.errors.5xx` | `balancer.errors.own_5xx` and `balancer.errors.target_5xx` |
+//! | `http.latency.*` | latencies of the family `http.latency` |
+//! | `balancer.target_response_time.*` | latencies of that family, of the balancer |
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
+};
+
+use model::{
+    Moment,
+    metric::{Condition, Metric, MetricKind},
+};
+use tokio::sync::watch;
+
+use crate::reading::{Reading, Spread, as_f64};
+
+/// Latencies in microseconds with three significant digits.
+pub type Histogram = hdrhistogram::Histogram<u64>;
+
+/// Samples closer together than this share a slot.
+pub const SLOT: Duration = Duration::from_millis(10);
+
+/// The longest latency a [`histogram`] tells apart, in microseconds: an hour. Longer ones count as an hour.
+pub const LONGEST: u64 = 3_600_000_000;
+
+/// The family of the load's latencies.
+pub const HTTP_LATENCY: &str = "http.latency";
+/// The family of the time a balancer's targets took to answer.
+pub const TARGET_RESPONSE_TIME: &str = "balancer.target_response_time";
+/// Responses of the load that are not errors. What `http.rate` and `http.success.share` are computed from.
+pub const HTTP_SUCCESS: &str = "http.success";
+
+/// Length of the stretches in which [`Measurements::held_since`] looks at events.
+const HELD_STRETCH: Duration = Duration::from_secs(1);
+/// So many stretches without any event do not interrupt: ten seconds, longer than the pauses of any sensible load.
+const HELD_SILENCE: u32 = 10;
+
+/// An empty histogram of the shape that [`Measurements::latencies`] takes without loss.
+#[must_use]
+pub fn histogram() -> Histogram {
+    Histogram::new_with_bounds(1, LONGEST, 3).expect("1 us to 1 h with 3 digits are bounds that hdrhistogram accepts")
+}
+
+/// All samples of a run. Cheap to clone; all clones share the same samples.
+///
+/// Writers of many samples collect them and hand them over in batches: each call takes a lock for a moment.
+#[derive(Debug, Clone)]
+pub struct Measurements {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    gauges: Shelf<(Moment, f64)>,
+    counts: Shelf<(Moment, u64)>,
+    latencies: Shelf<LatencySlot>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct LatencySlot {
+    at: Moment,
+    /// (upper end of the bucket in microseconds, how many), ascending by bucket. An hour fits 32 bits.
+    buckets: Vec<(u32, u32)>,
+}
+
+impl Default for Measurements {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Measurements {
+    /// No samples yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                gauges: Shelf::default(),
+                counts: Shelf::default(),
+                latencies: Shelf::default(),
+                changes: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// A gauge has this level from now on. NaN says that its level is not known from now on.
+    pub fn gauge(&self, metric: &Metric, at: Moment, level: f64) {
+        let series = self.shared.gauges.or_new(metric);
+        let mut levels = lock(&series);
+        let place = levels.partition_point(|&(set, _)| set <= at);
+        let same = place.checked_sub(1).is_some_and(|before| levels[before].1.to_bits() == level.to_bits());
+        if !same {
+            levels.insert(place, (at, level));
+        }
+        drop(levels);
+        // Also when the level is the old one: that it was confirmed just now may be news to whoever waits for a sample.
+        self.tell();
+    }
+
+    /// So many events happened. Zero is worth recording: it says that somebody counts.
+    pub fn count(&self, metric: &Metric, at: Moment, events: u64) {
+        let series = self.shared.counts.or_new(metric);
+        let mut slots = lock(&series);
+        match slot_at(&slots, at, |&(at, _)| at) {
+            Ok(place) => slots[place].1 += events,
+            Err(place) => slots.insert(place, (at, events)),
+        }
+        drop(slots);
+        self.tell();
+    }
+
+    /// One latency of a family ([`HTTP_LATENCY`], [`TARGET_RESPONSE_TIME`]).
+    pub fn latency(&self, family: &str, of: Option<&str>, at: Moment, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).min(LONGEST);
+        self.merge(family, of, at, &[(narrow(micros), 1)]);
+    }
+
+    /// A batch of latencies of a family, in microseconds (see [`histogram`]), all of which ended by `at`.
+    pub fn latencies(&self, family: &str, of: Option<&str>, at: Moment, batch: &Histogram) {
+        let buckets: Vec<(u32, u32)> = batch
+            .iter_recorded()
+            .map(|bucket| (narrow(bucket.value_iterated_to()), narrow(bucket.count_at_value())))
+            .collect();
+        if !buckets.is_empty() {
+            self.merge(family, of, at, &buckets);
+        }
+    }
+
+    /// What a metric was in `(from, to]`.
+    #[must_use]
+    pub fn read(&self, metric: &Metric, from: Moment, to: Moment) -> Reading {
+        match self.kind(metric) {
+            None => Reading::Nothing,
+            Some(MetricKind::Gauge) => self.levels(metric, from, to),
+            Some(MetricKind::Count) => {
+                self.events(metric, from, to).map_or(Reading::Nothing, |events| Reading::Value {
+                    value: as_f64(events),
+                    // That nothing at all was counted is a fact where somebody counts; of our own requests it proves nothing.
+                    samples: self.asked(metric, from, to).unwrap_or(if metric.name.starts_with("http.") {
+                        events
+                    } else {
+                        events.max(1)
+                    }),
+                })
+            }
+            Some(MetricKind::Rate) => {
+                self.ratio(metric, from, to, |part, _| part / (to - from).as_secs_f64().max(f64::MIN_POSITIVE))
+            }
+            Some(MetricKind::Share) => self.ratio(metric, from, to, |part, all| 100.0 * part / all),
+            Some(MetricKind::Quantile(ppm)) => {
+                let spread = self.spread(metric, from, to);
+                match spread.quantile(ppm) {
+                    Some(value) => Reading::Quantile { value, ppm, spread },
+                    None => Reading::Nothing,
+                }
+            }
+            Some(MetricKind::Mean) => {
+                let spread = self.spread(metric, from, to);
+                spread.mean().map_or(Reading::Nothing, |value| Reading::Value { value, samples: spread.count() })
+            }
+        }
+    }
+
+    /// The readings of consecutive stretches of `every` from `from`; the last one ends at `to` and may be shorter.
+    #[must_use]
+    pub fn stretches(&self, metric: &Metric, from: Moment, to: Moment, every: Duration) -> Vec<(Moment, Reading)> {
+        // A millisecond keeps a length of zero from never coming to an end.
+        let every = every.max(Duration::from_millis(1));
+        let mut starts = Vec::new();
+        let mut start = from;
+        while start < to {
+            starts.push(start);
+            start = start + every;
+        }
+        starts.into_iter().map(|start| (start, self.read(metric, start, (start + every).min(to)))).collect()
+    }
+
+    /// Since when a condition has held without interruption until `until`; `None` when it does not hold then.
+    ///
+    /// For a gauge that is the moment of a change. What is computed from events is looked at in whole seconds of the clock: each
+    /// second with events must satisfy the condition by itself, however few they are; up to ten seconds without any are
+    /// passed over.
+    #[must_use]
+    pub fn held_since(&self, metric: &Metric, condition: &Condition, until: Moment) -> Option<Moment> {
+        if self.kind(metric)? == MetricKind::Gauge {
+            return self.level_held_since(metric, condition, until);
+        }
+        let mut since = None;
+        let mut silent = 0;
+        let mut end = until;
+        while end > Moment::ZERO && silent <= HELD_SILENCE {
+            // The newest stretch may be a part of a second; one that ends on a whole second begins a second earlier.
+            let nanos = end.since_start().as_nanos() - 1;
+            let seconds = u64::try_from(nanos / HELD_STRETCH.as_nanos()).unwrap_or(u64::MAX);
+            let start = Moment::after(HELD_STRETCH.saturating_mul(u32::try_from(seconds).unwrap_or(u32::MAX)));
+            let reading = self.read(metric, start, end);
+            match reading.value() {
+                Some(value) if reading.samples() > 0 => {
+                    if !condition.holds(value) {
+                        return since;
+                    }
+                    silent = 0;
+                    since = Some(start);
+                }
+                _ => silent += 1,
+            }
+            end = start;
+        }
+        since
+    }
+
+    /// A metric over time, for plots: a gauge's changes; otherwise the value of each stretch of `step` (stamped with its
+    /// beginning) in which there was something to measure.
+    #[must_use]
+    pub fn series(&self, metric: &Metric, step: Duration) -> Vec<(Moment, f64)> {
+        if self.kind(metric) == Some(MetricKind::Gauge) {
+            let Some(series) = self.shared.gauges.get(metric) else { return Vec::new() };
+            return lock(&series).iter().copied().filter(|(_, level)| !level.is_nan()).collect();
+        }
+        let Some(end) = self.last_sample(metric) else { return Vec::new() };
+        self.stretches(metric, Moment::ZERO, end, step)
+            .into_iter()
+            .filter(|(_, reading)| reading.samples() > 0)
+            .filter_map(|(at, reading)| Some((at, reading.value()?)))
+            .collect()
+    }
+
+    /// Every metric that can be read now: those recorded and those computed from them.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        let mut metrics = self.shared.gauges.names();
+        metrics.extend(self.shared.counts.names().into_iter().filter(|metric| metric.name != HTTP_SUCCESS));
+        let recorded: Vec<Metric> =
+            [self.shared.counts.names(), self.shared.latencies.names()].into_iter().flatten().collect();
+        for entry in model::metric::METRICS {
+            for one in &recorded {
+                let metric = Metric { name: entry.name.to_owned(), of: one.of.clone() };
+                let made_of = sources(&metric).iter().any(|source| source.matches(&one.name));
+                if made_of || family(entry.name) == Some(one.name.as_str()) {
+                    metrics.push(metric);
+                }
+            }
+        }
+        metrics.sort();
+        metrics.dedup();
+        metrics
+    }
+
+    /// Wakes its owner when there are new samples; any number of them since the last look are one change.
+    #[must_use]
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// All latencies of a metric's family in `(from, to]`.
+    #[must_use]
+    pub fn spread(&self, metric: &Metric, from: Moment, to: Moment) -> Spread {
+        let name = family(&metric.name).unwrap_or(&metric.name);
+        let Some(series) = self.shared.latencies.get(&Metric { name: name.to_owned(), of: metric.of.clone() }) else {
+            return Spread::default();
+        };
+        let slots = lock(&series);
+        let mut all = histogram();
+        for slot in between(&slots, from, to, |slot| slot.at) {
+            for &(micros, count) in &slot.buckets {
+                all.saturating_record_n(u64::from(micros), u64::from(count));
+            }
+        }
+        // The histogram reports upper ends of buckets; the upper end of the last one is no larger than the largest sample.
+        let largest = between(&slots, from, to, |slot| slot.at)
+            .iter()
+            .filter_map(|slot| slot.buckets.last().map(|&(micros, _)| u64::from(micros)))
+            .max()
+            .unwrap_or(0);
+        Spread {
+            buckets: all
+                .iter_recorded()
+                .map(|bucket| (bucket.value_iterated_to().min(largest), bucket.count_at_value()))
+                .collect(),
+        }
+    }
+
+    /// How many events were counted in `(from, to]`; `None` when nobody counts them.
+    ///
+    /// Errors are counted by whoever asks: that there were none is known once something was asked.
+    #[must_use]
+    pub fn events(&self, metric: &Metric, from: Moment, to: Moment) -> Option<u64> {
+        let mut counted = self.sum(&sources(metric), metric.of.as_deref(), from, to);
+        if counted.is_none() && !asks(&metric.name).is_empty() {
+            counted = self.sum(asks(&metric.name), metric.of.as_deref(), Moment::ZERO, to).map(|_| 0);
+        }
+        counted
+    }
+
+    /// How many requests a count rests on in `(from, to]`; `None` for counts that do not rest on requests.
+    pub(crate) fn asked(&self, metric: &Metric, from: Moment, to: Moment) -> Option<u64> {
+        let asks = asks(&metric.name);
+        (!asks.is_empty()).then(|| self.sum(asks, metric.of.as_deref(), from, to).unwrap_or(0))
+    }
+
+    /// How its values become one; `None` when nothing of it was ever recorded and it is no metric of ours.
+    pub(crate) fn kind(&self, metric: &Metric) -> Option<MetricKind> {
+        match metric.entry() {
+            Some(entry) => Some(entry.kind),
+            None if self.shared.gauges.get(metric).is_some() => Some(MetricKind::Gauge),
+            None if self.shared.counts.get(metric).is_some() => Some(MetricKind::Count),
+            None => None,
+        }
+    }
+
+    fn ratio(&self, metric: &Metric, from: Moment, to: Moment, of: impl Fn(f64, f64) -> f64) -> Reading {
+        let all = self.asked(metric, from, to).unwrap_or(0);
+        if all == 0 {
+            return Reading::Nothing;
+        }
+        let part = self.sum(&sources(metric), metric.of.as_deref(), from, to).unwrap_or(0);
+        Reading::Value { value: of(as_f64(part), as_f64(all)), samples: all }
+    }
+
+    fn sum(&self, sources: &[Source], of: Option<&str>, from: Moment, to: Moment) -> Option<u64> {
+        let series: Vec<_> = self
+            .shared
+            .counts
+            .all()
+            .into_iter()
+            .filter(|(name, _)| name.of.as_deref() == of && sources.iter().any(|source| source.matches(&name.name)))
+            .collect();
+        (!series.is_empty()).then(|| {
+            let sum = |series: &Arc<Mutex<Vec<(Moment, u64)>>>| -> u64 {
+                between(&lock(series), from, to, |&(at, _)| at).iter().map(|&(_, events)| events).sum()
+            };
+            series.iter().map(|(_, series)| sum(series)).sum()
+        })
+    }
+
+    fn levels(&self, metric: &Metric, from: Moment, to: Moment) -> Reading {
+        let Some(series) = self.shared.gauges.get(metric) else { return Reading::Nothing };
+        let series = lock(&series);
+        let start = series.partition_point(|&(at, _)| at <= from);
+        let end = series.partition_point(|&(at, _)| at <= to);
+        // Each level with when it began and ended inside the window.
+        let mut steps: Vec<(f64, Duration)> = Vec::with_capacity(end - start + 1);
+        for place in start.saturating_sub(1)..end {
+            let (at, level) = series[place];
+            let until = if place + 1 < end { series[place + 1].0 } else { to };
+            steps.push((level, until - at.max(from)));
+        }
+        let known: Vec<(f64, Duration)> = steps.iter().copied().filter(|(level, _)| !level.is_nan()).collect();
+        let unknown = steps.iter().filter(|(level, _)| level.is_nan()).map(|&(_, length)| length).sum();
+        let (Some(&(first, _)), Some(&(last, _))) = (known.first(), known.last()) else { return Reading::Nothing };
+        let length: Duration = known.iter().map(|&(_, length)| length).sum();
+        let mean = if length.is_zero() {
+            last
+        } else {
+            known.iter().map(|&(level, lasted)| level * lasted.as_secs_f64()).sum::<f64>() / length.as_secs_f64()
+        };
+        let mut levels: Vec<f64> = known.iter().map(|&(level, _)| level).collect();
+        levels.sort_by(f64::total_cmp);
+        levels.dedup();
+        let (min, max) = (levels[0], levels[levels.len() - 1]);
+        Reading::Level { first, last, min, max, mean, samples: known.len() as u64, levels, unknown }
+    }
+
+    fn level_held_since(&self, metric: &Metric, condition: &Condition, until: Moment) -> Option<Moment> {
+        let series = self.shared.gauges.get(metric)?;
+        let series = lock(&series);
+        let end = series.partition_point(|&(at, _)| at <= until);
+        // NaN satisfies `!=` in IEEE arithmetic, but a level that is not known holds nothing.
+        let holding = series[..end].iter().rev().take_while(|&&(_, level)| !level.is_nan() && condition.holds(level));
+        holding.last().map(|&(at, _)| at)
+    }
+
+    fn last_sample(&self, metric: &Metric) -> Option<Moment> {
+        if let Some(family) = family(&metric.name) {
+            let series = self.shared.latencies.get(&Metric { name: family.to_owned(), of: metric.of.clone() })?;
+            return lock(&series).last().map(|slot| slot.at);
+        }
+        let made_of = sources(metric);
+        self.shared
+            .counts
+            .all()
+            .into_iter()
+            .filter(|(name, _)| {
+                name.of == metric.of
+                    && made_of.iter().chain(asks(&metric.name)).any(|source| source.matches(&name.name))
+            })
+            .filter_map(|(_, series)| lock(&series).last().map(|&(at, _)| at))
+            .max()
+    }
+
+    fn merge(&self, family: &str, of: Option<&str>, at: Moment, buckets: &[(u32, u32)]) {
+        let series = self.shared.latencies.or_new(&Metric { name: family.to_owned(), of: of.map(str::to_owned) });
+        let mut slots = lock(&series);
+        match slot_at(&slots, at, |slot| slot.at) {
+            Ok(place) => {
+                let into = &mut slots[place].buckets;
+                for &(micros, count) in buckets {
+                    match into.binary_search_by_key(&micros, |&(micros, _)| micros) {
+                        Ok(bucket) => into[bucket].1 = into[bucket].1.saturating_add(count),
+                        Err(bucket) => into.insert(bucket, (micros, count)),
+                    }
+                }
+            }
+            Err(place) => slots.insert(place, LatencySlot { at, buckets: buckets.to_vec() }),
+        }
+        drop(slots);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.shared.changes.send_modify(|changes| *changes += 1);
+    }
+}
+
+/// Names of counted events that a metric is computed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Source {
+    /// Exactly this name.
+    Is(&'static str),
+    /// This name and all names beneath it: `http.errors`, `http.errors.5xx`.
+    Within(&'static str),
+    /// The metric's own name.
+    Own(String),
+}
+
+impl Source {
+    fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Is(own) => name == *own,
+            Self::Own(own) => name == own,
+            Self::Within(above) => {
+                name.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            }
+        }
+    }
+}
+
+/// What a count, or the numerator of a rate or share, is the sum of.
+fn sources(metric: &Metric) -> Vec<Source> {
+    match metric.name.as_str() {
+        "http.errors" | "http.errors.share" => vec![Source::Within("http.errors")],
+        "http.rate" | "http.success.share" => vec![Source::Is(HTTP_SUCCESS)],
+        "balancer.errors.5xx" => vec![
+            Source::Is("balancer.errors.5xx"),
+            Source::Is("balancer.errors.own_5xx"),
+            Source::Is("balancer.errors.target_5xx"),
+        ],
+        name => vec![Source::Own(name.to_owned())],
+    }
+}
+
+/// The events that must have happened before a metric says anything: requests that came to an end.
+fn asks(name: &str) -> &'static [Source] {
+    const OUTCOMES: &[Source] = &[Source::Is(HTTP_SUCCESS), Source::Within("http.errors")];
+    const RECEIVED: &[Source] = &[Source::Is("balancer.requests")];
+    if name.starts_with("http.errors") || matches!(name, "http.rate" | "http.success.share") {
+        OUTCOMES
+    } else if name.starts_with("balancer.errors.") {
+        RECEIVED
+    } else {
+        &[]
+    }
+}
+
+/// The family whose latencies a metric is computed from.
+pub(crate) fn family(name: &str) -> Option<&str> {
+    let (family, _) = name.rsplit_once('.')?;
+    matches!(family, HTTP_LATENCY | TARGET_RESPONSE_TIME).then_some(family)
+}
+
+/// Where a sample belongs: in an existing slot, or in a new one at a place.
+fn slot_at<T>(slots: &[T], at: Moment, moment: impl Fn(&T) -> Moment) -> Result<usize, usize> {
+    let place = slots.partition_point(|slot| moment(slot) <= at);
+    match place.checked_sub(1) {
+        Some(before) if at - moment(&slots[before]) < SLOT => Ok(before),
+        _ => Err(place),
+    }
+}
+
+/// The part of a series in `(from, to]`, which from the start of the clock includes the start.
+fn between<T>(series: &[T], from: Moment, to: Moment, at: impl Fn(&T) -> Moment) -> &[T] {
+    let start = if from == Moment::ZERO { 0 } else { series.partition_point(|sample| at(sample) <= from) };
+    let end = series.partition_point(|sample| at(sample) <= to);
+    &series[start.min(end)..end]
+}
+
+/// Microseconds up to an hour and counts of one slot fit 32 bits; what does not saturates.
+fn narrow(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A writer that panicked left complete samples behind: each is pushed in one step.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Series by metric. The shelf is locked only to find a series, each series by itself.
+#[derive(Debug)]
+struct Shelf<T>(RwLock<BTreeMap<Metric, Arc<Mutex<Vec<T>>>>>);
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<T> Shelf<T> {
+    fn get(&self, metric: &Metric) -> Option<Arc<Mutex<Vec<T>>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(metric).cloned()
+    }
+
+    fn or_new(&self, metric: &Metric) -> Arc<Mutex<Vec<T>>> {
+        if let Some(series) = self.get(metric) {
+            return series;
+        }
+        let mut shelf = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(shelf.entry(metric.clone()).or_default())
+    }
+
+    fn names(&self) -> Vec<Metric> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    fn all(&self) -> Vec<(Metric, Arc<Mutex<Vec<T>>>)> {
+        let shelf = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        shelf.iter().map(|(metric, series)| (metric.clone(), Arc::clone(series))).collect()
+    }
+}
