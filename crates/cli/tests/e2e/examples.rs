@@ -1,0 +1,133 @@
+//! Every example gets the verdict that its first comment promises.
+
+use std::fs;
+
+use crate::harness::{User, example, root};
+
+/// The verdict an example promises: the word after `# Verdict: `.
+fn promised(file: &str) -> String {
+    let text = fs::read_to_string(example(&format!("experiments/{file}"))).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("# Verdict: ")).expect("an example says its verdict");
+    line.split(['.', ' ']).next().unwrap().to_owned()
+}
+
+#[track_caller]
+fn keeps_its_promise(file: &str) -> crate::harness::Finished {
+    let verdict = promised(file);
+    let code = match verdict.as_str() {
+        "green" => 0,
+        "red" => 1,
+        "yellow" => 3,
+        "invalid" | "inconclusive" => 4,
+        other => panic!("`{other}` is not a verdict"),
+    };
+    let finished = User::me().run(&example(&format!("experiments/{file}")), &[]);
+    finished.expect(code, &verdict);
+    finished
+}
+
+#[test]
+fn instance_termination() {
+    let finished = keeps_its_promise("instance-termination.yaml");
+    assert_eq!(finished.events("injecting").len(), 1);
+    let proof = &finished.events("injected")[0]["proof"];
+    assert_eq!(proof["holds"], true, "{proof}");
+}
+
+#[test]
+fn no_replacement() {
+    keeps_its_promise("no-replacement.yaml");
+}
+
+#[test]
+fn latency_on_one_instance() {
+    let finished = keeps_its_promise("latency-on-one-instance.yaml");
+    assert_eq!(finished.events("undone")[0]["cleanliness"]["state"], "clean");
+}
+
+#[test]
+fn stop_condition() {
+    let finished = keeps_its_promise("stop-condition.yaml");
+    assert_eq!(finished.events("guard-fired").len(), 1);
+    assert_eq!(finished.events("injecting").len(), 2, "the second action is never started");
+    assert_eq!(finished.events("undone").len(), 2);
+}
+
+#[test]
+fn stress_then_terminate() {
+    let finished = keeps_its_promise("stress-then-terminate.yaml");
+    let hit: Vec<_> = finished.events("injecting").iter().map(|event| event["resource"].clone()).collect();
+    assert_eq!(hit.len(), 3, "two of four are stressed, another one is terminated");
+    assert!(hit[..2].iter().all(|stressed| *stressed != hit[2]), "{hit:?}");
+}
+
+#[test]
+fn zone_stopped() {
+    let finished = keeps_its_promise("zone-stopped.yaml");
+    assert_eq!(finished.events("injecting").len(), 2);
+}
+
+#[test]
+fn a_circuit_breaker_makes_a_blackholed_dependency_bearable() {
+    let without = keeps_its_promise("downstream-blackholed.yaml");
+    let with = keeps_its_promise("downstream-blackholed-with-breaker.yaml");
+    let p95_in_fault = |finished: &crate::harness::Finished| {
+        let report = finished.report();
+        let clauses = report["clauses"].as_array().unwrap();
+        let clause = clauses.iter().find(|c| c["phase"] == "during" && c["clause"]["metric"]["name"] == "http.latency.p95");
+        clause.unwrap()["fault"]["value"].as_f64().unwrap()
+    };
+    assert!(p95_in_fault(&with) * 2.0 < p95_in_fault(&without), "the breaker's run is measurably better");
+}
+
+#[test]
+fn no_steady_state() {
+    let finished = keeps_its_promise("no-steady-state.yaml");
+    assert!(finished.events("injecting").is_empty(), "nothing is injected");
+}
+
+#[test]
+fn fault_not_achieved() {
+    keeps_its_promise("fault-not-achieved.yaml");
+}
+
+#[test]
+fn every_experiment_has_a_test() {
+    let tests = fs::read_to_string(root().join("crates/cli/tests/e2e/examples.rs")).unwrap();
+    for entry in fs::read_dir(example("experiments")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(tests.contains(&format!("(\"{name}\")")), "no test runs {name}");
+    }
+}
+
+#[test]
+fn every_example_is_free_of_errors() {
+    for folder in ["experiments", "labs", "fis"] {
+        for entry in fs::read_dir(example(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let finished = User::me().call(&["check", path.to_str().unwrap()]);
+            assert_eq!(finished.code(), Some(0), "{}: {}", path.display(), finished.output());
+        }
+    }
+}
+
+/// The template of S0 section 2.2 is read from the guide it stands in, and runs as it is: the lab carries its tags and
+/// the alarm that its stop condition names.
+#[test]
+fn the_guide_s_own_template_runs_unchanged() {
+    let guide = root().join("../shared/seeds/000_resilience_on_aws.md");
+    let Ok(text) = fs::read_to_string(&guide) else {
+        return crate::harness::skipped("the guide does not lie beside the project");
+    };
+    let template = text
+        .split("```yaml\n")
+        .filter_map(|block| block.split("```").next())
+        .find(|block| block.contains("EC2StopExperiment:"))
+        .expect("the guide has the template");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("template.yaml");
+    fs::write(&file, template).unwrap();
+    let finished = User::me().run(&file, &["--lab", example("labs/staging.yaml").to_str().unwrap()]);
+    finished.expect(0, "green");
+    assert_eq!(finished.events("injecting").len(), 1);
+}
