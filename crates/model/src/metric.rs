@@ -122,7 +122,7 @@ pub const METRICS: &[MetricEntry] = &[
     entry("http.latency.mean", Mean, Unit::Seconds, None, Performance, "Mean time to response, counted from the intended send time."),
     entry("http.requests", Count, Unit::Count, None, Performance, "Requests sent."),
     entry("http.rate", Rate, Unit::PerSecond, None, Performance, "Successful responses per second (throughput)."),
-    entry("http.errors", Count, Unit::Count, None, Availability, "Requests that failed for any reason: status 5xx, no connection, reset, timeout, not sent in time."),
+    entry("http.errors", Count, Unit::Count, None, Availability, "Requests that failed for any reason: status 4xx or 5xx, no connection, reset, timeout, not sent in time."),
     entry("http.errors.4xx", Count, Unit::Count, None, Availability, "Responses with a 4xx status."),
     entry("http.errors.5xx", Count, Unit::Count, None, Availability, "Responses with a 5xx status, whoever produced it (balancer or target)."),
     entry("http.errors.timeout", Count, Unit::Count, None, Availability, "Requests without a response within the load's timeout."),

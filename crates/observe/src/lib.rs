@@ -1,5 +1,6 @@
 //! What is seen: load, probes, scrapes, measurements, alarms.
 
+pub mod alarm;
 pub mod clock;
 pub mod measurements;
 pub mod reading;

@@ -165,11 +165,9 @@ impl Measurements {
                 self.events(metric, from, to).map_or(Reading::Nothing, |events| Reading::Value {
                     value: as_f64(events),
                     // That nothing at all was counted is a fact where somebody counts; of our own requests it proves nothing.
-                    samples: self.asked(metric, from, to).unwrap_or(if metric.name.starts_with("http.") {
-                        events
-                    } else {
-                        events.max(1)
-                    }),
+                    samples: self
+                        .asked(metric, from, to)
+                        .unwrap_or_else(|| if metric.name.starts_with("http.") { events } else { events.max(1) }),
                 })
             }
             Some(MetricKind::Rate) => {
@@ -553,5 +551,212 @@ impl<T> Shelf<T> {
     fn all(&self) -> Vec<(Metric, Arc<Mutex<Vec<T>>>)> {
         let shelf = self.0.read().unwrap_or_else(PoisonError::into_inner);
         shelf.iter().map(|(metric, series)| (metric.clone(), Arc::clone(series))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(seconds: f64) -> Moment {
+        Moment::from(seconds)
+    }
+
+    fn is(condition: &str) -> Condition {
+        condition.parse().unwrap()
+    }
+
+    fn web() -> Metric {
+        Metric::of("group.healthy", "web")
+    }
+
+    fn judge(measurements: &Measurements, metric: &str, condition: &str, from: f64, to: f64) -> Judgement {
+        measurements.read(&Metric::new(metric), at(from), at(to)).judge(&is(condition))
+    }
+
+    use crate::reading::Judgement;
+
+    #[test]
+    fn a_gauge_is_a_step_function_and_the_level_at_the_beginning_counts() {
+        let measurements = Measurements::new();
+        measurements.gauge(&web(), at(0.0), 2.0);
+        measurements.gauge(&web(), at(10.0), 1.0);
+        measurements.gauge(&web(), at(14.0), 2.0);
+        measurements.gauge(&web(), at(15.0), 2.0);
+        let reading = measurements.read(&web(), at(8.0), at(18.0));
+        let Reading::Level { first, last, min, max, mean, samples, levels, unknown } = reading else {
+            panic!("{reading:?}")
+        };
+        assert_eq!((first, last, min, max, samples), (2.0, 2.0, 1.0, 2.0, 3));
+        assert_eq!((levels, unknown), (vec![1.0, 2.0], Duration::ZERO));
+        assert!((mean - 1.6).abs() < 1e-9, "4 of 10 seconds at 1: {mean}");
+        assert_eq!(measurements.read(&web(), at(15.0), at(16.0)).judge(&is("== 2")), Judgement::Holds);
+        assert_eq!(measurements.read(&web(), at(13.0), at(16.0)).judge(&is("== 2")), Judgement::Broken);
+        assert_eq!(measurements.read(&Metric::of("group.healthy", "db"), at(0.0), at(9.0)), Reading::Nothing);
+    }
+
+    #[test]
+    fn a_level_that_is_not_known_proves_nothing() {
+        let measurements = Measurements::new();
+        measurements.gauge(&web(), at(1.0), 2.0);
+        measurements.gauge(&web(), at(5.0), f64::NAN);
+        measurements.gauge(&web(), at(7.0), 2.0);
+        let judge = |from, to| measurements.read(&web(), at(from), at(to)).judge(&is("== 2"));
+        assert_eq!(judge(1.0, 4.0), Judgement::Holds);
+        assert!(matches!(judge(1.0, 9.0), Judgement::NotEnough { .. }));
+        assert!(matches!(judge(5.5, 6.5), Judgement::NotEnough { .. }));
+        assert_eq!(measurements.held_since(&web(), &is("!= 3"), at(6.0)), None);
+        assert_eq!(measurements.held_since(&web(), &is("== 2"), at(9.0)), Some(at(7.0)));
+        assert_eq!(measurements.series(&web(), Duration::from_secs(1)), [(at(1.0), 2.0), (at(7.0), 2.0)]);
+    }
+
+    #[test]
+    fn errors_of_every_kind_add_up_and_shares_follow() {
+        let measurements = Measurements::new();
+        measurements.count(&Metric::new("http.success"), at(1.0), 996);
+        measurements.count(&Metric::new("http.errors.5xx"), at(1.0), 3);
+        measurements.count(&Metric::new("http.errors.timeout"), at(2.0), 1);
+        let value = |name: &str| measurements.read(&Metric::new(name), at(0.0), at(2.0)).value();
+        assert_eq!(value("http.errors"), Some(4.0));
+        assert_eq!(value("http.errors.5xx"), Some(3.0));
+        assert_eq!(value("http.errors.connect"), Some(0.0), "nobody was refused, and that is known");
+        assert_eq!(value("http.errors.share"), Some(0.4));
+        assert_eq!(value("http.success.share"), Some(99.6));
+        assert_eq!(value("http.rate"), Some(498.0));
+        assert_eq!(judge(&measurements, "http.errors.connect", "== 0", 0.0, 2.0), Judgement::Holds);
+        assert_eq!(judge(&measurements, "http.errors.5xx", "== 0", 0.0, 2.0), Judgement::Broken);
+        let names: Vec<String> = measurements.metrics().iter().map(ToString::to_string).collect();
+        assert!(
+            names.contains(&"http.errors.share".to_owned()) && names.contains(&"http.rate".to_owned()),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn no_errors_among_no_requests_proves_nothing() {
+        let measurements = Measurements::new();
+        assert!(matches!(judge(&measurements, "http.errors", "== 0", 0.0, 5.0), Judgement::NotEnough { .. }));
+        measurements.count(&Metric::new("http.success"), at(1.0), 1);
+        assert_eq!(judge(&measurements, "http.errors", "== 0", 0.0, 5.0), Judgement::Holds);
+        for metric in ["http.errors", "http.errors.share", "http.rate", "http.success.share"] {
+            let judgement = judge(&measurements, metric, ">= 0", 2.0, 5.0);
+            assert!(matches!(judgement, Judgement::NotEnough { .. }), "{metric}: {judgement:?}");
+        }
+    }
+
+    #[test]
+    fn a_balancers_errors_are_its_own_and_its_targets() {
+        let measurements = Measurements::new();
+        let of = |name: &str| Metric::of(name, "front");
+        measurements.count(&of("balancer.requests"), at(1.0), 50);
+        measurements.count(&of("balancer.errors.own_5xx"), at(1.0), 2);
+        measurements.count(&of("balancer.errors.target_5xx"), at(1.0), 1);
+        measurements.count(&Metric::of("balancer.errors.own_5xx", "other"), at(1.0), 7);
+        assert_eq!(measurements.read(&of("balancer.errors.5xx"), at(0.0), at(2.0)).value(), Some(3.0));
+        let quiet = measurements.read(&of("balancer.requests"), at(2.0), at(3.0));
+        assert_eq!(quiet.judge(&is("== 0")), Judgement::Holds, "where somebody counts, none is a fact");
+    }
+
+    #[test]
+    fn held_since_finds_the_change_of_a_gauge() {
+        let measurements = Measurements::new();
+        for (when, level) in [(0.0, 2.0), (5.0, 1.0), (9.5, 2.0), (12.0, 3.0)] {
+            measurements.gauge(&web(), at(when), level);
+        }
+        assert_eq!(measurements.held_since(&web(), &is(">= 2"), at(20.0)), Some(at(9.5)));
+        assert_eq!(measurements.held_since(&web(), &is(">= 2"), at(6.0)), None);
+        assert_eq!(measurements.held_since(&web(), &is(">= 1"), at(6.0)), Some(at(0.0)));
+    }
+
+    #[test]
+    fn held_since_looks_at_events_second_by_second_and_bridges_short_silence() {
+        let measurements = Measurements::new();
+        let success = Metric::new("http.success");
+        for second in 0..30_u32 {
+            measurements.count(&success, at(f64::from(second) + 0.5), 10);
+        }
+        measurements.count(&Metric::new("http.errors.5xx"), at(7.3), 1);
+        let none = is("== 0");
+        let errors = Metric::new("http.errors");
+        assert_eq!(measurements.held_since(&errors, &none, at(30.0)), Some(at(8.0)));
+        assert_eq!(measurements.held_since(&errors, &none, at(29.9)), Some(at(8.0)));
+        assert_eq!(measurements.held_since(&errors, &none, at(35.0)), Some(at(8.0)));
+        assert_eq!(measurements.held_since(&errors, &none, at(45.0)), None, "silent for longer than ten seconds");
+        assert_eq!(measurements.held_since(&errors, &none, at(7.5)), None);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_all_samples_of_the_window() {
+        let measurements = Measurements::new();
+        let mut batch = histogram();
+        for millis in 1..=1_000_u64 {
+            batch.record(millis * 1_000).unwrap();
+        }
+        measurements.latencies("http.latency", None, at(1.0), &batch);
+        measurements.latency("http.latency", None, at(3.0), Duration::from_secs(5));
+        let read = |name: &str, to| measurements.read(&Metric::new(name), at(0.0), at(to));
+        for (name, seconds) in [
+            ("http.latency.p50", 0.5),
+            ("http.latency.p99", 0.99),
+            ("http.latency.max", 1.0),
+            ("http.latency.mean", 0.5005),
+        ] {
+            let value = read(name, 2.0).value().unwrap();
+            assert!((value / seconds - 1.0).abs() < 0.001, "{name} is {value}, not {seconds}");
+        }
+        assert_eq!(read("http.latency.max", 3.0).value(), Some(5.0));
+        assert_eq!(read("http.latency.p99", 2.0).samples(), 1_000);
+    }
+
+    #[tokio::test]
+    async fn watchers_are_woken_by_new_samples() {
+        let measurements = Measurements::new();
+        let mut changed = measurements.changed();
+        assert!(!changed.has_changed().unwrap());
+        measurements.clone().gauge(&web(), at(0.0), 2.0);
+        measurements.gauge(&web(), at(1.0), 2.0);
+        changed.changed().await.unwrap();
+        assert!(!changed.has_changed().unwrap(), "two samples, one wake-up");
+    }
+
+    proptest! {
+        #[test]
+        fn of_windows_in_a_row_each_event_belongs_to_exactly_one(
+            mut events in prop::collection::vec((0_u64..5_000, 1_u64..4), 0..60),
+            mut cuts in prop::collection::vec(0_u64..5_000, 0..6),
+        ) {
+            let measurements = Measurements::new();
+            let metric = Metric::new("balancer.requests");
+            let total: u64 = events.iter().map(|&(_, n)| n).sum();
+            for (millis, n) in events.drain(..) {
+                measurements.count(&metric, Moment::from_millis(millis), n);
+            }
+            cuts.extend([0, 5_000]);
+            cuts.sort_unstable();
+            cuts.dedup();
+            let parts: u64 = cuts
+                .windows(2)
+                .filter_map(|cut| measurements.events(&metric, Moment::from_millis(cut[0]), Moment::from_millis(cut[1])))
+                .sum();
+            prop_assert_eq!(parts, total);
+        }
+
+        #[test]
+        fn a_quantile_is_within_a_thousandth_of_the_true_one(
+            mut micros in prop::collection::vec(1_u64..10_000_000, 1..400),
+            ppm in 1_u32..=1_000_000,
+        ) {
+            let measurements = Measurements::new();
+            for &one in &micros {
+                measurements.latency(HTTP_LATENCY, None, at(1.0), Duration::from_micros(one));
+            }
+            micros.sort_unstable();
+            let rank = (micros.len() as u64 * u64::from(ppm)).div_ceil(1_000_000).max(1);
+            let truth = crate::reading::seconds(micros[usize::try_from(rank - 1).unwrap()]);
+            let found = measurements.spread(&Metric::new("http.latency.p50"), at(0.0), at(2.0)).quantile(ppm).unwrap();
+            prop_assert!((found - truth).abs() <= truth * 0.001, "{} is not {}", found, truth);
+        }
     }
 }

@@ -1,0 +1,3 @@
+//! Observing over real sockets, and CloudWatch's published tables.
+
+mod alarm_tables;
