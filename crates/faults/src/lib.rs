@@ -1,3 +1,43 @@
 //! One fault on one object on this host, its proof and its undo. The only crate with unsafe code.
+//!
+//! ```text
+//!   Host::inject ── plan ──▶ Undo ── journal: Planned ──▶ inject ── journal: Injected ──▶ prove
+//!   Host::undo ── end ──▶ compare with before ── journal: Undone
+//! ```
+//!
+//! A fault is one file ([`network_latency`], [`cpu_stress`], ...) with its catalogue entry and the four verbs. The mechanisms
+//! are chosen so that the kernel ends them with the process that made them: nf_tables that belong to a socket, packets held
+//! by a queue that is bypassed without its listener, tracees that run on without their tracer, children that read a pipe.
+//! The [journal] and the undo by record are for what that leaves open.
 
+mod fault;
+pub mod helper;
+mod host;
+pub mod journal;
+mod object;
+mod parameters;
+pub mod process;
+pub mod process_kill;
 pub mod sys;
+
+use model::catalogue::{Entry, TargetKind};
+
+pub use fault::{Failed, InjectError, Refused, Undo, UndoError, Undone};
+pub use host::{Host, Leftover};
+pub use object::{Object, Peer};
+pub use parameters::{Network, Parameters, Size};
+
+/// The faults of this crate, ordered by id.
+const FAULTS: &[&dyn fault::Fault] = &[&process_kill::Kill];
+
+/// Their entries in the catalogue, in the same order.
+const ENTRIES: &[&Entry] = &[&process_kill::ENTRY];
+
+/// What all faults hit: an instance, under its native type and the AWS type it stands for.
+const TARGETS: &[TargetKind] = &[TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] }];
+
+/// What this crate can do: the entries of its faults, ordered by id.
+#[must_use]
+pub const fn catalogue() -> &'static [&'static Entry] {
+    ENTRIES
+}

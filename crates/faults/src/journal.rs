@@ -1,0 +1,463 @@
+//! The journal: what was planned, injected and undone, on disk before it happens.
+//!
+//! An append-only file. After eight bytes that say what it is, records of
+//!
+//! ```text
+//! marker 4 bytes | length u32 | CRC-32 of the payload u32 | payload (JSON of a Record)
+//! ```
+//!
+//! with numbers in little-endian order. A record that was being written when the machine died is torn and ignored; a record
+//! that rotted is skipped, and reading goes on at the next marker, so that one bad byte costs one record.
+//!
+//! [`Journal::append`] returns when the record is on the disk. Threads that append at the same time share one `fdatasync`.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use model::event::{Cleanliness, InjectionId};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Undo;
+
+/// One line of the journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "record")]
+pub enum Record {
+    /// A fault is about to be injected.
+    Planned {
+        /// Which injection.
+        id: InjectionId,
+        /// How to undo it.
+        undo: Box<Undo>,
+        /// How long it may live when nobody renews it.
+        lease: Duration,
+    },
+    /// It is in effect.
+    Injected {
+        /// Which injection.
+        id: InjectionId,
+    },
+    /// It is undone.
+    Undone {
+        /// Which injection.
+        id: InjectionId,
+        /// What was found when its traces were compared with how things were before.
+        fingerprint: Cleanliness,
+    },
+}
+
+/// Why a journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A living process has it open.
+    #[error("the journal {path} is in use by another process that injects faults; wait until it has ended, or use another journal")]
+    Busy {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file exists and is no journal.
+    #[error("{path} exists and is not a journal of this version; move it away or name another file")]
+    Foreign {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file system refuses.
+    #[error("cannot open the journal {path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The journal, open and locked.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    tail: Mutex<Tail>,
+    synced: Condvar,
+}
+
+#[derive(Debug)]
+struct Tail {
+    file: File,
+    /// How many records are written, and how many of these are known to be on the disk.
+    written: u64,
+    on_disk: u64,
+    /// Somebody is in `fdatasync` now.
+    syncing: bool,
+    /// A write or sync failed: the file's end is unknown, so nothing may follow.
+    broken: bool,
+}
+
+/// What a journal said when it was opened.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    /// What is not undone, by injection, with whether it is known to have been injected.
+    pub open: BTreeMap<InjectionId, Undo>,
+    /// How many stretches of the file could not be read.
+    pub damaged: usize,
+}
+
+/// What the file is: a name and the version of its format.
+const MAGIC: &[u8; 8] = b"SHKJNL\0\x01";
+/// Begins every record, so that reading can go on behind a damaged one. Not valid UTF-8, so JSON never contains it.
+const MARKER: [u8; 4] = [0xfe, 0xed, 0xfa, 0x17];
+/// Marker, length, checksum.
+const HEAD: usize = 12;
+/// No record is longer: an undo record is some hundred bytes, one with many processes some thousand.
+const LONGEST: usize = 1 << 20;
+
+impl Journal {
+    /// Opens the journal, or creates it, and says what its last owner left undone.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open(path: &Path) -> Result<(Self, Replayed), OpenError> {
+        let io_error = |source| OpenError::Io { path: path.to_owned(), source };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(io_error)?;
+        }
+        let mut file = Self::lock(path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io_error)?;
+        let (replayed, sound) = match bytes.strip_prefix(MAGIC) {
+            Some(records) => {
+                let (records, damaged) = decode(records);
+                let (replayed, sound) = (replay(records, damaged), bytes.len());
+                (replayed, sound)
+            }
+            // Empty, or the owner died while writing the first eight bytes.
+            None if MAGIC.starts_with(&bytes) => (Replayed::default(), 0),
+            None => return Err(OpenError::Foreign { path: path.to_owned() }),
+        };
+        if sound == 0 {
+            file.set_len(0).and_then(|()| file.rewind()).map_err(io_error)?;
+            file.write_all(MAGIC).and_then(|()| file.sync_all()).map_err(io_error)?;
+            sync_folder_of(path).map_err(io_error)?;
+        }
+        let tail = Tail { file, written: 0, on_disk: 0, syncing: false, broken: false };
+        Ok((Self { path: path.to_owned(), tail: Mutex::new(tail), synced: Condvar::new() }, replayed))
+    }
+
+    /// Opens and locks the file that has this name *now*: its last owner may remove it between our opening and locking it.
+    fn lock(path: &Path) -> Result<File, OpenError> {
+        let io_error = |source| OpenError::Io { path: path.to_owned(), source };
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .mode(0o600) // it names processes and addresses
+                .open(path)
+                .map_err(io_error)?;
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::Busy { path: path.to_owned() }),
+                Err(why) => return Err(io_error(why.into())),
+            }
+            let locked = file.metadata().map_err(io_error)?;
+            match fs::metadata(path) {
+                Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => return Ok(file),
+                Ok(_) => {}
+                Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+                Err(why) => return Err(io_error(why)),
+            }
+        }
+    }
+
+    /// Appends a record; returns when it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full or broken. Nothing more can be appended then: nobody knows where the file ends.
+    pub fn append(&self, record: &Record) -> io::Result<()> {
+        let bytes = encode(record)?;
+        let mut tail = self.tail();
+        tail.check()?;
+        if let Err(why) = tail.file.write_all(&bytes) {
+            tail.broken = true;
+            return Err(why);
+        }
+        tail.written += 1;
+        let mine = tail.written;
+        while tail.on_disk < mine {
+            tail.check()?;
+            if tail.syncing {
+                tail = self.synced.wait(tail).unwrap_or_else(PoisonError::into_inner);
+            } else {
+                tail = self.sync(tail)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs all that is written so far, for everybody who waits; others go on appending meanwhile.
+    fn sync<'a>(&'a self, mut tail: MutexGuard<'a, Tail>) -> io::Result<MutexGuard<'a, Tail>> {
+        tail.syncing = true;
+        let upto = tail.written;
+        let file = tail.file.try_clone();
+        drop(tail);
+        let outcome = file.and_then(|file| file.sync_data());
+        let mut tail = self.tail();
+        tail.syncing = false;
+        match outcome {
+            Ok(()) => tail.on_disk = upto,
+            Err(_) => tail.broken = true,
+        }
+        self.synced.notify_all();
+        outcome.map(|()| tail)
+    }
+
+    fn tail(&self) -> MutexGuard<'_, Tail> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets everything: to be called when all is undone.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub fn clear(&self) -> io::Result<()> {
+        let tail = self.tail();
+        let keep = u64::try_from(MAGIC.len()).map_err(io::Error::other)?;
+        tail.file.set_len(keep)?;
+        tail.file.sync_data()
+    }
+
+    /// Removes the file: to be called when all is undone and nothing will follow.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses.
+    pub fn remove(&self) -> io::Result<()> {
+        fs::remove_file(&self.path)
+    }
+}
+
+impl Tail {
+    fn check(&self) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("an earlier write to the journal failed"));
+        }
+        Ok(())
+    }
+}
+
+/// The name of a new file is on the disk when its folder is.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+fn encode(record: &Record) -> io::Result<Vec<u8>> {
+    let payload = serde_json::to_vec(record)?;
+    if payload.len() > LONGEST {
+        return Err(io::Error::other(format!("an undo record of {} bytes; the longest allowed is {LONGEST}", payload.len())));
+    }
+    let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(HEAD + payload.len());
+    bytes.extend_from_slice(&MARKER);
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(&crc32(&payload).to_le_bytes());
+    bytes.extend_from_slice(&payload);
+    Ok(bytes)
+}
+
+/// Reads all records that are whole, and counts the stretches between them that are not.
+fn decode(bytes: &[u8]) -> (Vec<Record>, usize) {
+    let (mut records, mut damaged, mut at, mut lost) = (Vec::new(), 0, 0, false);
+    while at < bytes.len() {
+        if let Some((record, length)) = decode_one(&bytes[at..]) {
+            records.push(record);
+            at += length;
+            lost = false;
+        } else {
+            if !lost {
+                damaged += 1;
+            }
+            lost = true;
+            at += 1;
+        }
+    }
+    (records, damaged)
+}
+
+fn decode_one(bytes: &[u8]) -> Option<(Record, usize)> {
+    let rest = bytes.strip_prefix(&MARKER)?;
+    let length = usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok().filter(|length| *length <= LONGEST)?;
+    let checksum = u32::from_le_bytes(*rest.get(4..)?.first_chunk()?);
+    let payload = bytes.get(HEAD..HEAD + length)?;
+    if crc32(payload) != checksum {
+        return None;
+    }
+    Some((serde_json::from_slice(payload).ok()?, HEAD + length))
+}
+
+fn replay(records: Vec<Record>, damaged: usize) -> Replayed {
+    let mut open = BTreeMap::new();
+    for record in records {
+        match record {
+            Record::Planned { id, undo, .. } => drop(open.insert(id, *undo)),
+            Record::Injected { .. } => {}
+            Record::Undone { id, .. } => drop(open.remove(&id)),
+        }
+    }
+    Replayed { open, damaged }
+}
+
+/// CRC-32 as in zip and Ethernet (polynomial 0xEDB88320, reflected).
+fn crc32(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut index = 0;
+        while index < 256 {
+            #[expect(clippy::cast_possible_truncation, reason = "index < 256")]
+            let mut value = index as u32;
+            let mut bit = 0;
+            while bit < 8 {
+                value = if value & 1 == 1 { (value >> 1) ^ 0xEDB8_8320 } else { value >> 1 };
+                bit += 1;
+            }
+            table[index] = value;
+            index += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        let [low, ..] = crc.to_le_bytes();
+        (crc >> 8) ^ TABLE[usize::from(low ^ byte)]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::object::Object;
+
+    fn planned(id: u32) -> Record {
+        let object = Object { name: format!("i-{id}"), pid: Some(4711), ..Object::default() };
+        let undo = Undo { fault: "process:pause".to_owned(), token: u64::from(id), object, plan: serde_json::json!([1, 2]) };
+        Record::Planned { id: InjectionId(id), undo: Box::new(undo), lease: Duration::from_secs(3) }
+    }
+
+    fn undone(id: u32) -> Record {
+        Record::Undone { id: InjectionId(id), fingerprint: Cleanliness::Clean }
+    }
+
+    fn ids(replayed: &Replayed) -> Vec<u32> {
+        replayed.open.keys().map(|id| id.0).collect()
+    }
+
+    #[test]
+    fn the_checksum_is_the_well_known_one() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+    }
+
+    #[test]
+    fn what_is_not_undone_is_there_after_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/journal");
+        let (journal, replayed) = Journal::open(&path).unwrap();
+        assert!(replayed.open.is_empty());
+        for record in [planned(1), Record::Injected { id: InjectionId(1) }, planned(2), undone(1)] {
+            journal.append(&record).unwrap();
+        }
+        drop(journal);
+        let (journal, replayed) = Journal::open(&path).unwrap();
+        assert_eq!((ids(&replayed), replayed.damaged), (vec![2], 0));
+        journal.clear().unwrap();
+        journal.append(&planned(3)).unwrap();
+        drop(journal);
+        assert_eq!(ids(&Journal::open(&path).unwrap().1), [3]);
+    }
+
+    #[test]
+    fn only_one_process_at_a_time_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let first = Journal::open(&path).unwrap();
+        assert!(matches!(Journal::open(&path), Err(OpenError::Busy { .. })));
+        drop(first);
+        Journal::open(&path).unwrap();
+    }
+
+    #[test]
+    fn another_file_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        fs::write(&path, "my diary").unwrap();
+        assert!(matches!(Journal::open(&path), Err(OpenError::Foreign { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "my diary");
+    }
+
+    #[test]
+    fn cut_off_at_any_byte_it_has_all_records_that_are_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut bytes = MAGIC.to_vec();
+        let mut ends = Vec::new();
+        for id in 0..4 {
+            bytes.extend(encode(&planned(id)).unwrap());
+            ends.push(bytes.len());
+        }
+        for cut in 0..=bytes.len() {
+            fs::write(&path, &bytes[..cut]).unwrap();
+            let (journal, replayed) = Journal::open(&path).unwrap();
+            let whole = ends.iter().filter(|end| **end <= cut).count();
+            assert_eq!(replayed.open.len(), whole, "cut at {cut}");
+            // And it takes more, behind the torn record.
+            journal.append(&planned(100)).unwrap();
+            drop(journal);
+            assert_eq!(Journal::open(&path).unwrap().1.open.len(), whole + 1, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn threads_that_append_at_once_all_find_their_record_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let (journal, _) = Journal::open(&path).unwrap();
+        std::thread::scope(|scope| {
+            for id in 0..20 {
+                let journal = &journal;
+                scope.spawn(move || journal.append(&planned(id)).unwrap());
+            }
+        });
+        drop(journal);
+        assert_eq!(ids(&Journal::open(&path).unwrap().1), (0..20).collect::<Vec<_>>());
+    }
+
+    proptest! {
+        #[test]
+        fn a_flipped_bit_costs_no_other_record(byte in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let records: Vec<Vec<u8>> = (0..5).map(|id| encode(&planned(id)).unwrap()).collect();
+            let mut bytes = records.concat();
+            let hit = byte.index(bytes.len());
+            bytes[hit] ^= 1 << bit;
+            let mut end = 0;
+            let victim = records.iter().position(|record| { end += record.len(); hit < end }).unwrap();
+            let (read, damaged) = decode(&bytes);
+            let survivors: Vec<usize> = (0..5).filter(|id| *id != victim).collect();
+            let read: Vec<usize> = replay(read, 0).open.keys().map(|id| id.0 as usize).collect();
+            prop_assert_eq!((read, damaged), (survivors, 1));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `process:kill`: a signal that ends processes.
+
+use std::time::Duration;
+
+use model::{
+    catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    event::{Cleanliness, Proof},
+};
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    TARGETS,
+    fault::{Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    object::Object,
+    parameters::Checked,
+    process::Process,
+};
+
+/// The fault's entry in the catalogue.
+pub const ENTRY: Entry = Entry {
+    id: "process:kill",
+    about: "Sends the processes of an instance a signal that ends them.",
+    targets: TARGETS,
+    parameters: &[
+        Parameter {
+            name: "process",
+            kind: ParameterKind::Text,
+            required: false,
+            default: None,
+            about: "Name of the processes to kill, as `ps` or the file they run calls them; without it, the instance's first process.",
+        },
+        Parameter {
+            name: "signal",
+            kind: ParameterKind::OneOf { values: &["SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGHUP", "SIGABRT"] },
+            required: false,
+            default: Some("SIGTERM"),
+            about: "The signal. All but SIGKILL can be caught or ignored, and then the fault is not achieved.",
+        },
+    ],
+    reversibility: Reversibility::Irreversible,
+    undone_by: "Nothing: the system has to replace what was lost.",
+    proven_by: "Each process that got the signal has ended.",
+    needs: &[Need::Signal],
+    fis: &["aws:ssm:send-command AWSFIS-Run-Kill-Process"],
+    chaos_mesh: Some("PodChaos container-kill"),
+};
+
+/// How long a process may take to end after the signal: one that shuts down in an orderly way finishes what it is doing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) struct Kill;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    signal: String,
+    victims: Vec<Process>,
+}
+
+impl Fault for Kill {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
+        let first = object.process()?;
+        let victims = match parameters.text("process") {
+            None => vec![first],
+            Some(name) => {
+                let members = first.members();
+                let named: Vec<Process> = members.iter().copied().filter(|process| process.names().iter().any(|own| own == name)).collect();
+                if named.is_empty() {
+                    let mut names: Vec<String> = members.into_iter().flat_map(Process::names).collect();
+                    names.sort();
+                    names.dedup();
+                    return Err(Refused(format!("no process of {} is named `{name}`; there are {}", object.name, names.join(", "))));
+                }
+                named
+            }
+        };
+        let signal = parameters.read("signal")?;
+        Ok(serde_json::to_value(Plan { signal, victims }).expect("a plan is plain data"))
+    }
+
+    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
+        let plan: Plan = undo.plan()?;
+        let signal = number(&plan.signal)?;
+        for victim in &plan.victims {
+            victim.signal(signal).map_err(Failed::to(format_args!("send {} to process {}", plan.signal, victim.pid)))?;
+        }
+        Ok(Box::new(plan))
+    }
+
+    fn undo(&self, _: &Undo) -> Result<Cleanliness, UndoError> {
+        Ok(Cleanliness::Gone)
+    }
+}
+
+impl Injection for Plan {
+    fn prove(&mut self, abort: &Abort) -> Proof {
+        let living = || self.victims.iter().filter(|victim| victim.is_alive()).count();
+        abort.until(PATIENCE, || (living() == 0).then_some(()));
+        let left = living();
+        Proof {
+            configured: format!("{} to {} of the instance", self.signal, count(self.victims.len())),
+            achieved: match left {
+                0 => format!("{} ended", count(self.victims.len())),
+                _ => format!("{left} of {} did not end within {} s", count(self.victims.len()), PATIENCE.as_secs()),
+            },
+            holds: left == 0,
+        }
+    }
+
+    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
+        Ok(Undone { cleanliness: Cleanliness::Gone, proof: None })
+    }
+}
+
+fn count(processes: usize) -> String {
+    if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") }
+}
+
+fn number(signal: &str) -> Result<Signal, Failed> {
+    Ok(match signal {
+        "SIGTERM" => Signal::TERM,
+        "SIGKILL" => Signal::KILL,
+        "SIGINT" => Signal::INT,
+        "SIGQUIT" => Signal::QUIT,
+        "SIGHUP" => Signal::HUP,
+        "SIGABRT" => Signal::ABORT,
+        other => return Err(Failed(format!("no signal is named {other}"))),
+    })
+}
