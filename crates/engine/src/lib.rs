@@ -4,6 +4,8 @@ pub mod plan;
 pub mod provider;
 pub mod record;
 pub mod recorder;
+pub mod report;
+pub mod vocabulary;
 
 pub use record::Record;
 pub use recorder::Recorder;

@@ -12,6 +12,15 @@ use model::{
 };
 use serde::Serialize;
 
+mod build;
+mod describe;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+pub use build::{LEASE, Native, Request, Translate, plan};
+pub use describe::reversibility;
+
 /// What a run will do. Everything random is decided, every action is translated, every alarm is found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -129,6 +138,57 @@ pub struct Guard {
     pub name: String,
     /// What it watches.
     pub alarm: Alarm,
+}
+
+/// Why a document cannot be run here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Problem {
+    /// Where in the document: `targets.one-web-instance`.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+    /// What is right, or what to do.
+    pub fix: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(place: String, what: impl Into<String>) -> Self {
+        Self { place, what: what.into(), fix: None }
+    }
+
+    pub(crate) fn fix(self, fix: impl Into<String>) -> Self {
+        Self { fix: Some(fix.into()), ..self }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)?;
+        self.fix.as_ref().map_or(Ok(()), |fix| write!(f, "; {fix}"))
+    }
+}
+
+impl PlannedAction {
+    /// How long it takes by itself, without what injecting and undoing take.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        match &self.work {
+            Work::Fault(Fault { duration: Some(length), .. }) | Work::Wait { duration: length } => length.get(),
+            Work::Fault(_) | Work::AssertAlarms { .. } | Work::Skip { .. } => Duration::ZERO,
+        }
+    }
+}
+
+impl Fault {
+    /// The fault in words: `network:latency (delay 300ms, jitter 20ms)`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        if self.parameters.is_empty() {
+            return self.fault.clone();
+        }
+        let parameters: Vec<String> = self.parameters.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        format!("{} ({})", self.fault, parameters.join(", "))
+    }
 }
 
 impl Plan {

@@ -23,7 +23,6 @@ impl Recorder {
     }
 
     /// Stamps and appends.
-    #[expect(clippy::needless_pass_by_value, reason = "the event is handed over: callers have no more use for it")]
     pub fn record(&self, what: What) -> Event {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         // The lock is taken first: the order in the record is the order of the stamps.

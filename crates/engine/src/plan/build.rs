@@ -1,0 +1,356 @@
+//! From a document and what there is to a plan, or to all reasons why there is none.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use model::{
+    alarm::{Alarm, AlarmState},
+    catalogue::{Catalogue, Entry, Reversibility},
+    event::InjectionId,
+    experiment::{Action, Experiment, StopSource},
+    nearest::nearest,
+    period::Period,
+    resource::Resource,
+};
+
+use super::{Fault, Guard, Injection, Plan, PlannedAction, Problem, ResolvedTarget, Work, targets};
+use crate::vocabulary;
+
+/// How long an injection lives when nobody renews it. Renewed every third of it, it survives two lost renewals; and a
+/// fault outlives a runner that was killed by no more than this.
+pub const LEASE: Period = Period::from_secs(15);
+
+/// What a run may take beyond its plan: injecting, measuring and undoing take seconds each, not minutes.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// An action in the words of the catalogue: what [`Request::translate`] makes of a FIS action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Native {
+    /// The native action's id.
+    pub fault: String,
+    /// Its parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// How long it lasts; none: it has no end of its own.
+    pub duration: Option<Period>,
+    /// The key under the action's `targets` whose target is hit.
+    pub target_key: String,
+}
+
+/// Translates an action of a document into a native one, or says why there is none.
+pub type Translate<'a> = dyn Fn(&Action) -> Result<Native, String> + Sync + 'a;
+
+/// What a plan is made from.
+#[expect(missing_debug_implementations, reason = "a function has nothing to print")]
+pub struct Request<'a> {
+    /// The document.
+    pub experiment: &'a Experiment,
+    /// Everything that could be hit, in the order its provider lists it.
+    pub resources: &'a [Resource],
+    /// The native actions that can be carried out.
+    pub catalogue: &'a Catalogue,
+    /// Alarms that the environment has, besides those of the document.
+    pub alarms: &'a BTreeMap<String, Alarm>,
+    /// The seed of the random choices.
+    pub seed: u64,
+    /// How actions are translated.
+    pub translate: &'a Translate<'a>,
+}
+
+/// Plans a run: resolves targets, translates actions, binds stop conditions. Reports every problem there is.
+///
+/// # Errors
+///
+/// Everything for which the run could not be carried out exactly as the document says.
+pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Problem>> {
+    let experiment = request.experiment;
+    let mut problems = Vec::new();
+    let targets = targets::resolve(experiment, request.resources, request.seed).unwrap_or_else(|found| {
+        problems.extend(found);
+        Vec::new()
+    });
+    let targets_known = problems.is_empty();
+    let order = in_order(experiment, &mut problems);
+    let alarms: BTreeMap<&str, &Alarm> =
+        request.alarms.iter().chain(&experiment.alarms).map(|(name, alarm)| (name.as_str(), alarm)).collect();
+
+    let mut next_injection = 0;
+    let mut actions = Vec::new();
+    for name in order {
+        let Some(action) = experiment.actions.get(name) else { continue };
+        let mut work =
+            Builder { request, targets: &targets, targets_known, alarms: &alarms, next: &mut next_injection };
+        match work.build(name, action) {
+            Ok(work) => actions.push(PlannedAction {
+                name: name.to_owned(),
+                action_id: action.action_id.clone(),
+                start_after: action.start_after.clone(),
+                work,
+            }),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let (guards, unguarded) = guards(experiment, &actions, &alarms, &mut problems);
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    problems.dedup();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let deadline = experiment.windows.baseline.get() + longest_path(&actions) + experiment.windows.fault.get() + MARGIN;
+    Ok(Plan {
+        seed: request.seed,
+        targets,
+        actions,
+        guards,
+        unguarded,
+        windows: experiment.windows,
+        lease: LEASE,
+        deadline: Period::new(deadline),
+    })
+}
+
+/// The actions so that each follows those of its `startAfter`; by name where the order is free.
+fn in_order<'a>(experiment: &'a Experiment, problems: &mut Vec<Problem>) -> Vec<&'a str> {
+    let known = || experiment.actions.keys().map(String::as_str);
+    for (name, action) in &experiment.actions {
+        for before in &action.start_after {
+            if !experiment.actions.contains_key(before) {
+                let fix = nearest(before, known()).map_or_else(
+                    || format!("the actions are {}", known().collect::<Vec<_>>().join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let place = format!("actions.{name}.startAfter");
+                problems.push(Problem::new(place, format!("`{before}` is not an action")).fix(fix));
+            }
+        }
+    }
+    let mut order: Vec<&str> = Vec::new();
+    let mut left: BTreeSet<&str> = known().collect();
+    loop {
+        let ready: Vec<&str> = left
+            .iter()
+            .copied()
+            .filter(|name| {
+                experiment
+                    .actions
+                    .get(*name)
+                    .is_some_and(|action| action.start_after.iter().all(|before| !left.contains(before.as_str())))
+            })
+            .collect();
+        if ready.is_empty() {
+            break;
+        }
+        left.retain(|name| !ready.contains(name));
+        order.extend(ready);
+    }
+    if let Some(first) = left.first() {
+        let what = format!("these wait for each other: {}", left.iter().copied().collect::<Vec<_>>().join(", "));
+        problems.push(Problem::new(format!("actions.{first}.startAfter"), what).fix("let one of them start first"));
+    }
+    order
+}
+
+/// Builds the work of one action after the other.
+struct Builder<'a> {
+    request: &'a Request<'a>,
+    targets: &'a [ResolvedTarget],
+    targets_known: bool,
+    alarms: &'a BTreeMap<&'a str, &'a Alarm>,
+    next: &'a mut u32,
+}
+
+impl Builder<'_> {
+    fn build(&mut self, name: &str, action: &Action) -> Result<Work, Problem> {
+        let place = format!("actions.{name}");
+        match action.action_id.as_str() {
+            vocabulary::WAIT_ID => wait(&place, action),
+            vocabulary::ASSERT_ALARM_STATE_ID => self.assert_alarms(&place, action),
+            _ => self.fault(&place, action),
+        }
+    }
+
+    fn assert_alarms(&self, place: &str, action: &Action) -> Result<Work, Problem> {
+        let list = |key: &str| -> Result<Vec<String>, Problem> {
+            let text = action.parameters.get(key).map(String::as_str).unwrap_or_default();
+            let items: Vec<String> =
+                text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect();
+            if items.is_empty() {
+                let place = format!("{place}.parameters.{key}");
+                return Err(Problem::new(place, "it is missing or empty").fix("give a comma-separated list"));
+            }
+            Ok(items)
+        };
+        let mut alarms = Vec::new();
+        for alarm in list("alarmArns")? {
+            let name =
+                model::experiment::StopCondition { source: StopSource::Alarm, value: Some(alarm.clone()), why: None };
+            let name = name.alarm_name().unwrap_or(&alarm).to_owned();
+            if !self.alarms.contains_key(name.as_str()) {
+                return Err(no_alarm(format!("{place}.parameters.alarmArns"), &name, self.alarms));
+            }
+            alarms.push(name);
+        }
+        let states = list("alarmStates")?
+            .iter()
+            .map(|state| match state.as_str() {
+                "OK" => Ok(AlarmState::Ok),
+                "ALARM" => Ok(AlarmState::Alarm),
+                "INSUFFICIENT_DATA" => Ok(AlarmState::InsufficientData),
+                other => Err(Problem::new(
+                    format!("{place}.parameters.alarmStates"),
+                    format!("`{other}` is not a state of an alarm"),
+                )
+                .fix("the states are OK, ALARM and INSUFFICIENT_DATA")),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Work::AssertAlarms { alarms, states })
+    }
+
+    fn fault(&mut self, place: &str, action: &Action) -> Result<Work, Problem> {
+        let native = (self.request.translate)(action).map_err(|why| Problem::new(format!("{place}.actionId"), why))?;
+        let Some(entry) = self.request.catalogue.get(&native.fault) else {
+            let known = self.request.catalogue.iter().map(|entry| entry.id);
+            let fix = nearest(&native.fault, known).map_or_else(
+                || "`shaketable actions` lists what can be carried out".to_owned(),
+                |near| format!("the nearest that can be carried out is `{near}`"),
+            );
+            let what = format!("`{}` needs `{}`, which nothing here carries out", action.action_id, native.fault);
+            return Err(Problem::new(format!("{place}.actionId"), what).fix(fix));
+        };
+        let Some(target) = action.targets.get(&native.target_key) else {
+            let what =
+                format!("`{}` hits something, and the action has no target `{}`", action.action_id, native.target_key);
+            return Err(Problem::new(format!("{place}.targets"), what).fix("name a target under that key"));
+        };
+        let Some(resolved) = self.targets.iter().find(|one| one.name == *target) else {
+            // When targets have problems of their own, those are reported; one that is not in the document is another.
+            return if self.targets_known || !self.request.experiment.targets.contains_key(target) {
+                let known = self.request.experiment.targets.keys().map(String::as_str);
+                let fix = nearest(target, known).map(|near| format!("did you mean `{near}`?"));
+                Err(Problem::new(format!("{place}.targets"), format!("`{target}` is not a target"))
+                    .fix(fix.unwrap_or_else(|| "name one of the document's targets".to_owned())))
+            } else {
+                Ok(Work::Skip { reason: "its target is not resolved".to_owned() })
+            };
+        };
+        if resolved.chosen.is_empty() {
+            return Ok(Work::Skip { reason: format!("target {target} resolved to nothing: {}", resolved.how) });
+        }
+        takes(place, entry, resolved)?;
+        let injections = resolved
+            .chosen
+            .iter()
+            .map(|resource| {
+                *self.next += 1;
+                Injection { id: InjectionId(*self.next), resource: resource.clone() }
+            })
+            .collect();
+        Ok(Work::Fault(Fault {
+            fault: native.fault,
+            parameters: native.parameters,
+            target: target.clone(),
+            injections,
+            duration: native.duration,
+            reversibility: entry.reversibility,
+            undone_by: entry.undone_by.to_owned(),
+        }))
+    }
+}
+
+/// Whether the native action can hit every resource of a target.
+fn takes(place: &str, entry: &Entry, target: &ResolvedTarget) -> Result<(), Problem> {
+    let takes: BTreeSet<&str> = entry.targets.iter().flat_map(|kind| kind.resource_types).copied().collect();
+    let cannot = target.chosen.iter().find(|resource| !resource.types.iter().any(|one| takes.contains(one.as_str())));
+    cannot.map_or(Ok(()), |resource| {
+        let what = format!("`{}` cannot hit {} ({})", entry.id, resource.id, resource.types.join(", "));
+        let takes: Vec<&str> = takes.into_iter().collect();
+        Err(Problem::new(format!("{place}.targets"), what).fix(format!("it hits {}", takes.join(", "))))
+    })
+}
+
+fn wait(place: &str, action: &Action) -> Result<Work, Problem> {
+    let place = format!("{place}.parameters.duration");
+    let Some(text) = action.parameters.get("duration") else {
+        return Err(Problem::new(place, "it is missing").fix("say how long, for example PT3M"));
+    };
+    text.parse()
+        .map(|duration| Work::Wait { duration })
+        .map_err(|error: model::period::PeriodError| Problem::new(place, error.to_string()))
+}
+
+/// Binds the stop conditions to alarms.
+fn guards(
+    experiment: &Experiment,
+    actions: &[PlannedAction],
+    alarms: &BTreeMap<&str, &Alarm>,
+    problems: &mut Vec<Problem>,
+) -> (Vec<Guard>, Option<String>) {
+    let mut guards: Vec<Guard> = Vec::new();
+    for (at, condition) in experiment.stop_conditions.iter().enumerate() {
+        if condition.source == StopSource::None {
+            continue;
+        }
+        let place = format!("stopConditions[{at}]");
+        let Some(name) = condition.alarm_name() else {
+            problems.push(Problem::new(place, "it names no alarm").fix("give its name or ARN as `value`"));
+            continue;
+        };
+        match alarms.get(name) {
+            Some(&alarm) if guards.iter().all(|guard| guard.name != name) => {
+                guards.push(Guard { name: name.to_owned(), alarm: alarm.clone() });
+            }
+            Some(_) => {}
+            None => problems.push(no_alarm(place, name, alarms)),
+        }
+    }
+    let harms = actions
+        .iter()
+        .any(|action| matches!(&action.work, Work::Fault(fault) if fault.reversibility != Reversibility::Harmless));
+    let none = experiment.stop_conditions.iter().find(|condition| condition.source == StopSource::None);
+    let unguarded = none.map(|condition| {
+        condition.why.clone().unwrap_or_else(|| "the document says `source: none` and gives no reason".to_owned())
+    });
+    if harms && experiment.stop_conditions.is_empty() {
+        problems.push(
+            Problem::new("stopConditions".to_owned(), "the experiment harms, and nothing would stop it")
+                .fix("name an alarm; or say `source: none` and `why`"),
+        );
+    }
+    let unguarded = if guards.is_empty() { unguarded } else { None };
+    (guards, unguarded)
+}
+
+fn no_alarm(place: String, name: &str, alarms: &BTreeMap<&str, &Alarm>) -> Problem {
+    let known: Vec<&str> = alarms.keys().copied().collect();
+    let fix = match (nearest(name, known.iter().copied()), known.is_empty()) {
+        (Some(near), _) => format!("did you mean `{near}`? There is {}", known.join(", ")),
+        (None, false) => format!("there is {}", known.join(", ")),
+        (None, true) => "there is none; add it under `alarms`".to_owned(),
+    };
+    Problem::new(place, format!("no alarm `{name}` is available")).fix(fix)
+}
+
+/// How long the actions take, one after the other as `startAfter` says, without what injecting and undoing take.
+fn longest_path(actions: &[PlannedAction]) -> Duration {
+    starts(actions).into_iter().zip(actions).map(|(start, action)| start + action.length()).max().unwrap_or_default()
+}
+
+/// When each action starts, counted from the start of the first: the plan's order makes one pass enough.
+pub(super) fn starts(actions: &[PlannedAction]) -> Vec<Duration> {
+    let mut ends: BTreeMap<&str, Duration> = BTreeMap::new();
+    actions
+        .iter()
+        .map(|action| {
+            let start = action
+                .start_after
+                .iter()
+                .filter_map(|before| ends.get(before.as_str()))
+                .max()
+                .copied()
+                .unwrap_or_default();
+            ends.insert(&action.name, start + action.length());
+            start
+        })
+        .collect()
+}
