@@ -1,3 +1,4 @@
 //! Observing over real sockets, and CloudWatch's published tables.
 
+#[cfg(test)]
 mod alarm_tables;
