@@ -1,1 +1,33 @@
 //! Other people's files <-> the model. Every finding has file, line and column.
+//!
+//! ```text
+//!            ┌ json ┐           ┌ fis ────────────┐
+//!   bytes ──▶│      │──▶ Node ─▶│ cloudformation  │──▶ Experiment ──▶ check ──▶ findings ──▶ render
+//!            └ yaml ┘  (spans)  │ document, lab   │    Lab
+//!                               └─────────────────┘
+//! ```
+//!
+//! Readers collect *all* problems of a file instead of stopping at the first, and never guess: an unknown key is an
+//! error, and a target without a selector is an error, never "everything".
+
+mod cloudformation;
+pub mod codes;
+mod decode;
+mod document;
+pub mod finding;
+pub mod fis;
+pub mod json;
+mod lab_file;
+pub mod node;
+mod read;
+pub mod render;
+mod semantics;
+pub mod source;
+pub mod yaml;
+
+pub use finding::{Finding, Severity};
+pub use fis::Template;
+pub use read::{
+    Checked, Kind, Options, Read, ReadLab, ReadTemplate, check, has_errors, read_experiment, read_lab, read_template,
+};
+pub use source::Source;

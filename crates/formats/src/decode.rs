@@ -1,0 +1,234 @@
+//! From a [`Node`] to values of the model, collecting findings instead of stopping at the first.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use model::{Period, nearest::nearest};
+
+use crate::{
+    codes,
+    finding::Finding,
+    node::{Entry, Node, ScalarKind, Value},
+    source::{Source, Span},
+    yaml,
+};
+
+/// Reads one document: the source, and what was found so far.
+pub(crate) struct Reader<'s> {
+    pub(crate) source: &'s Source,
+    pub(crate) findings: Vec<Finding>,
+    /// Whether numbers and booleans are taken where a text should stand (our own documents), or refused as AWS does.
+    pub(crate) native_scalars: bool,
+    /// Keys that belong elsewhere than where people put them: key, and where it belongs.
+    misplaced: &'static [(&'static str, &'static str)],
+}
+
+/// A mapping whose keys have been checked.
+pub(crate) struct Fields<'n> {
+    node: &'n Node,
+    entries: &'n [Entry],
+    what: &'static str,
+}
+
+impl<'n> Fields<'n> {
+    /// The value of a key, if it is there and not `null`.
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value).filter(|node| !node.is_null())
+    }
+
+    /// The value of a key that must be there; a finding otherwise.
+    pub(crate) fn required(&self, key: &str, reader: &mut Reader<'_>) -> Option<&'n Node> {
+        let found = self.get(key);
+        if found.is_none() {
+            let message = format!("{} has no `{key}`", self.what);
+            reader.report(Finding::new(&codes::MISSING_KEY, self.node.head, message).help(format!("add `{key}`")));
+        }
+        found
+    }
+
+    /// The mapping itself.
+    pub(crate) const fn node(&self) -> &'n Node {
+        self.node
+    }
+}
+
+impl<'s> Reader<'s> {
+    pub(crate) const fn new(source: &'s Source, misplaced: &'static [(&'static str, &'static str)]) -> Self {
+        Self { source, findings: Vec::new(), native_scalars: false, misplaced }
+    }
+
+    pub(crate) fn report(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Opens a mapping and reports every key that is not known. `what` is the subject of messages: "a target".
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &'static str, known: &[&str]) -> Option<Fields<'n>> {
+        let entries = self.entries(node, what)?;
+        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            self.unknown_key(entry, what, known);
+        }
+        Some(Fields { node, entries, what })
+    }
+
+    fn unknown_key(&mut self, entry: &Entry, what: &str, known: &[&str]) {
+        let key = entry.key.as_str();
+        let near = nearest(key, known.iter().copied());
+        let place = self.misplaced.iter().find(|(name, _)| *name == key);
+        let finding = match (place, near) {
+            (Some((_, place)), _) => {
+                Finding::new(&codes::MISPLACED_KEY, entry.key_span, format!("`{key}` does not belong into {what}"))
+                    .help(format!("move it: it belongs into {place}"))
+            }
+            (None, Some(near)) => {
+                Finding::new(&codes::UNKNOWN_KEY, entry.key_span, format!("{what} has no key `{key}`"))
+                    .help(format!("did you mean `{near}`?"))
+            }
+            (None, None) => Finding::new(&codes::UNKNOWN_KEY, entry.key_span, format!("{what} has no key `{key}`"))
+                .help(format!("known here: {}", known.join(", "))),
+        };
+        self.report(finding);
+    }
+
+    /// The entries of a mapping with names of the author's choice.
+    pub(crate) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
+        let entries = node.as_mapping();
+        if entries.is_none() {
+            self.wrong_type(node, what, "a mapping of keys and values");
+        }
+        entries
+    }
+
+    /// The items of a sequence.
+    pub(crate) fn items<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        let items = node.as_sequence();
+        if items.is_none() {
+            self.wrong_type(node, what, "a list");
+        }
+        items
+    }
+
+    /// The entries of a map in which only values of collections count; `null` is nothing.
+    pub(crate) fn wrong_type(&mut self, node: &Node, what: &str, wanted: &str) {
+        if node.as_text().is_some_and(|text| text.contains('：')) {
+            self.report(yaml::full_width(node.span));
+            return;
+        }
+        let span = if node.as_scalar().is_some() { node.span } else { node.head };
+        let message = format!("{what} must be {wanted}, not {}", node.describe());
+        self.report(Finding::new(&codes::WRONG_TYPE, span, message));
+    }
+
+    pub(crate) fn wrong_value(&mut self, span: Span, message: impl Into<String>) {
+        self.report(Finding::new(&codes::WRONG_VALUE, span, message));
+    }
+
+    /// A text. In YAML a plain `50` counts as one; in JSON only where native scalars do.
+    pub(crate) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
+        match &node.value {
+            Value::Scalar(scalar) if scalar.kind == ScalarKind::Text => Some(scalar.text.clone()),
+            Value::Scalar(scalar) if scalar.kind != ScalarKind::Null && (scalar.plain || self.native_scalars) => {
+                Some(scalar.text.clone())
+            }
+            Value::Scalar(scalar) if scalar.kind != ScalarKind::Null => {
+                let message = format!("{what} must be a text, not {}", node.describe());
+                let help = format!("put it in quotes: \"{}\"", scalar.text);
+                self.report(Finding::new(&codes::WRONG_TYPE, node.span, message).help(help));
+                None
+            }
+            Value::Scalar(_) | Value::Sequence(_) | Value::Mapping(_) => {
+                self.wrong_type(node, what, "a text");
+                None
+            }
+        }
+    }
+
+    /// A text that some type of the model reads.
+    pub(crate) fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, node: &Node, what: &str) -> Option<T> {
+        let text = self.text(node, what)?;
+        text.parse().map_err(|error: T::Err| self.wrong_value(node.span, format!("{what}: {error}"))).ok()
+    }
+
+    /// An ISO 8601 duration.
+    pub(crate) fn period(&mut self, node: &Node, what: &str) -> Option<Period> {
+        self.parsed(node, what)
+    }
+
+    /// A duration longer than nothing.
+    pub(crate) fn some_time(&mut self, node: &Node, what: &str) -> Option<Period> {
+        let period = self.period(node, what)?;
+        if period == Period::ZERO {
+            self.wrong_value(node.span, format!("{what} must be longer than nothing"));
+            return None;
+        }
+        Some(period)
+    }
+
+    /// A number, in text or not.
+    pub(crate) fn number(&mut self, node: &Node, what: &str) -> Option<f64> {
+        let number = node.as_text().and_then(|text| text.parse::<f64>().ok()).filter(|number| number.is_finite());
+        if number.is_none() {
+            self.wrong_type(node, what, "a number");
+        }
+        number
+    }
+
+    /// A whole number within a range (inclusive).
+    pub(crate) fn whole<T>(&mut self, node: &Node, what: &str, range: std::ops::RangeInclusive<T>) -> Option<T>
+    where
+        T: FromStr + PartialOrd + std::fmt::Display,
+    {
+        let number = node.as_text().and_then(|text| text.parse::<T>().ok()).filter(|number| range.contains(number));
+        if number.is_none() {
+            let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+            match node.as_text() {
+                Some(text) => self.wrong_value(node.span, format!("{what} must be {wanted}, not `{text}`")),
+                None => self.wrong_type(node, what, &wanted),
+            }
+        }
+        number
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        match node.as_text() {
+            Some("true" | "True" | "TRUE") => Some(true),
+            Some("false" | "False" | "FALSE") => Some(false),
+            _ => {
+                self.wrong_type(node, what, "true or false");
+                None
+            }
+        }
+    }
+
+    /// One of a few words, each standing for a value.
+    pub(crate) fn one_of<T: Copy>(&mut self, node: &Node, what: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(node, what)?;
+        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            let message = format!("`{text}` is not a value of {what}");
+            let help = match nearest(&text, words.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("write one of {}", words.join(", ")),
+            };
+            self.report(Finding::new(&codes::WRONG_VALUE, node.span, message).help(help));
+        }
+        found
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(&mut self, node: &Node, what: &str) -> Vec<String> {
+        let items = self.items(node, what).unwrap_or_default();
+        items.iter().filter_map(|item| self.text(item, what)).collect()
+    }
+
+    /// A list of texts, or one text alone.
+    pub(crate) fn one_or_more(&mut self, node: &Node, what: &str) -> Vec<String> {
+        if node.as_scalar().is_some() { self.text(node, what).into_iter().collect() } else { self.texts(node, what) }
+    }
+
+    /// A map of texts.
+    pub(crate) fn text_map(&mut self, node: &Node, what: &str) -> BTreeMap<String, String> {
+        let entries = self.entries(node, what).unwrap_or_default();
+        entries.iter().filter_map(|entry| Some((entry.key.clone(), self.text(&entry.value, what)?))).collect()
+    }
+}

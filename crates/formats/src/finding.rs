@@ -1,0 +1,120 @@
+//! Findings: what is wrong with a document, where, and what is right.
+
+use serde::Serialize;
+
+use crate::source::{Source, Span};
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Probably not what was meant; the document can still be used.
+    Warning,
+    /// The document cannot be used.
+    Error,
+}
+
+impl std::fmt::Display for Severity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// One kind of finding: a row of [`CODES`](crate::codes::CODES).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Code {
+    /// Stable; for scripts, searches and links: `F010`.
+    pub id: &'static str,
+    /// A name in a few words: `unknown-key`.
+    pub name: &'static str,
+    /// How bad it usually is.
+    pub severity: Severity,
+    /// What it means.
+    pub about: &'static str,
+    /// What to do.
+    pub cure: &'static str,
+}
+
+/// Something wrong, or worth knowing, in a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which kind.
+    pub code: &'static Code,
+    /// How bad it is here.
+    pub severity: Severity,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// The file.
+    pub file: String,
+    /// Where in the file.
+    pub span: Span,
+    /// Line of the start of the span, counted from 1.
+    pub line: usize,
+    /// Column of the start of the span in characters, counted from 1.
+    pub column: usize,
+    /// A few words at the underlined text.
+    pub label: Option<String>,
+    /// What is right, and what to do.
+    pub help: Option<String>,
+    /// More that is worth knowing.
+    pub notes: Vec<String>,
+}
+
+impl Finding {
+    /// A finding at a place of the file that is being read; the reader fills in file, line and column at the end.
+    pub(crate) fn new(code: &'static Code, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: code.severity,
+            message: message.into(),
+            file: String::new(),
+            span,
+            line: 0,
+            column: 0,
+            label: None,
+            help: None,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+/// Fills in file, line and column, orders by place, and drops repetitions (the same finding by way of two aliases).
+pub(crate) fn locate(mut findings: Vec<Finding>, source: &Source) -> Vec<Finding> {
+    for finding in &mut findings {
+        let start = source.boundary(finding.span.start);
+        let end = source.boundary(finding.span.end).max(start);
+        finding.span = Span::new(start, end);
+        source.path().clone_into(&mut finding.file);
+        (finding.line, finding.column) = source.position(start);
+    }
+    findings.sort_by(|a, b| (a.span, a.code.id).cmp(&(b.span, b.code.id)));
+    findings.dedup();
+    findings
+}

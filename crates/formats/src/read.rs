@@ -1,0 +1,322 @@
+//! The doors of the crate: bytes in, what they mean and what is wrong with them out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{catalogue::Catalogue, experiment::Experiment, lab::Lab};
+
+use crate::{
+    cloudformation, codes,
+    decode::Reader,
+    document,
+    finding::{self, Finding, Severity},
+    fis::{self, Template},
+    json, lab_file,
+    node::Node,
+    semantics,
+    source::{Source, Span},
+    yaml,
+};
+
+/// What a file is, by its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Our own experiment document.
+    Experiment,
+    /// A plain AWS FIS experiment template.
+    FisTemplate,
+    /// A CloudFormation template.
+    CloudFormation,
+    /// A part of a CloudFormation template: `Actions` and `Targets` without the rest.
+    Fragment,
+    /// A lab file.
+    Lab,
+    /// None of these.
+    Unknown,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Experiment => "experiment",
+            Self::FisTemplate => "FIS experiment template",
+            Self::CloudFormation => "CloudFormation template",
+            Self::Fragment => "fragment of a CloudFormation template",
+            Self::Lab => "lab",
+            Self::Unknown => "unknown document",
+        })
+    }
+}
+
+/// What the readers need besides the file.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// Values for the parameters of a CloudFormation template (`--param NAME=VALUE`).
+    pub params: BTreeMap<String, String>,
+    /// Which experiment template of a CloudFormation template, by logical id, where there are several.
+    pub experiment: Option<String>,
+    /// The native actions of this build.
+    pub catalogue: &'a Catalogue,
+}
+
+impl<'a> Options<'a> {
+    /// With these actions, and nothing chosen.
+    #[must_use]
+    pub const fn new(catalogue: &'a Catalogue) -> Self {
+        Self { params: BTreeMap::new(), experiment: None, catalogue }
+    }
+}
+
+/// An experiment that was read, or why not.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// The experiment; none where a finding is an error.
+    pub experiment: Option<Experiment>,
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// Everything that was found, ordered by place.
+    pub findings: Vec<Finding>,
+    /// The text, for rendering.
+    pub source: Source,
+}
+
+/// A template that was read, with its spelling, or why not.
+#[derive(Debug, Clone)]
+pub struct ReadTemplate {
+    /// The template; none where a finding is an error.
+    pub template: Option<Template>,
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// Everything that was found, ordered by place.
+    pub findings: Vec<Finding>,
+    /// The text, for rendering.
+    pub source: Source,
+}
+
+/// A lab that was read, or why not.
+#[derive(Debug, Clone)]
+pub struct ReadLab {
+    /// The lab; none where a finding is an error.
+    pub lab: Option<Lab>,
+    /// Everything that was found, ordered by place.
+    pub findings: Vec<Finding>,
+    /// The text, for rendering.
+    pub source: Source,
+}
+
+/// What was found in a file of any kind.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// Everything that was found, ordered by place.
+    pub findings: Vec<Finding>,
+    /// The text, for rendering.
+    pub source: Source,
+}
+
+/// Whether one of the findings is an error.
+#[must_use]
+pub fn has_errors(findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
+}
+
+/// Reads an experiment from any of the formats that hold one. `path` is used in messages only.
+#[must_use]
+pub fn read_experiment(path: &str, bytes: &[u8], options: &Options<'_>) -> Read {
+    let ReadTemplate { template, kind, findings, source } = read_template(path, bytes, options);
+    Read { experiment: template.map(Experiment::from), kind, findings, source }
+}
+
+/// Like [`read_experiment`], but keeps what a FIS template needs to be printed back equal.
+#[must_use]
+pub fn read_template(path: &str, bytes: &[u8], options: &Options<'_>) -> ReadTemplate {
+    let Opened { source, root, mut findings } = open(path, bytes);
+    let kind = root.as_ref().map_or(Kind::Unknown, kind_of);
+    let mut template = None;
+    if let Some(root) = &root {
+        let mut reader = Reader::new(&source, document::MISPLACED);
+        match kind {
+            Kind::Lab => reader.report(
+                Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, "this is a lab, not an experiment")
+                    .help("name the lab in an experiment: lab: PATH"),
+            ),
+            kind => template = experiment_part(&mut reader, root, kind, options),
+        }
+        findings.append(&mut reader.findings);
+    }
+    let findings = finding::locate(findings, &source);
+    let template = template.filter(|_| !has_errors(&findings));
+    ReadTemplate { template, kind, findings, source }
+}
+
+/// Reads a lab file. `path` is used in messages, and its stem is the lab's name unless the file gives one.
+#[must_use]
+pub fn read_lab(path: &str, bytes: &[u8]) -> ReadLab {
+    let Opened { source, root, mut findings } = open(path, bytes);
+    let mut lab = None;
+    if let Some(root) = &root {
+        let mut reader = Reader::new(&source, lab_file::MISPLACED);
+        match kind_of(root) {
+            Kind::Lab | Kind::Unknown => lab = lab_file::read(&mut reader, root),
+            kind => reader.report(
+                Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, format!("this is not a lab, but: {kind}"))
+                    .help("a lab has `regions` and `groups`"),
+            ),
+        }
+        findings.append(&mut reader.findings);
+    }
+    let findings = finding::locate(findings, &source);
+    ReadLab { lab: lab.filter(|_| !has_errors(&findings)), findings, source }
+}
+
+/// Finds everything that is wrong with a file of any kind.
+#[must_use]
+pub fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
+    let Opened { root, .. } = open(path, bytes);
+    if root.as_ref().is_some_and(|root| kind_of(root) == Kind::Lab) {
+        let ReadLab { findings, source, .. } = read_lab(path, bytes);
+        return Checked { kind: Kind::Lab, findings, source };
+    }
+    let ReadTemplate { kind, findings, source, .. } = read_template(path, bytes, options);
+    Checked { kind, findings, source }
+}
+
+struct Opened {
+    source: Source,
+    root: Option<Node>,
+    findings: Vec<Finding>,
+}
+
+/// Bytes to a tree.
+fn open(path: &str, bytes: &[u8]) -> Opened {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let mut findings = Vec::new();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(error) => {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            // Up to the wrong byte the lossy text is the same.
+            let at = error.valid_up_to();
+            let wrong = bytes.get(at).copied().unwrap_or_default();
+            let span = Span::new(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
+            findings.push(
+                Finding::new(&codes::BAD_TEXT, span, format!("the byte 0x{wrong:02X} is not UTF-8 text"))
+                    .help("save the file as UTF-8"),
+            );
+            return Opened { source: Source::new(path, text), root: None, findings };
+        }
+    };
+    let source = Source::new(path, text);
+    let root = parse(&source, &mut findings);
+    Opened { source, root, findings }
+}
+
+/// JSON if it looks like it, else YAML, of which JSON is almost a part: a `.yaml` file may start with a brace, too.
+fn parse(source: &Source, findings: &mut Vec<Finding>) -> Option<Node> {
+    let looks_like_json = source.text().trim_start().starts_with(['{', '[', '"']);
+    let yaml_name = [".yaml", ".yml"].iter().any(|end| source.path().ends_with(end));
+    let json_name = source.path().ends_with(".json");
+    if !looks_like_json && !json_name {
+        return yaml::parse(source.text(), findings);
+    }
+    let mut found = Vec::new();
+    if let Some(root) = json::parse(source.text(), &mut found) {
+        findings.append(&mut found);
+        return Some(root);
+    }
+    if yaml_name {
+        return yaml::parse(source.text(), findings);
+    }
+    findings.append(&mut found);
+    None
+}
+
+/// What a file is: whose keys it has most of.
+fn kind_of(root: &Node) -> Kind {
+    let has = |keys: &[&str]| keys.iter().filter(|key| root.entry(key).is_some()).count();
+    if has(&["Resources", "AWSTemplateFormatVersion"]) > 0 {
+        return Kind::CloudFormation;
+    }
+    if has(&["Actions", "Targets", "StopConditions", "ExperimentTemplate"]) > 0 {
+        return Kind::Fragment;
+    }
+    let experiment = has(fis::FIS_KEYS) + has(document::OWN_KEYS);
+    let lab = has(lab_file::KEYS);
+    if lab > 0 && lab > experiment {
+        Kind::Lab
+    } else if experiment == 0 {
+        Kind::Unknown
+    } else if has(document::OWN_KEYS) > 0 || native_action(root) {
+        Kind::Experiment
+    } else {
+        Kind::FisTemplate
+    }
+}
+
+/// Whether an action's id is one that AWS would not know.
+fn native_action(root: &Node) -> bool {
+    let actions = root.get("actions").and_then(Node::as_mapping).unwrap_or_default();
+    actions
+        .iter()
+        .any(|entry| entry.value.get("actionId").and_then(Node::as_text).is_some_and(|id| !id.starts_with("aws:")))
+}
+
+fn experiment_part(reader: &mut Reader<'_>, root: &Node, kind: Kind, options: &Options<'_>) -> Option<Template> {
+    match kind {
+        Kind::CloudFormation => cloudformation::read(reader, root, options),
+        Kind::Fragment => cloudformation::read_fragment(reader, root, options),
+        Kind::Experiment | Kind::FisTemplate => {
+            let own = kind == Kind::Experiment;
+            reader.native_scalars = own;
+            let template = document::read(reader, root)?;
+            let unresolved = BTreeSet::new();
+            let context =
+                semantics::Context { catalogue: options.catalogue, own, fragment: false, unresolved: &unresolved };
+            semantics::experiment(reader, root, &template.experiment, &context);
+            Some(template)
+        }
+        Kind::Unknown | Kind::Lab => {
+            unknown_document(reader, root);
+            None
+        }
+    }
+}
+
+fn unknown_document(reader: &mut Reader<'_>, root: &Node) {
+    if root.as_text().is_some_and(|text| text.contains('：')) {
+        reader.report(yaml::full_width(first_line(reader.source, root.span)));
+        return;
+    }
+    let found = match root.as_mapping() {
+        Some(entries) => {
+            let keys: Vec<&str> = entries.iter().take(8).map(|entry| entry.key.as_str()).collect();
+            format!("a mapping with the keys {}", keys.join(", "))
+        }
+        None => root.describe(),
+    };
+    let known = fis::FIS_KEYS.iter().chain(document::OWN_KEYS).chain(lab_file::KEYS).copied();
+    let slip = root
+        .as_mapping()
+        .unwrap_or_default()
+        .iter()
+        .find_map(|entry| Some((entry, model::nearest::nearest(&entry.key, known.clone())?)));
+    let finding = Finding::new(
+        &codes::UNKNOWN_DOCUMENT,
+        slip.map_or(root.head, |(entry, _)| entry.key_span),
+        format!("this is neither an experiment, nor CloudFormation, nor a lab, but {found}"),
+    );
+    reader.report(
+        finding.help(match slip {
+            Some((entry, near)) => format!("did you mean `{near}` by `{}`?", entry.key),
+            None => {
+                "an experiment has at least `description`, `actions` and `stopConditions`, a lab `regions` and `groups`"
+                    .to_owned()
+            }
+        }),
+    );
+}
+
+fn first_line(source: &Source, span: Span) -> Span {
+    let line = source.line(source.position(span.start).0);
+    Span::new(span.start, line.end.clamp(span.start, span.end.max(span.start)))
+}

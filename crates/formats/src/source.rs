@@ -1,0 +1,160 @@
+//! The text of a file, and where in it something is.
+
+use std::ops::Range;
+
+/// A range of bytes of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// The byte after the last one.
+    pub end: usize,
+}
+
+impl Span {
+    /// The bytes from `start` up to, not including, `end`.
+    #[must_use]
+    pub const fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
+    }
+
+    /// As a standard range.
+    #[must_use]
+    pub const fn range(self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+/// The text of a file with an index of its lines.
+#[derive(Debug, Clone)]
+pub struct Source {
+    path: String,
+    text: String,
+    /// Offset of the first byte of every line.
+    lines: Vec<usize>,
+}
+
+impl Source {
+    /// A text that was read from `path` (used in messages only).
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { path: path.into(), text, lines }
+    }
+
+    /// Where it was read from.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Line and column of a byte, both counted from 1; columns count characters.
+    #[must_use]
+    pub fn position(&self, at: usize) -> (usize, usize) {
+        let at = self.boundary(at);
+        let line = self.lines.partition_point(|start| *start <= at).max(1) - 1;
+        (line + 1, self.text[self.lines[line]..at].chars().count() + 1)
+    }
+
+    /// The bytes of the line (counted from 1) without its line break.
+    #[must_use]
+    pub fn line(&self, line: usize) -> Span {
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(self.text.len());
+        let end = self.lines.get(line).map_or(self.text.len(), |next| next - 1);
+        let end = if self.text[start..end].ends_with('\r') { end - 1 } else { end };
+        Span::new(start, end)
+    }
+
+    /// The text of a span; nothing where the span does not lie on character boundaries.
+    #[must_use]
+    pub fn slice(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or_default()
+    }
+
+    /// The nearest character boundary at or before a byte.
+    #[must_use]
+    pub fn boundary(&self, at: usize) -> usize {
+        let mut at = at.min(self.text.len());
+        while !self.text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    }
+
+    /// Where byte `offset` of a scalar's *value* stands in the source, given the scalar's span with its quotes.
+    ///
+    /// JSON and YAML double quotes have escapes, YAML single quotes have `''`; a plain scalar stands as it is. Scalars
+    /// that were folded over lines give the start of the scalar.
+    #[must_use]
+    pub fn inside(&self, scalar: Span, offset: usize) -> usize {
+        let raw = self.slice(scalar);
+        let Some(quote @ ('"' | '\'')) = raw.chars().next() else {
+            return if raw.contains('\n') {
+                scalar.start
+            } else {
+                self.boundary(scalar.start + offset).min(scalar.end)
+            };
+        };
+        let mut decoded = 0;
+        let mut chars = raw.char_indices().skip(1).peekable();
+        while let Some((at, c)) = chars.next() {
+            if decoded >= offset {
+                return scalar.start + at;
+            }
+            let produced = match c {
+                '\\' if quote == '"' => match chars.next() {
+                    Some((_, 'u')) => {
+                        let digits: String = chars.by_ref().take(4).map(|(_, digit)| digit).collect();
+                        let code = u32::from_str_radix(&digits, 16).unwrap_or_default();
+                        // Half of a surrogate pair stands for half of a four-byte character.
+                        char::from_u32(code).map_or(2, char::len_utf8)
+                    }
+                    _ => 1,
+                },
+                '\'' if quote == '\'' => {
+                    chars.next();
+                    1
+                }
+                '\n' => return scalar.start,
+                other => other.len_utf8(),
+            };
+            decoded += produced;
+        }
+        scalar.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_count_lines_and_characters_from_one() {
+        let source = Source::new("f", "ab\n日本x\r\n");
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(3 + 6), (2, 3));
+        assert_eq!(source.position(99), (3, 1));
+        assert_eq!(source.slice(source.line(2)), "日本x");
+        assert_eq!(source.slice(source.line(9)), "");
+    }
+
+    #[test]
+    fn a_place_in_a_value_is_found_behind_escapes() {
+        let text = r#""{\"a\": \"\u00e9b\"}""#;
+        let source = Source::new("f", text);
+        let whole = Span::new(0, text.len());
+        // The value is {"a": "éb"}; its byte 9 is the b.
+        let at = source.inside(whole, 9);
+        assert_eq!(&text[at..=at], "b");
+        let single = Source::new("f", "'it''s'");
+        assert_eq!(single.inside(Span::new(0, 7), 3), 5);
+        let plain = Source::new("f", "plain");
+        assert_eq!(plain.inside(Span::new(0, 5), 2), 2);
+    }
+}
