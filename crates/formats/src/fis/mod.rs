@@ -3,12 +3,14 @@
 pub mod catalogue;
 mod print;
 mod read;
+mod translate;
 
 use std::collections::BTreeMap;
 
 use model::experiment::Experiment;
 
 pub(crate) use read::{FIS_KEYS, fis_part};
+pub use translate::{Native, Untranslatable, translate};
 
 /// An experiment template as a file holds it.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,0 +1,385 @@
+//! What a FIS action is here: the native fault that does the same.
+
+use std::collections::BTreeMap;
+
+use model::{Period, experiment::Action};
+use serde_json::Value;
+
+use super::catalogue::{self, document_name};
+
+/// An action in native terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Native {
+    /// The native action: `instance:terminate`, `network:latency` ...
+    pub fault: String,
+    /// Its parameters. Defaults of the *FIS* side are filled in where they differ from the native ones.
+    pub parameters: BTreeMap<String, String>,
+    /// How long it lasts; none where it is over at once.
+    pub duration: Option<Period>,
+    /// The key under the action's `targets` that names what it hits; none where it hits nothing.
+    pub target_key: Option<String>,
+}
+
+/// Why an action has no native equivalent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Untranslatable {
+    /// An action on something that is not here.
+    #[error("`{action}` {reason}")]
+    Elsewhere {
+        /// The action's id.
+        action: String,
+        /// A sentence that begins with the action.
+        reason: String,
+    },
+    /// A document of `aws:ssm:send-command` that is not one of FIS's, or whose fault is not here.
+    #[error("the document `{document}` is not one that can be carried out here; known are {known}")]
+    Document {
+        /// The document's name.
+        document: String,
+        /// Names of those that can.
+        known: String,
+    },
+    /// A parameter is missing or cannot be read; `check` says so with its place.
+    #[error("`{action}` needs a readable `{parameter}`")]
+    Parameter {
+        /// The action's id.
+        action: String,
+        /// The parameter.
+        parameter: String,
+    },
+}
+
+/// What an action is in native terms. Native actions pass through; their `duration` is read and left where it is.
+pub fn translate(action: &Action) -> Result<Native, Untranslatable> {
+    let id = action.action_id.as_str();
+    let target = |key: &str| Some(key.to_owned());
+    match id {
+        "aws:ec2:terminate-instances" => Ok(native("instance:terminate", [], None, target("Instances"))),
+        "aws:ec2:reboot-instances" => Ok(native("instance:reboot", [], None, target("Instances"))),
+        "aws:ec2:stop-instances" => stop(action),
+        "aws:ssm:send-command" => send_command(action),
+        "aws:network:disrupt-connectivity" => disrupt(action),
+        "aws:fis:wait" => {
+            let duration = period(action, "duration")?;
+            Ok(native("wait", [("duration", duration.to_string())], Some(duration), None))
+        }
+        "aws:cloudwatch:assert-alarm-state" => assert_alarms(action),
+        _ if id.starts_with("aws:") => Err(elsewhere(id)),
+        _ => {
+            let duration = action.parameters.get("duration").map(|_| period(action, "duration")).transpose()?;
+            Ok(Native {
+                fault: id.to_owned(),
+                parameters: action.parameters.clone(),
+                duration,
+                target_key: action.targets.keys().next().cloned(),
+            })
+        }
+    }
+}
+
+fn native<const N: usize>(
+    fault: &str,
+    parameters: [(&str, String); N],
+    duration: Option<Period>,
+    target_key: Option<String>,
+) -> Native {
+    let parameters = parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Native { fault: fault.to_owned(), parameters, duration, target_key }
+}
+
+fn elsewhere(id: &str) -> Untranslatable {
+    let reason = match catalogue::action(id) {
+        Some(entry) => match entry.targets.first().and_then(|target| target.resource_types.first()) {
+            Some(resource_type) => {
+                format!("acts on {resource_type}, of which this build has none; it can be checked, not run")
+            }
+            None => "runs in AWS only; it can be checked, not run".to_owned(),
+        },
+        None => "is not an action of AWS FIS".to_owned(),
+    };
+    Untranslatable::Elsewhere { action: id.to_owned(), reason }
+}
+
+fn parameter<'a>(action: &'a Action, name: &str) -> Result<&'a str, Untranslatable> {
+    let missing = || Untranslatable::Parameter { action: action.action_id.clone(), parameter: name.to_owned() };
+    action.parameters.get(name).map(String::as_str).ok_or_else(missing)
+}
+
+fn period(action: &Action, name: &str) -> Result<Period, Untranslatable> {
+    let unreadable = |_| Untranslatable::Parameter { action: action.action_id.clone(), parameter: name.to_owned() };
+    parameter(action, name)?.parse().map_err(unreadable)
+}
+
+fn stop(action: &Action) -> Result<Native, Untranslatable> {
+    let mut stop = native("instance:stop", [], None, Some("Instances".to_owned()));
+    if action.parameters.contains_key("startInstancesAfterDuration") {
+        let after = period(action, "startInstancesAfterDuration")?;
+        stop.parameters.insert("startAfter".to_owned(), after.to_string());
+        stop.duration = Some(after);
+    }
+    if let Some(complete) = action.parameters.get("completeIfInstancesTerminated") {
+        stop.parameters.insert("completeIfTerminated".to_owned(), complete.to_lowercase());
+    }
+    Ok(stop)
+}
+
+fn disrupt(action: &Action) -> Result<Native, Untranslatable> {
+    let duration = period(action, "duration")?;
+    let scope = parameter(action, "scope")?;
+    if !matches!(scope, "all" | "availability-zone") {
+        let reason = format!(
+            "with the scope `{scope}` cuts off something of AWS that is not here; scopes here are all and availability-zone"
+        );
+        return Err(Untranslatable::Elsewhere { action: action.action_id.clone(), reason });
+    }
+    let parameters = [("duration", duration.to_string()), ("scope", scope.to_owned())];
+    Ok(native("network:disrupt", parameters, Some(duration), Some("Subnets".to_owned())))
+}
+
+fn assert_alarms(action: &Action) -> Result<Native, Untranslatable> {
+    let names = parameter(action, "alarmArns")?.split(',').map(|arn| {
+        let arn = arn.trim();
+        arn.split_once(":alarm:").map_or(arn, |(_, name)| name)
+    });
+    let names: Vec<&str> = names.collect();
+    let states = parameter(action, "alarmStates")?.to_owned();
+    Ok(native("assert-alarm-state", [("alarms", names.join(",")), ("states", states)], None, None))
+}
+
+/// Parameters of a document, by their names here. `None`: not passed on.
+type Renames = &'static [(&'static str, Option<&'static str>)];
+
+/// A document as a fault: document, fault, parameters (theirs, ours), and parameters that ours needs besides.
+const DOCUMENTS: &[(&str, &str, Renames, &[(&str, &str)])] = &[
+    ("AWSFIS-Run-CPU-Stress", "cpu:stress", &[("CPU", Some("workers")), ("LoadPercent", Some("percent"))], &[]),
+    ("AWSFIS-Run-Memory-Stress", "memory:stress", &[("Workers", Some("workers")), ("Percent", Some("size"))], &[]),
+    (
+        "AWSFIS-Run-Kill-Process",
+        "process:kill",
+        &[("ProcessName", Some("process")), ("Signal", Some("signal"))],
+        &[("signal", "SIGTERM")],
+    ),
+    (
+        "AWSFIS-Run-Network-Latency",
+        "network:latency",
+        &[("DelayMilliseconds", Some("delayMilliseconds")), ("Interface", None)],
+        // The document delays what the interface sends.
+        &[("direction", "egress"), ("delayMilliseconds", "200")],
+    ),
+    (
+        "AWSFIS-Run-Network-Latency-Sources",
+        "network:latency",
+        &[
+            ("DelayMilliseconds", Some("delayMilliseconds")),
+            ("JitterMilliseconds", Some("jitterMilliseconds")),
+            ("FlowsPercent", Some("flowsPercent")),
+            ("Sources", Some("sources")),
+            ("TrafficType", Some("direction")),
+            ("Interface", None),
+        ],
+        &[("direction", "ingress"), ("jitterMilliseconds", "10"), ("delayMilliseconds", "200")],
+    ),
+    (
+        "AWSFIS-Run-Network-Packet-Loss",
+        "network:loss",
+        &[("LossPercent", Some("lossPercent")), ("Interface", None)],
+        &[("direction", "egress"), ("lossPercent", "7")],
+    ),
+    (
+        "AWSFIS-Run-Network-Packet-Loss-Sources",
+        "network:loss",
+        &[
+            ("LossPercent", Some("lossPercent")),
+            ("FlowsPercent", Some("flowsPercent")),
+            ("Sources", Some("sources")),
+            ("TrafficType", Some("direction")),
+            ("Interface", None),
+        ],
+        &[("direction", "ingress"), ("lossPercent", "7")],
+    ),
+    (
+        "AWSFIS-Run-Network-Blackhole-Port",
+        "network:blackhole",
+        &[("Protocol", Some("protocol")), ("Port", Some("port")), ("TrafficType", Some("direction"))],
+        &[("direction", "ingress")],
+    ),
+];
+
+fn send_command(action: &Action) -> Result<Native, Untranslatable> {
+    let name = document_name(parameter(action, "documentArn")?);
+    let Some((_, fault, renames, defaults)) = DOCUMENTS.iter().find(|(document, ..)| *document == name) else {
+        let known: Vec<&str> = DOCUMENTS.iter().map(|(document, ..)| *document).collect();
+        return Err(Untranslatable::Document { document: name.to_owned(), known: known.join(", ") });
+    };
+    let unreadable = |parameter: &str| Untranslatable::Parameter {
+        action: action.action_id.clone(),
+        parameter: parameter.to_owned(),
+    };
+    let text = action.parameters.get("documentParameters").map_or("{}", String::as_str);
+    let written: serde_json::Map<String, Value> =
+        serde_json::from_str(text).map_err(|_| unreadable("documentParameters"))?;
+    let mut native = native(fault, [], None, Some("Instances".to_owned()));
+    for (name, value) in *defaults {
+        native.parameters.insert((*name).to_owned(), (*value).to_owned());
+    }
+    for (theirs, ours) in *renames {
+        if let (Some(value), Some(ours)) = (written.get(*theirs), ours) {
+            let value = document_value(value).ok_or_else(|| unreadable(theirs))?;
+            // A share of memory is a size here.
+            let value = if *ours == "size" { format!("{value}%") } else { value };
+            native.parameters.insert((*ours).to_owned(), value);
+        }
+    }
+    if *fault != "process:kill" {
+        let seconds = written.get("DurationSeconds").and_then(document_value).and_then(|text| text.parse().ok());
+        let fault = Period::from_secs(seconds.ok_or_else(|| unreadable("DurationSeconds"))?);
+        // The document's length is the fault's; the action's is how long it may take, and ends the fault, too.
+        let duration = match action.parameters.get("duration") {
+            Some(_) => fault.min(period(action, "duration")?),
+            None => fault,
+        };
+        native.parameters.insert("duration".to_owned(), duration.to_string());
+        native.duration = Some(duration);
+    }
+    Ok(native)
+}
+
+/// A value of `documentParameters`: a text, a list of texts (joined by commas), or what should have been in quotes.
+fn document_value(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Array(items) => {
+            items.iter().map(document_value).collect::<Option<Vec<_>>>().map(|items| items.join(","))
+        }
+        Value::Null | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(id: &str, parameters: &[(&str, &str)]) -> Action {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Action { action_id: id.to_owned(), parameters, ..Action::default() }
+    }
+
+    fn document(name: &str, parameters: &str, duration: &str) -> Action {
+        let arn = format!("arn:aws:ssm:us-east-1::document/{name}");
+        action(
+            "aws:ssm:send-command",
+            &[("documentArn", &arn), ("documentParameters", parameters), ("duration", duration)],
+        )
+    }
+
+    /// `fault {parameters}` for `duration`
+    fn said(native: &Native) -> String {
+        let parameters: Vec<String> = native.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{} {} for {:?}", native.fault, parameters.join(" "), native.duration.map(|period| period.to_string()))
+    }
+
+    #[test]
+    fn fis_actions_have_native_equivalents() {
+        for (action, expected) in [
+            (action("aws:ec2:terminate-instances", &[]), "instance:terminate  for None"),
+            (
+                action(
+                    "aws:ec2:stop-instances",
+                    &[("startInstancesAfterDuration", "PT5M"), ("completeIfInstancesTerminated", "True")],
+                ),
+                "instance:stop completeIfTerminated=true startAfter=PT5M for Some(\"PT5M\")",
+            ),
+            (
+                document("AWSFIS-Run-CPU-Stress", r#"{"DurationSeconds":"60","LoadPercent":"50"}"#, "PT2M"),
+                "cpu:stress duration=PT1M percent=50 for Some(\"PT1M\")",
+            ),
+            (
+                document(
+                    "AWSFIS-Run-Memory-Stress",
+                    r#"{"DurationSeconds":"300","Workers":"4","Percent":"80"}"#,
+                    "PT5M",
+                ),
+                "memory:stress duration=PT5M size=80% workers=4 for Some(\"PT5M\")",
+            ),
+            (
+                document("AWSFIS-Run-Network-Latency", r#"{"DurationSeconds":"60"}"#, "PT30S"),
+                "network:latency delayMilliseconds=200 direction=egress duration=PT30S for Some(\"PT30S\")",
+            ),
+            (
+                document(
+                    "AWSFIS-Run-Network-Latency-Sources",
+                    r#"{"DurationSeconds":"60","DelayMilliseconds":"300","Sources":["10.0.0.0/8","ALL"],"TrafficType":"egress"}"#,
+                    "PT1M",
+                ),
+                "network:latency delayMilliseconds=300 direction=egress duration=PT1M jitterMilliseconds=10 sources=10.0.0.0/8,ALL for Some(\"PT1M\")",
+            ),
+            (
+                document(
+                    "AWSFIS-Run-Network-Blackhole-Port",
+                    r#"{"DurationSeconds":"60","Protocol":"tcp","Port":"8080"}"#,
+                    "PT1M",
+                ),
+                "network:blackhole direction=ingress duration=PT1M port=8080 protocol=tcp for Some(\"PT1M\")",
+            ),
+            (
+                document("AWSFIS-Run-Kill-Process", r#"{"ProcessName":"web","Signal":"SIGKILL"}"#, "PT1M"),
+                "process:kill process=web signal=SIGKILL for None",
+            ),
+            (
+                action("aws:network:disrupt-connectivity", &[("duration", "PT1M"), ("scope", "all")]),
+                "network:disrupt duration=PT1M scope=all for Some(\"PT1M\")",
+            ),
+            (action("aws:fis:wait", &[("duration", "PT3M")]), "wait duration=PT3M for Some(\"PT3M\")"),
+            (
+                action(
+                    "aws:cloudwatch:assert-alarm-state",
+                    &[
+                        ("alarmArns", "arn:aws:cloudwatch:us-east-1:1:alarm:a,arn:aws:cloudwatch:us-east-1:1:alarm:b"),
+                        ("alarmStates", "OK"),
+                    ],
+                ),
+                "assert-alarm-state alarms=a,b states=OK for None",
+            ),
+            (
+                action("network:latency", &[("duration", "PT1S"), ("delayMilliseconds", "5")]),
+                "network:latency delayMilliseconds=5 duration=PT1S for Some(\"PT1S\")",
+            ),
+        ] {
+            assert_eq!(said(&translate(&action).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn what_has_no_equivalent_says_why() {
+        for (action, expected) in [
+            (
+                action("aws:rds:failover-db-cluster", &[]),
+                "`aws:rds:failover-db-cluster` acts on aws:rds:cluster, of which this build has none; it can be checked, not run",
+            ),
+            (
+                action("aws:ssm:start-automation-execution", &[]),
+                "`aws:ssm:start-automation-execution` runs in AWS only; it can be checked, not run",
+            ),
+            (action("aws:fis:wait", &[]), "`aws:fis:wait` needs a readable `duration`"),
+            (
+                document("AWSFIS-Run-CPU-Stress", "{}", "PT1M"),
+                "`aws:ssm:send-command` needs a readable `DurationSeconds`",
+            ),
+        ] {
+            assert_eq!(translate(&action).unwrap_err().to_string(), expected);
+        }
+        assert!(matches!(translate(&document("my-own", "{}", "PT1M")), Err(Untranslatable::Document { .. })));
+    }
+
+    #[test]
+    fn every_document_that_is_carried_out_is_in_the_catalogue_with_its_parameters() {
+        for (name, _, renames, _) in DOCUMENTS {
+            let document = catalogue::document(name).unwrap();
+            for (theirs, _) in *renames {
+                assert!(document.parameters.iter().any(|parameter| parameter.name == *theirs), "{name} {theirs}");
+            }
+        }
+    }
+}
