@@ -1,10 +1,30 @@
 //! The runner: plans an experiment, runs it, judges it, reports it. Pure decisions, one thin driver.
+//!
+//! ```text
+//!   Experiment ─┐                       ┌── effects ──▶ driver ──▶ Provider: inject, undo, renew
+//!   resources ──┼─ plan ──▶ Plan ──▶ run│                 │
+//!   alarms ─────┘                       └◀── events ──────┘◀── guards, timers, Ctrl-C
+//!                                                          │
+//!                          Measurements ──┐            Recorder
+//!                                         └── judge ◀── events ──▶ Record ──▶ report
+//! ```
 
+pub mod compare;
+mod driver;
+pub mod experiment;
+mod guards;
+mod judge;
 pub mod plan;
+pub mod progress;
 pub mod provider;
 pub mod record;
 pub mod recorder;
 pub mod report;
+pub mod run;
+pub mod stop;
+#[cfg(test)]
+mod testing;
+mod timeline;
 pub mod vocabulary;
 
 pub use record::Record;

@@ -180,6 +180,12 @@ impl PlannedAction {
 }
 
 impl Fault {
+    /// Whether it has no end of its own and is in effect until the fault window ends.
+    #[must_use]
+    pub const fn is_lasting(&self) -> bool {
+        self.duration.is_none() && matches!(self.reversibility, Reversibility::Undoable | Reversibility::SelfEnding)
+    }
+
     /// The fault in words: `network:latency (delay 300ms, jitter 20ms)`.
     #[must_use]
     pub fn in_words(&self) -> String {
@@ -198,6 +204,12 @@ impl Plan {
             Work::Fault(fault) => fault.injections.iter().map(|one| (action, fault, one)).collect(),
             Work::Wait { .. } | Work::AssertAlarms { .. } | Work::Skip { .. } => Vec::new(),
         })
+    }
+
+    /// How long the fault window will be at least: the actions, one after the other, and no less than the document says.
+    #[must_use]
+    pub fn fault_length(&self) -> Duration {
+        build::longest_path(&self.actions).max(self.windows.fault.get())
     }
 
     /// The lease as a [`Duration`].

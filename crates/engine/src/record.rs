@@ -9,6 +9,9 @@ use model::{
     status::{ActionStatus, ExperimentStatus},
     verdict::{Verdict, Window},
 };
+use std::{collections::BTreeSet, time::Duration};
+
+use observe::Measurements;
 use serde::Serialize;
 
 use crate::plan::Plan;
@@ -327,9 +330,9 @@ pub struct Series {
     pub kind: MetricKind,
     /// Their unit.
     pub unit: Unit,
-    /// Width of one bucket in seconds.
+    /// Width of one bucket in seconds; 0 for a gauge, whose points are its changes.
     pub bucket_seconds: f64,
-    /// One point per bucket that has samples, in order of time.
+    /// One point per bucket that has samples, or per change of a gauge, in order of time.
     pub points: Vec<Point>,
 }
 
@@ -370,4 +373,45 @@ pub struct Change {
     pub before: String,
     /// As it is.
     pub now: String,
+}
+
+/// The usual metrics of a plot, shown when they have samples, whatever the document says.
+const USUAL: &[&str] =
+    &["http.latency.p50", "http.latency.p99", "http.rate", "http.errors", "group.healthy", "balancer.healthy"];
+
+/// Most points of a plot: what a screen can show.
+const POINTS: u32 = 600;
+
+/// The metrics over time that a report shows: those of clauses and guards, and the usual ones.
+pub(crate) fn series(experiment: &Experiment, plan: &Plan, measurements: &Measurements, ended: Moment) -> Vec<Series> {
+    let hypothesis = &experiment.hypothesis;
+    let mut metrics: BTreeSet<Metric> = [&hypothesis.steady_state, &hypothesis.during, &hypothesis.recovery]
+        .into_iter()
+        .flatten()
+        .map(|clause| clause.metric.clone())
+        .chain(plan.guards.iter().map(|guard| guard.alarm.metric.clone()))
+        .collect();
+    metrics.extend(measurements.metrics().into_iter().filter(|metric| USUAL.contains(&metric.name.as_str())));
+    // A second holds enough samples for a percentile at the usual rates; longer runs are shown coarser.
+    let step = (ended.since_start() / POINTS).max(Duration::from_secs(1));
+    metrics.into_iter().filter_map(|metric| one_series(metric, experiment, measurements, step)).collect()
+}
+
+fn one_series(metric: Metric, experiment: &Experiment, measurements: &Measurements, step: Duration) -> Option<Series> {
+    let points: Vec<Point> =
+        measurements.series(&metric, step).into_iter().map(|(at, value)| Point { at, value }).collect();
+    if points.is_empty() {
+        return None;
+    }
+    let kind = metric.entry().map_or(MetricKind::Gauge, |entry| entry.kind);
+    let hypothesis = &experiment.hypothesis;
+    // A scraped series has the unit that clauses give it.
+    let written = [&hypothesis.steady_state, &hypothesis.during, &hypothesis.recovery]
+        .into_iter()
+        .flatten()
+        .find(|clause| clause.metric == metric)
+        .map(|clause| clause.is.quantity.unit);
+    let unit = metric.entry().map(|entry| entry.unit).or(written).unwrap_or(Unit::Count);
+    let bucket_seconds = if kind == MetricKind::Gauge { 0.0 } else { step.as_secs_f64() };
+    Some(Series { metric, kind, unit, bucket_seconds, points })
 }

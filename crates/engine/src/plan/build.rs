@@ -332,7 +332,7 @@ fn no_alarm(place: String, name: &str, alarms: &BTreeMap<&str, &Alarm>) -> Probl
 }
 
 /// How long the actions take, one after the other as `startAfter` says, without what injecting and undoing take.
-fn longest_path(actions: &[PlannedAction]) -> Duration {
+pub(super) fn longest_path(actions: &[PlannedAction]) -> Duration {
     starts(actions).into_iter().zip(actions).map(|(start, action)| start + action.length()).max().unwrap_or_default()
 }
 

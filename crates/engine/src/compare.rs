@@ -1,0 +1,129 @@
+//! What is different from the earlier run of the same document.
+
+use std::collections::BTreeMap;
+
+use model::verdict::Verdict;
+use serde::Deserialize;
+
+use crate::record::{Change, Changes, FORMAT, Record, Times, Took};
+
+/// What is read of an earlier `report.json`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviousRun {
+    format: u32,
+    document: PreviousDocument,
+    started: String,
+    seed: u64,
+    verdict: Verdict,
+    clauses: Vec<PreviousClause>,
+    #[serde(default)]
+    times: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct PreviousDocument {
+    hash: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PreviousClause {
+    claim: String,
+    clause: String,
+    held: Option<String>,
+    fault: Option<PreviousValue>,
+    recovery: Option<PreviousValue>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct PreviousValue {
+    text: String,
+}
+
+/// Why an earlier report cannot be compared with.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// It is no report of ours.
+    #[error("it is not a report: {0}")]
+    NotAReport(#[from] serde_json::Error),
+    /// It has another format.
+    #[error("it has format {found}; this program reads format {FORMAT}")]
+    Format {
+        /// The one it has.
+        found: u32,
+    },
+    /// It is about another document.
+    #[error("it is about another document (SHA-256 {found})")]
+    OtherDocument {
+        /// The hash of that document.
+        found: String,
+    },
+}
+
+/// Says what is different in a run from an earlier one of the same document; `report` is where that one's report lies.
+///
+/// # Errors
+///
+/// When `previous` is not the `report.json` of an earlier run of the same document.
+pub fn compare(previous: &serde_json::Value, now: &Record, report: Option<String>) -> Result<Changes, CompareError> {
+    let previous = PreviousRun::deserialize(previous)?;
+    if previous.format != FORMAT {
+        return Err(CompareError::Format { found: previous.format });
+    }
+    if previous.document.hash != now.document.hash {
+        return Err(CompareError::OtherDocument { found: previous.document.hash });
+    }
+    let mut lines = Vec::new();
+    let mut line = |what: &str, before: String, after: String| {
+        if before != after {
+            lines.push(Change { what: what.to_owned(), before, now: after });
+        }
+    };
+    line("verdict", previous.verdict.to_string(), now.verdict.to_string());
+    line("seed", previous.seed.to_string(), now.seed.to_string());
+    let unknown = || "-".to_owned();
+    for clause in &now.clauses {
+        let same = |one: &&PreviousClause| one.clause == clause.clause && one.claim == plain(&clause.claim);
+        let Some(before) = previous.clauses.iter().find(same) else { continue };
+        let name = format!("{}: {}", clause.claim, clause.clause);
+        line(
+            &format!("{name}: held"),
+            before.held.clone().unwrap_or_else(unknown),
+            clause.held.as_ref().map_or_else(unknown, plain),
+        );
+        for (window, before, after) in
+            [("fault", &before.fault, &clause.fault), ("recovery", &before.recovery, &clause.recovery)]
+        {
+            let before = before.as_ref().map_or_else(unknown, |value| value.text.clone());
+            let after = after.as_ref().map_or_else(unknown, |value| value.text.clone());
+            line(&format!("{name}: {window}"), before, after);
+        }
+    }
+    for (key, name, took) in named(&now.times) {
+        let before = previous.times.get(key).and_then(|took| took.get("seconds")).and_then(serde_json::Value::as_f64);
+        let text = |seconds: Option<f64>| seconds.map_or_else(unknown, |seconds| format!("{seconds:.1} s"));
+        line(name, text(before), text(took.map(|took| took.seconds)));
+    }
+    Ok(Changes { started: previous.started, verdict: previous.verdict, seed: previous.seed, report, lines })
+}
+
+/// The times with the keys they have in JSON and the names they have for people.
+fn named(times: &Times) -> [(&'static str, &'static str, Option<&Took>); 5] {
+    [
+        ("detectByBalancer", "time until a balancer noticed", times.detect_by_balancer.as_ref()),
+        ("detectByAlarm", "time until an alarm fired", times.detect_by_alarm.as_ref()),
+        ("replace", "time to replace", times.replace.as_ref()),
+        ("recover", "time to recover", times.recover.as_ref()),
+        ("abort", "time to abort", times.abort.as_ref()),
+    ]
+}
+
+/// How a unit variant is written in JSON.
+fn plain(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(text)) => text,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}

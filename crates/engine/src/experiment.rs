@@ -1,0 +1,233 @@
+//! The life of one experiment: plan, run, judge, record.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use model::{
+    alarm::Alarm,
+    catalogue::Catalogue,
+    event::{InjectionId, What},
+    experiment::Experiment,
+    resource::{Resource, ResourceId},
+    status::ExperimentStatus,
+};
+use observe::Measurements;
+use tokio::{sync::mpsc, sync::watch, task::JoinSet};
+
+use crate::{
+    Record, Recorder,
+    driver::Driver,
+    guards::{self, States},
+    judge::{self, Evidence},
+    plan::{self, Plan, Problem, Request, Translate},
+    progress::{self, Progress},
+    provider::Provider,
+    record::{self, Document},
+    stop::{StopSignal, Urgency},
+    timeline::Timeline,
+};
+
+/// What a plan is prepared from.
+#[expect(missing_debug_implementations, reason = "providers and functions have nothing to print")]
+pub struct Preparation<'a> {
+    /// The document.
+    pub experiment: &'a Experiment,
+    /// Where resources come from.
+    pub providers: &'a [Arc<dyn Provider>],
+    /// The native actions that can be carried out.
+    pub catalogue: &'a Catalogue,
+    /// Alarms that the environment has, besides those of the document.
+    pub alarms: &'a BTreeMap<String, Alarm>,
+    /// The seed of the random choices.
+    pub seed: u64,
+    /// How actions are translated.
+    pub translate: &'a Translate<'a>,
+}
+
+/// Asks the providers for their resources and plans a run. Nothing is touched: `--dry-run` ends here.
+///
+/// # Errors
+///
+/// Every reason why the run could not be carried out exactly as the document says.
+pub async fn prepare(from: &Preparation<'_>) -> Result<Plan, Vec<Problem>> {
+    let resources: Vec<Resource> = resources(from.providers).await?.into_iter().map(|(resource, _)| resource).collect();
+    plan::plan(&Request {
+        experiment: from.experiment,
+        resources: &resources,
+        catalogue: from.catalogue,
+        alarms: from.alarms,
+        seed: from.seed,
+        translate: from.translate,
+    })
+}
+
+/// All resources with their providers; an id that two of them offer is a problem, because an order names only the id.
+async fn resources(providers: &[Arc<dyn Provider>]) -> Result<Vec<(Resource, Arc<dyn Provider>)>, Vec<Problem>> {
+    let mut all: Vec<(Resource, Arc<dyn Provider>)> = Vec::new();
+    let mut known: HashMap<ResourceId, usize> = HashMap::new();
+    let mut problems = Vec::new();
+    for (at, provider) in providers.iter().enumerate() {
+        for resource in provider.resources().await {
+            if let Some(other) = known.insert(resource.id.clone(), at)
+                && other != at
+            {
+                let what = format!("two providers offer a resource {}", resource.id);
+                problems.push(Problem::new("targets".to_owned(), what).fix("run against one of them"));
+            }
+            all.push((resource, Arc::clone(provider)));
+        }
+    }
+    if problems.is_empty() { Ok(all) } else { Err(problems) }
+}
+
+/// What a run needs.
+#[expect(missing_debug_implementations, reason = "providers have nothing to print")]
+pub struct Setup {
+    /// The document.
+    pub experiment: Experiment,
+    /// Its name and hash.
+    pub document: Document,
+    /// Wall time of the start of the recorder's clock, RFC 3339.
+    pub started: String,
+    /// What was planned, by [`prepare`].
+    pub plan: Plan,
+    /// Where the plan's resources come from.
+    pub providers: Vec<Arc<dyn Provider>>,
+    /// Alarms that the environment has; they and those of the document are watched and recorded.
+    pub alarms: BTreeMap<String, Alarm>,
+    /// The samples of load, probes and lab, on the recorder's clock.
+    pub measurements: Measurements,
+    /// The record; the lab writes its events into the same one.
+    pub recorder: Recorder,
+    /// Where Ctrl-C is heard.
+    pub stop: StopSignal,
+    /// Where progress is told.
+    pub progress: Option<watch::Sender<Option<Progress>>>,
+}
+
+/// How a run came out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Everything that is known about it.
+    pub record: Record,
+    /// Whether somebody asked to stop twice, and waits for no report.
+    pub hurry: bool,
+}
+
+/// Runs a plan to its end, whatever happens, and judges it. When this returns, everything is undone or listed as residue.
+pub async fn run(setup: Setup) -> Outcome {
+    let plan = Arc::new(setup.plan.clone());
+    let providers = owners(&setup).await;
+    let (tell, told) = mpsc::unbounded_channel();
+    let standing = watch::Sender::new(None);
+    let alarms = States::default();
+    // Guards and progress have tasks of their own, so that neither waits for the other or for the driver.
+    let mut beside = JoinSet::new();
+    beside.spawn(guards::watch(
+        setup
+            .alarms
+            .iter()
+            .chain(&setup.experiment.alarms)
+            .map(|(name, alarm)| (name.clone(), alarm.clone()))
+            .collect(),
+        plan.guards.iter().map(|guard| guard.name.clone()).collect(),
+        setup.measurements.clone(),
+        setup.recorder.clone(),
+        alarms.clone(),
+        tell.clone(),
+    ));
+    if let Some(to) = &setup.progress {
+        beside.spawn(progress::publish(
+            Arc::clone(&plan),
+            standing.subscribe(),
+            setup.measurements.clone(),
+            setup.recorder.clone(),
+            to.clone(),
+        ));
+    }
+    let mut driver = Driver {
+        experiment: &setup.experiment,
+        plan: Arc::clone(&plan),
+        providers,
+        measurements: &setup.measurements,
+        recorder: &setup.recorder,
+        alarms,
+        standing,
+        tell,
+        recovery_began: None,
+    };
+    let ended = driver.drive(told, setup.stop.clone()).await;
+    beside.shutdown().await;
+    let urgency = setup.stop.urgency();
+    let record = finish(setup, ended.status(), urgency > Urgency::None);
+    Outcome { record, hurry: urgency == Urgency::Hurry }
+}
+
+/// Who injects and undoes each injection of the plan.
+async fn owners(setup: &Setup) -> HashMap<InjectionId, Arc<dyn Provider>> {
+    let mut owners: HashMap<ResourceId, Arc<dyn Provider>> = HashMap::new();
+    for provider in &setup.providers {
+        for resource in provider.resources().await {
+            owners.entry(resource.id).or_insert_with(|| Arc::clone(provider));
+        }
+    }
+    // A resource that has gone since it was planned: the only provider there is knows best what to say about it.
+    let only = match setup.providers.as_slice() {
+        [one] => Some(one),
+        _ => None,
+    };
+    setup
+        .plan
+        .injections()
+        .filter_map(|(_, _, one)| Some((one.id, Arc::clone(owners.get(&one.resource.id).or(only)?))))
+        .collect()
+}
+
+/// Judges a run that has ended and closes its record.
+fn finish(setup: Setup, status: ExperimentStatus, interrupted: bool) -> Record {
+    let Setup { experiment, document, started, plan, measurements, recorder, .. } = setup;
+    let ended = recorder.clock().now();
+    let events = recorder.since(0);
+    let timeline = Timeline::read(&plan, &events, ended);
+    let evidence = Evidence {
+        experiment: &experiment,
+        plan: &plan,
+        events: &events,
+        timeline: &timeline,
+        measurements: &measurements,
+        interrupted,
+    };
+    let clauses = judge::clauses(&evidence);
+    let (verdict, reason) = judge::verdict(&evidence, &clauses);
+    let times = judge::times(&evidence);
+    let suggestions = judge::suggest(&evidence, &clauses, &times, verdict, &reason);
+    let series = record::series(&experiment, &plan, &measurements, ended);
+    recorder.record(What::Verdict { verdict, reason: reason.clone() });
+    let status_reason = timeline.status.as_ref().map(|(_, reason)| reason.clone()).unwrap_or_default();
+    Record {
+        format: record::FORMAT,
+        document,
+        seed: plan.seed,
+        started,
+        ended,
+        status,
+        status_reason,
+        interrupted,
+        verdict,
+        reason,
+        windows: timeline.windows,
+        clauses,
+        times,
+        actions: timeline.actions,
+        injections: timeline.injections,
+        residue: timeline.residue,
+        suggestions,
+        previous: None,
+        series,
+        events: recorder.since(0),
+        experiment,
+        plan,
+    }
+}

@@ -1,0 +1,112 @@
+//! From clauses, events and measurements to a verdict. Pure: it reads, and reads the same again.
+//!
+//! Every clause is judged over the windows that it is about, each window by itself, so that a short peak in one is not
+//! diluted by a long calm in another:
+//!
+//! | claim | holds when |
+//! |---|---|
+//! | `steadyState` | its condition holds over the baseline |
+//! | `during` | it holds over the fault window, and over the recovery window up to the moment of recovery; with `every`, over each stretch of them |
+//! | `recovery` | it holds again, and goes on holding for `settle`; late where that is later than `within` after the first injection |
+//!
+//! A document without recovery clauses claims that the steady state comes back: it must hold before and after.
+
+use std::time::Duration;
+
+use model::{experiment::Experiment, hypothesis::Clause, moment::Moment};
+use observe::{Judgement, Measurements};
+
+mod clauses;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod times;
+mod verdict;
+
+pub(crate) use clauses::judge as clauses;
+pub(crate) use suggest::suggest;
+pub(crate) use times::times;
+pub(crate) use verdict::verdict;
+
+use crate::{plan::Plan, timeline::Timeline};
+
+/// What there is to judge.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) experiment: &'a Experiment,
+    pub(crate) plan: &'a Plan,
+    pub(crate) events: &'a [model::event::Event],
+    pub(crate) timeline: &'a Timeline,
+    pub(crate) measurements: &'a Measurements,
+    /// Whether a person interrupted the run.
+    pub(crate) interrupted: bool,
+}
+
+/// The clauses that say what recovered means: those of `recovery`, or else the steady state.
+pub(crate) fn recovery_clauses(experiment: &Experiment) -> &[Clause] {
+    let hypothesis = &experiment.hypothesis;
+    if hypothesis.recovery.is_empty() { &hypothesis.steady_state } else { &hypothesis.recovery }
+}
+
+/// Whether the steady state held over a window, and in words.
+pub(crate) fn steady_state(
+    experiment: &Experiment,
+    measurements: &Measurements,
+    from: Moment,
+    to: Moment,
+) -> (bool, String) {
+    let clauses = &experiment.hypothesis.steady_state;
+    if clauses.is_empty() {
+        return (true, "no steady state is claimed".to_owned());
+    }
+    let wrong: Vec<String> = clauses
+        .iter()
+        .filter_map(|clause| {
+            let value = clauses::over(clause, measurements, from, to);
+            match value.judgement {
+                Judgement::Holds => None,
+                Judgement::Broken => Some(format!("{clause}: it was {}", value.text)),
+                Judgement::NotEnough { have, need } => Some(format!("{clause}: {}", clauses::too_few(have, need))),
+            }
+        })
+        .collect();
+    if wrong.is_empty() {
+        (true, format!("{} of {} clauses hold", clauses.len(), clauses.len()))
+    } else {
+        (false, wrong.join("; "))
+    }
+}
+
+/// Whether the system has recovered by now, watched since `began`: every recovery clause has held, without interruption,
+/// for as long as the document's `settle`. In words, if so.
+pub(crate) fn recovered(
+    experiment: &Experiment,
+    measurements: &Measurements,
+    began: Moment,
+    now: Moment,
+) -> Option<String> {
+    let settle = experiment.windows.settle.get();
+    if now.since(began) < settle {
+        return None;
+    }
+    let clauses = recovery_clauses(experiment);
+    let settled = clauses.iter().all(|clause| settled_since(clause, measurements, now, settle).is_some());
+    settled.then(|| {
+        if clauses.is_empty() {
+            format!("nothing is claimed about recovery; watched for {}", experiment.windows.settle)
+        } else {
+            format!("{} of {} clauses hold, for {}", clauses.len(), clauses.len(), experiment.windows.settle)
+        }
+    })
+}
+
+/// Since when a clause has held at `until`, if that is at least `settle` long.
+pub(crate) fn settled_since(
+    clause: &Clause,
+    measurements: &Measurements,
+    until: Moment,
+    settle: Duration,
+) -> Option<Moment> {
+    let since = measurements.held_since(&clause.metric, &clause.is, until)?;
+    (until.since(since) >= settle).then_some(since)
+}

@@ -1,0 +1,181 @@
+//! The verdict: one word and one sentence. The rules are tried in order; the first that applies decides.
+
+use model::{
+    alarm::AlarmState,
+    event::What,
+    metric::Concern,
+    status::ActionStatus,
+    verdict::{Verdict, Window},
+};
+
+use super::Evidence;
+use crate::{
+    plan::Work,
+    record::{Claim, ClauseResult, Held},
+};
+
+/// A rule either decides or leaves it to the next.
+type Rule = fn(&Evidence<'_>, &[ClauseResult]) -> Option<(Verdict, String)>;
+
+/// In order of what outweighs what. What was not run properly cannot be judged (2 to 4), except that harm which was done
+/// is harm (0, 1); what broke outweighs what was merely slow, and that what nobody can tell.
+const RULES: &[Rule] = &[
+    left_dirty,
+    guard_fired,
+    nothing_injected,
+    not_achieved,
+    interrupted,
+    outage,
+    not_recovered,
+    degraded,
+    too_few_samples,
+    nothing_claimed,
+];
+
+/// The verdict on a run, and why.
+pub(crate) fn verdict(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> (Verdict, String) {
+    RULES
+        .iter()
+        .find_map(|rule| rule(evidence, clauses))
+        .unwrap_or_else(|| (Verdict::Green, format!("every clause held ({})", clauses.len())))
+}
+
+fn left_dirty(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict, String)> {
+    let first = evidence.timeline.residue.first()?;
+    let count = evidence.timeline.residue.len();
+    let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+    Some((Verdict::Red, format!("it is not clean: {} on {}{more}", first.what, first.resource)))
+}
+
+fn guard_fired(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict, String)> {
+    let injected = evidence.timeline.first_injection()?;
+    let (_, alarm, reason) = evidence.timeline.guards_fired.iter().find(|(at, ..)| *at >= injected)?;
+    Some((Verdict::Red, format!("stop condition {alarm} was met: {reason}")))
+}
+
+/// The run ended before anything was injected.
+fn nothing_injected(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
+    if evidence.timeline.first_injection().is_some() {
+        return None;
+    }
+    if let Some((_, alarm, reason)) = evidence.timeline.guards_fired.first() {
+        return Some((
+            Verdict::Invalid,
+            format!("nothing was injected: stop condition {alarm} was met before: {reason}"),
+        ));
+    }
+    if let Some((false, reason)) = &evidence.timeline.steady_state {
+        let broken = clauses.iter().any(|one| one.claim == Claim::SteadyState && one.held == Some(Held::No));
+        let verdict = if broken { Verdict::Invalid } else { Verdict::Inconclusive };
+        return Some((verdict, format!("nothing was injected: the steady state was not there: {reason}")));
+    }
+    if evidence.interrupted {
+        return interrupted(evidence, clauses);
+    }
+    let skipped = evidence.plan.actions.iter().find_map(|action| match &action.work {
+        Work::Skip { reason } => Some(reason),
+        Work::Fault(_) | Work::Wait { .. } | Work::AssertAlarms { .. } => None,
+    });
+    let meant = skipped.is_some() || evidence.plan.injections().next().is_some();
+    meant.then(|| {
+        let why = skipped.cloned().or_else(|| evidence.timeline.status.as_ref().map(|(_, reason)| reason.clone()));
+        (Verdict::Invalid, format!("nothing was injected: {}", why.unwrap_or_default()))
+    })
+}
+
+/// A fault did not take hold, or an action could not be carried out.
+fn not_achieved(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict, String)> {
+    let timeline = evidence.timeline;
+    let missed = timeline.injections.iter().find_map(|one| {
+        let at = |proof: &model::event::Proof| {
+            format!("{} on {}: wanted {}, measured {}", one.fault, one.resource, proof.configured, proof.achieved)
+        };
+        let unproven = [&one.proof, &one.life_proof].into_iter().flatten().find(|proof| !proof.holds).map(at);
+        unproven.or_else(|| one.failure.as_ref().map(|why| format!("{} on {}: {why}", one.fault, one.resource)))
+    });
+    if let Some(missed) = missed {
+        return Some((Verdict::Invalid, format!("a fault was not achieved: {missed}")));
+    }
+    let failed = timeline.actions.iter().find(|action| action.status == ActionStatus::Failed);
+    if let Some(failed) = failed {
+        return Some((Verdict::Invalid, format!("{} could not be carried out: {}", failed.name, failed.reason)));
+    }
+    let (status, reason) = timeline.status.as_ref()?;
+    (*status == model::status::ExperimentStatus::Failed)
+        .then(|| (Verdict::Invalid, format!("it could not be carried out: {reason}")))
+}
+
+fn interrupted(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict, String)> {
+    evidence.interrupted.then(|| {
+        let by = evidence.timeline.stops.first().map_or("somebody", String::as_str);
+        (Verdict::Inconclusive, format!("interrupted by {by}; everything is undone"))
+    })
+}
+
+fn outage(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
+    broken(clauses, Concern::Availability).map(|why| (Verdict::Red, why))
+}
+
+/// The first clause of a concern that did not hold while it should have, and how many more.
+fn broken(clauses: &[ClauseResult], concern: Concern) -> Option<String> {
+    let broken: Vec<&ClauseResult> = clauses
+        .iter()
+        .filter(|one| one.claim == Claim::During && one.concern == concern && one.held == Some(Held::No))
+        .collect();
+    let first = broken.first()?;
+    let more = if broken.len() > 1 { format!("; and {} more", broken.len() - 1) } else { String::new() };
+    Some(format!("{}: {}{more}", first.clause, first.why))
+}
+
+fn not_recovered(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
+    if evidence.timeline.recovered.is_some() {
+        return None;
+    }
+    let window = evidence.timeline.window(Window::Recovery)?;
+    let recovery = || clauses.iter().filter(|one| one.claim == Claim::Recovery);
+    let first = recovery().find(|one| one.held == Some(Held::No));
+    // Nothing measured is not the same as not recovered: the rule about too few samples follows.
+    if first.is_none() && recovery().any(|one| one.held == Some(Held::NotEnough)) {
+        return None;
+    }
+    let why = first
+        .map_or_else(|| "its clauses did not hold together".to_owned(), |one| format!("{}: {}", one.clause, one.why));
+    let length = super::clauses::seconds(window.to.since(window.from).as_secs_f64());
+    Some((Verdict::Red, format!("it did not recover within {length} of the last undo: {why}")))
+}
+
+fn degraded(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
+    let slow = broken(clauses, Concern::Performance);
+    let late = clauses.iter().find(|one| one.claim == Claim::Recovery && one.held == Some(Held::Late));
+    let why = slow.or_else(|| late.map(|one| format!("{}: {}", one.clause, one.why)))?;
+    Some((Verdict::Yellow, format!("no outage, and it recovered, but {why}")))
+}
+
+fn too_few_samples(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
+    let first = clauses.iter().find(|one| one.held == Some(Held::NotEnough))?;
+    Some((Verdict::Inconclusive, format!("{}: {}", first.clause, first.why)))
+}
+
+fn nothing_claimed(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
+    if !clauses.is_empty() {
+        return None;
+    }
+    let guards = &evidence.plan.guards;
+    if guards.is_empty() {
+        let why = "it has no hypothesis, and no stop condition was watched: nothing was claimed, nothing is shown";
+        return Some((Verdict::Inconclusive, why.to_owned()));
+    }
+    // An alarm that never had data watched nothing.
+    let blind = guards.iter().find(|guard| {
+        !evidence
+            .events
+            .iter()
+            .any(|event| matches!(&event.what, What::Alarm { alarm, to: AlarmState::Ok, .. } if *alarm == guard.name))
+    });
+    Some(match blind {
+        Some(guard) => {
+            (Verdict::Inconclusive, format!("it has no hypothesis, and stop condition {} never had data", guard.name))
+        }
+        None => (Verdict::Green, "its stop conditions held; it has no hypothesis".to_owned()),
+    })
+}
