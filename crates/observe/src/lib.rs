@@ -2,8 +2,11 @@
 
 pub mod alarm;
 pub mod clock;
+pub mod load;
 pub mod measurements;
 pub mod reading;
+mod response;
+pub mod url;
 
 pub use clock::Clock;
 pub use measurements::Measurements;

@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod alarm_tables;
+#[cfg(test)]
+mod load;

@@ -1,0 +1,28 @@
+//! Load driven through the system.
+//!
+//! [`http`] is our own generator: an open loop in one thread, so that a system that stalls is charged for every request
+//! that was due meanwhile. [`command`] runs somebody else's generator beside the experiment.
+//!
+//! ```text
+//!   schedule ──due──▶ waiting ──a connection is free──▶ in flight ──answer──▶ tally ──100 ms──▶ Measurements
+//!      │                 └── too long: not sent in time      └── too long: timeout    │
+//!      └── fixed beforehand; latency counts from here ─────────────────────────────────┘
+//! ```
+
+use std::{io, sync::Arc};
+
+pub mod command;
+mod connection;
+mod generator;
+pub mod http;
+mod request;
+mod schedule;
+mod signal;
+mod tally;
+
+pub use request::RequestError;
+pub use schedule::Schedule;
+pub use tally::{ErrorKind, Summary};
+
+/// What a thread does before anything else, for example enter a network namespace.
+pub type Enter = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
