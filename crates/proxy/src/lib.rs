@@ -1,1 +1,37 @@
 //! Carries TCP and adds the faults it is told to. No root needed.
+//!
+//! A [`Link`] listens on one address and connects to another. In a lab without network namespaces every path between two
+//! things is a link, so that delay, jitter, loss and blackholes can be put on it by an ordinary user.
+//!
+//! ```text
+//!   client ──▶ listen ──▶ ┌ forward pipe ─▶ ┐ ──▶ target        Link::set(faults) reaches
+//!          ◀──────────────└ ◀─ backward pipe┘ ◀──               every pipe at once
+//! ```
+//!
+//! What bytes do inside a pipe is decided by pure code over a present moment that is passed in; a task per connection reads,
+//! writes and waits. It waits on kernel timers, not on those of the runtime, which would be a millisecond or two late.
+//!
+//! # What is modelled, and what cannot be
+//!
+//! - **Delay and jitter** are added in each direction, also to the handshake: the kernel answers a client's SYN at once, so the
+//!   link charges the round trip to the first bytes instead. Order is kept.
+//! - **Loss** in a stream shows as waiting: data of which a segment is lost arrives after the retransmission timeout, and all
+//!   later data waits behind it (see [`RETRANSMISSION`]).
+//! - **Blackhole.** On a connection that exists, no byte moves any more; what peers send stays in the kernel's buffers. A new
+//!   connection is accepted, because the kernel has done so already, and then held without an answer; the target never
+//!   hears of it. When the blackhole ends, connections in which something got stuck, and those held, are reset: their peers
+//!   have missed answers, and a reset lets them begin anew at once where real ones might wait out a long retransmission.
+//!   Connections that were idle all the time go on.
+//! - **Ends and resets** of one side reach the other in their turn, delayed like data.
+//! - A target that refuses shows to the client as a reset right after connecting.
+
+mod carry;
+mod faults;
+mod link;
+mod pipe;
+mod statistics;
+mod timer;
+
+pub use faults::{Faults, HANDSHAKE_RETRANSMISSION, Impairment, RETRANSMISSION};
+pub use link::Link;
+pub use statistics::{Statistics, Traffic};

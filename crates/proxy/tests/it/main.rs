@@ -1,0 +1,6 @@
+//! Links over loopback, with real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod accuracy;
+mod link;
