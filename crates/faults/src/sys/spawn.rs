@@ -35,12 +35,6 @@ pub fn fork() -> io::Result<Fork> {
     Ok(Pid::from_raw(id).map_or(Fork::Child, Fork::Parent))
 }
 
-/// Has the kernel reap the caller's children as they end; their exit status is lost. What an init needs that adopts strangers.
-pub fn let_the_kernel_reap_children() {
-    // SAFETY: SIG_IGN installs no code of ours, so there is nothing that could run at a bad moment.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
-}
-
 /// Ends the calling process at once: nothing is flushed or dropped, as befits a child that is a copy of its parent.
 pub fn leave(code: u8) -> ! {
     // SAFETY: `_exit` may be called anywhere, and does not return.

@@ -1,0 +1,119 @@
+//! A lab in one page: brings one up from a few arguments, prints its status as one line of JSON whenever it reads a line, and
+//! takes it down at the end of its input. The crate's tests use it as the program of their instances, and as a lab that can be
+//! killed or belong to somebody else.
+//!
+//! ```text
+//! cargo run -p shaketable-lab --example stage -- auto 4
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    env,
+    error::Error,
+    io::{self, BufRead},
+    process::ExitCode,
+};
+
+use engine::Recorder;
+use lab::{Lab, LabOptions, demo_app, prepare, shim};
+use model::{
+    Period,
+    lab::{Balancer, DemoApp, Group, HealthCheck, Network, Region, Run},
+};
+use observe::{Clock, Measurements};
+
+fn main() -> ExitCode {
+    let mut args = env::args_os().skip(1);
+    let Some(first) = args.next() else {
+        return said("usage: stage auto|netns|loopback INSTANCES".into());
+    };
+    if first == shim::SUBCOMMAND {
+        return shim::main(args);
+    }
+    let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let outcome = if first == "demo-app" { demo_app(&args) } else { stage(&first.to_string_lossy(), &args) };
+    outcome.map_or_else(said, |()| ExitCode::SUCCESS)
+}
+
+fn said(error: Box<dyn Error>) -> ExitCode {
+    eprintln!("stage: {error}");
+    ExitCode::FAILURE
+}
+
+/// The arguments that a lab gives its demo applications, without a downstream.
+fn demo_app(args: &[String]) -> Result<(), Box<dyn Error>> {
+    let value = |name: &str| {
+        let at = args.iter().position(|arg| arg == name).ok_or_else(|| format!("{name} is missing"))?;
+        args.get(at + 1).ok_or_else(|| format!("{name} has no value"))
+    };
+    let app = DemoApp { work: value("--work")?.parse()?, startup: value("--startup")?.parse()?, downstream: None };
+    Ok(demo_app::run(demo_app::Options {
+        host: value("--host")?.parse()?,
+        port: value("--port")?.parse()?,
+        id: value("--id")?.clone(),
+        zone: value("--zone")?.clone(),
+        app,
+        hosts: demo_app::Hosts::default(),
+    })?)
+}
+
+fn stage(network: &str, args: &[String]) -> Result<(), Box<dyn Error>> {
+    let network = match network {
+        "netns" => Network::Netns,
+        "loopback" => Network::Loopback,
+        _ => Network::Auto,
+    };
+    let instances = args.first().map_or(Ok(2), |count| count.parse())?;
+    // First thing: an ordinary user needs it done while there is one thread.
+    let prepared = prepare(network)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let clock = Clock::start();
+        let options =
+            LabOptions { seed: 1, recorder: Recorder::new(clock), measurements: Measurements::new(), program: None };
+        let lab = Lab::up(&spec(instances), &prepared, options).await?;
+        eprintln!("stage: up after {}", clock.now());
+        for line in io::stdin().lock().lines() {
+            line?;
+            println!("{}", serde_json::to_string(&lab.status().await)?);
+        }
+        lab.down().await;
+        Ok(())
+    })
+}
+
+/// Web servers in two zones behind a balancer.
+fn spec(instances: u32) -> model::lab::Lab {
+    let zones = vec!["local-1a".to_owned(), "local-1b".to_owned()];
+    let group = Group {
+        zones: zones.clone(),
+        min: instances,
+        max: instances,
+        desired: instances,
+        replace: true,
+        grace_period: Period::from_secs(5),
+        launch_delay: Period::from_millis(200),
+        run: Run::DemoApp(DemoApp::default()),
+        memory: 64 << 20,
+        port: 8080,
+        env: BTreeMap::new(),
+        tags: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
+    };
+    let balancer = Balancer {
+        group: "web".to_owned(),
+        port: 80,
+        publish: None,
+        health_check: HealthCheck { interval: Period::from_millis(200), ..HealthCheck::default() },
+        sticky: None,
+        draining: Period::from_secs(1),
+        timeout: Period::from_secs(5),
+        retries: 1,
+    };
+    model::lab::Lab {
+        name: "stage".to_owned(),
+        regions: vec![Region { name: "local-1".to_owned(), zones }],
+        groups: BTreeMap::from([("web".to_owned(), group)]),
+        balancers: BTreeMap::from([("web".to_owned(), balancer)]),
+        ..model::lab::Lab::default()
+    }
+}
