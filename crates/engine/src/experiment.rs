@@ -21,7 +21,7 @@ use crate::{
     driver::Driver,
     guards::{self, States},
     judge::{self, Evidence},
-    plan::{self, Plan, Problem, Request, Translate},
+    plan::{self, Plan, Problem, Request},
     progress::{self, Progress},
     provider::Provider,
     record::{self, Document},
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// What a plan is prepared from.
-#[expect(missing_debug_implementations, reason = "providers and functions have nothing to print")]
+#[expect(missing_debug_implementations, reason = "providers have nothing to print")]
 pub struct Preparation<'a> {
     /// The document.
     pub experiment: &'a Experiment,
@@ -42,8 +42,6 @@ pub struct Preparation<'a> {
     pub alarms: &'a BTreeMap<String, Alarm>,
     /// The seed of the random choices.
     pub seed: u64,
-    /// How actions are translated.
-    pub translate: &'a Translate<'a>,
 }
 
 /// Asks the providers for their resources and plans a run. Nothing is touched: `--dry-run` ends here.
@@ -59,7 +57,6 @@ pub async fn prepare(from: &Preparation<'_>) -> Result<Plan, Vec<Problem>> {
         catalogue: from.catalogue,
         alarms: from.alarms,
         seed: from.seed,
-        translate: from.translate,
     })
 }
 

@@ -18,7 +18,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
-pub use build::{LEASE, Native, Request, Translate, plan};
+pub use build::{LEASE, Request, plan};
 pub use describe::reversibility;
 
 /// What a run will do. Everything random is decided, every action is translated, every alarm is found.

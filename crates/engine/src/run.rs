@@ -10,6 +10,31 @@
 //! ```mermaid
 //! stateDiagram-v2
 //!     [*] --> Pending
+//!     Pending --> Baseline: start
+//!     Pending --> Ended: guard fired
+//!     Pending --> Ended: stop requested
+//!     Baseline --> Judging: time passes
+//!     Baseline --> Ended: guard fired
+//!     Baseline --> Ended: stop requested
+//!     Judging --> Running: steady state held
+//!     Judging --> Ended: guard fired
+//!     Judging --> Ended: steady state broken
+//!     Judging --> Ended: stop requested
+//!     Running --> Stopping: fault not achieved
+//!     Running --> Stopping: guard fired
+//!     Running --> Stopping: inject lost
+//!     Running --> Stopping: stop requested
+//!     Running --> Recovering: undone
+//!     Running --> Ended: inject failed
+//!     Running --> Ended: undo failed for good
+//!     Stopping --> Recovering: inject failed
+//!     Stopping --> Recovering: undo failed for good
+//!     Stopping --> Recovering: undone
+//!     Stopping --> Ended: undo failed for good
+//!     Stopping --> Ended: undone
+//!     Recovering --> Ended: recovered
+//!     Recovering --> Ended: stop requested
+//!     Recovering --> Ended: time passes
 //!     Ended --> [*]
 //! ```
 
@@ -696,6 +721,8 @@ impl Run {
         if running && self.window_ends.is_some_and(|end| now < end) {
             return;
         }
+        // It is over: nobody needs to be woken for it again.
+        self.window_ends = None;
         for one in &mut self.injections {
             if matches!(one.state, State::Active { .. }) {
                 one.undo(now);

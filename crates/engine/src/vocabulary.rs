@@ -2,8 +2,8 @@
 
 use model::catalogue::{Entry, Parameter, ParameterKind, Reversibility};
 
-pub(crate) const WAIT_ID: &str = "aws:fis:wait";
-pub(crate) const ASSERT_ALARM_STATE_ID: &str = "aws:cloudwatch:assert-alarm-state";
+pub(crate) const WAIT_ID: &str = "wait";
+pub(crate) const ASSERT_ALARM_STATE_ID: &str = "assert-alarm-state";
 
 /// The catalogue's entries for them.
 pub const ENTRIES: &[Entry] = &[WAIT, ASSERT_ALARM_STATE];
@@ -14,7 +14,7 @@ const WAIT: Entry = Entry {
     targets: &[],
     parameters: &[Parameter {
         name: "duration",
-        // FIS: one minute to twelve hours.
+        // As in FIS.
         kind: ParameterKind::Duration { min_seconds: 60, max_seconds: 43_200 },
         required: true,
         default: None,
@@ -24,7 +24,7 @@ const WAIT: Entry = Entry {
     undone_by: "There is nothing to undo.",
     proven_by: "The record has its start and its end.",
     needs: &[],
-    fis: &[WAIT_ID],
+    fis: &["aws:fis:wait"],
     chaos_mesh: None,
 };
 
@@ -34,14 +34,14 @@ const ASSERT_ALARM_STATE: Entry = Entry {
     targets: &[],
     parameters: &[
         Parameter {
-            name: "alarmArns",
+            name: "alarms",
             kind: ParameterKind::Text,
             required: true,
             default: None,
-            about: "The alarms, by ARN or by name, separated by commas; FIS takes at most five.",
+            about: "The alarms' names, separated by commas; FIS takes at most five.",
         },
         Parameter {
-            name: "alarmStates",
+            name: "states",
             kind: ParameterKind::ListOf { values: &["OK", "ALARM", "INSUFFICIENT_DATA"] },
             required: true,
             default: None,
@@ -52,6 +52,6 @@ const ASSERT_ALARM_STATE: Entry = Entry {
     undone_by: "There is nothing to undo.",
     proven_by: "The record has the alarms' states.",
     needs: &[],
-    fis: &[ASSERT_ALARM_STATE_ID],
+    fis: &["aws:cloudwatch:assert-alarm-state"],
     chaos_mesh: None,
 };

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use formats::fis::{Native, translate};
 use model::{
     alarm::{Alarm, AlarmState},
     catalogue::{Catalogue, Entry, Reversibility},
@@ -25,24 +26,8 @@ pub const LEASE: Period = Period::from_secs(15);
 /// What a run may take beyond its plan: injecting, measuring and undoing take seconds each, not minutes.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// An action in the words of the catalogue: what [`Request::translate`] makes of a FIS action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Native {
-    /// The native action's id.
-    pub fault: String,
-    /// Its parameters.
-    pub parameters: BTreeMap<String, String>,
-    /// How long it lasts; none: it has no end of its own.
-    pub duration: Option<Period>,
-    /// The key under the action's `targets` whose target is hit.
-    pub target_key: String,
-}
-
-/// Translates an action of a document into a native one, or says why there is none.
-pub type Translate<'a> = dyn Fn(&Action) -> Result<Native, String> + Sync + 'a;
-
 /// What a plan is made from.
-#[expect(missing_debug_implementations, reason = "a function has nothing to print")]
+#[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The document.
     pub experiment: &'a Experiment,
@@ -54,8 +39,6 @@ pub struct Request<'a> {
     pub alarms: &'a BTreeMap<String, Alarm>,
     /// The seed of the random choices.
     pub seed: u64,
-    /// How actions are translated.
-    pub translate: &'a Translate<'a>,
 }
 
 /// Plans a run: resolves targets, translates actions, binds stop conditions. Reports every problem there is.
@@ -163,52 +146,47 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn build(&mut self, name: &str, action: &Action) -> Result<Work, Problem> {
         let place = format!("actions.{name}");
-        match action.action_id.as_str() {
-            vocabulary::WAIT_ID => wait(&place, action),
-            vocabulary::ASSERT_ALARM_STATE_ID => self.assert_alarms(&place, action),
-            _ => self.fault(&place, action),
+        let native = translate(action).map_err(|why| Problem::new(place.clone(), why.to_string()))?;
+        match native.fault.as_str() {
+            vocabulary::WAIT_ID => native.duration.map(|duration| Work::Wait { duration }).ok_or_else(|| {
+                Problem::new(format!("{place}.parameters.duration"), "it is missing").fix("say how long, such as PT3M")
+            }),
+            vocabulary::ASSERT_ALARM_STATE_ID => self.assert_alarms(&place, &native),
+            _ => self.fault(&place, action, native),
         }
     }
 
-    fn assert_alarms(&self, place: &str, action: &Action) -> Result<Work, Problem> {
+    fn assert_alarms(&self, place: &str, native: &Native) -> Result<Work, Problem> {
         let list = |key: &str| -> Result<Vec<String>, Problem> {
-            let text = action.parameters.get(key).map(String::as_str).unwrap_or_default();
+            let text = native.parameters.get(key).map(String::as_str).unwrap_or_default();
             let items: Vec<String> =
                 text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect();
             if items.is_empty() {
-                let place = format!("{place}.parameters.{key}");
-                return Err(Problem::new(place, "it is missing or empty").fix("give a comma-separated list"));
+                return Err(Problem::new(format!("{place}.parameters"), format!("it names no {key}"))
+                    .fix("give a comma-separated list"));
             }
             Ok(items)
         };
-        let mut alarms = Vec::new();
-        for alarm in list("alarmArns")? {
-            let name =
-                model::experiment::StopCondition { source: StopSource::Alarm, value: Some(alarm.clone()), why: None };
-            let name = name.alarm_name().unwrap_or(&alarm).to_owned();
-            if !self.alarms.contains_key(name.as_str()) {
-                return Err(no_alarm(format!("{place}.parameters.alarmArns"), &name, self.alarms));
-            }
-            alarms.push(name);
+        let alarms = list("alarms")?;
+        if let Some(unknown) = alarms.iter().find(|alarm| !self.alarms.contains_key(alarm.as_str())) {
+            return Err(no_alarm(format!("{place}.parameters"), unknown, self.alarms));
         }
-        let states = list("alarmStates")?
+        let states = list("states")?
             .iter()
             .map(|state| match state.as_str() {
                 "OK" => Ok(AlarmState::Ok),
                 "ALARM" => Ok(AlarmState::Alarm),
                 "INSUFFICIENT_DATA" => Ok(AlarmState::InsufficientData),
-                other => Err(Problem::new(
-                    format!("{place}.parameters.alarmStates"),
-                    format!("`{other}` is not a state of an alarm"),
-                )
-                .fix("the states are OK, ALARM and INSUFFICIENT_DATA")),
+                other => {
+                    Err(Problem::new(format!("{place}.parameters"), format!("`{other}` is not a state of an alarm"))
+                        .fix("the states are OK, ALARM and INSUFFICIENT_DATA"))
+                }
             })
             .collect::<Result<_, _>>()?;
         Ok(Work::AssertAlarms { alarms, states })
     }
 
-    fn fault(&mut self, place: &str, action: &Action) -> Result<Work, Problem> {
-        let native = (self.request.translate)(action).map_err(|why| Problem::new(format!("{place}.actionId"), why))?;
+    fn fault(&mut self, place: &str, action: &Action, native: Native) -> Result<Work, Problem> {
         let Some(entry) = self.request.catalogue.get(&native.fault) else {
             let known = self.request.catalogue.iter().map(|entry| entry.id);
             let fix = nearest(&native.fault, known).map_or_else(
@@ -218,9 +196,9 @@ impl Builder<'_> {
             let what = format!("`{}` needs `{}`, which nothing here carries out", action.action_id, native.fault);
             return Err(Problem::new(format!("{place}.actionId"), what).fix(fix));
         };
-        let Some(target) = action.targets.get(&native.target_key) else {
-            let what =
-                format!("`{}` hits something, and the action has no target `{}`", action.action_id, native.target_key);
+        let Some(target) = native.target_key.as_ref().and_then(|key| action.targets.get(key)) else {
+            let key = native.target_key.as_deref().unwrap_or("Targets");
+            let what = format!("`{}` hits something, and the action names no target under `{key}`", action.action_id);
             return Err(Problem::new(format!("{place}.targets"), what).fix("name a target under that key"));
         };
         let Some(resolved) = self.targets.iter().find(|one| one.name == *target) else {
@@ -267,16 +245,6 @@ fn takes(place: &str, entry: &Entry, target: &ResolvedTarget) -> Result<(), Prob
         let takes: Vec<&str> = takes.into_iter().collect();
         Err(Problem::new(format!("{place}.targets"), what).fix(format!("it hits {}", takes.join(", "))))
     })
-}
-
-fn wait(place: &str, action: &Action) -> Result<Work, Problem> {
-    let place = format!("{place}.parameters.duration");
-    let Some(text) = action.parameters.get("duration") else {
-        return Err(Problem::new(place, "it is missing").fix("say how long, for example PT3M"));
-    };
-    text.parse()
-        .map(|duration| Work::Wait { duration })
-        .map_err(|error: model::period::PeriodError| Problem::new(place, error.to_string()))
 }
 
 /// Binds the stop conditions to alarms.

@@ -1,0 +1,162 @@
+//! Whole runs, one per way in which they can come out.
+
+use std::time::Duration;
+
+use engine::record::Held;
+use model::{
+    event::What,
+    status::{ActionStatus, ExperimentStatus},
+    verdict::{Verdict, Window},
+};
+
+use crate::simulated::{Behaviour, Simulated, Stage, clause, latency_on_all};
+
+fn stage(behaviour: Behaviour) -> Stage {
+    Stage::new(latency_on_all(), Simulated::new(4, behaviour))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_holds_is_green_and_everything_is_undone() {
+    let stage = stage(Behaviour { inject: Duration::from_millis(300), ..Behaviour::default() });
+    let record = stage.run(|_| 0).await.record;
+    assert_eq!((record.verdict, record.status), (Verdict::Green, ExperimentStatus::Completed), "{}", record.reason);
+    let state = stage.provider.state.lock().unwrap();
+    assert_eq!((state.injected, state.most_in_effect, state.in_effect.len()), (4, 4, 0));
+    assert!(state.renewals > 0, "the leases were renewed");
+    assert_eq!(record.actions[0].status, ActionStatus::Completed);
+    for window in [Window::Baseline, Window::Fault, Window::Recovery] {
+        assert!(record.window(window).is_some(), "{window}");
+    }
+    let fault = record.window(Window::Fault).unwrap();
+    assert!(fault.to.since(fault.from) >= Duration::from_millis(10_300), "{fault:?}");
+    // The document has no recovery clauses: the steady state must come back.
+    assert_eq!(record.clauses.len(), 3);
+    assert!(record.clauses.iter().all(|clause| clause.held == Some(Held::Yes)), "{:#?}", record.clauses);
+    assert!(record.residue.is_empty());
+    assert!(record.series.iter().any(|series| series.metric.name == "http.errors"));
+    assert!(matches!(record.events.last().unwrap().what, What::Verdict { verdict: Verdict::Green, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn errors_below_the_stop_condition_refute_the_hypothesis_without_stopping() {
+    let record = stage(Behaviour::default()).run(|second| u64::from(second == 15)).await.record;
+    assert_eq!((record.verdict, record.status), (Verdict::Red, ExperimentStatus::Completed), "{}", record.reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_condition_ends_everything_and_recovery_is_still_observed() {
+    let stage = stage(Behaviour::default());
+    let record = stage.run(|second| if (13..15).contains(&second) { 20 } else { 0 }).await.record;
+    assert_eq!((record.verdict, record.status), (Verdict::Red, ExperimentStatus::Stopped), "{}", record.reason);
+    assert_eq!(record.actions[0].status, ActionStatus::Stopped);
+    assert!(stage.provider.state.lock().unwrap().in_effect.is_empty());
+    assert!(record.times.recover.is_some(), "{:?}", record.times);
+    assert!(record.times.abort.is_some() && record.times.detect_by_alarm.is_some());
+    assert_eq!(record.exit_code(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_steady_state_nothing_is_injected() {
+    let stage = stage(Behaviour::default());
+    let record = stage.run(|second| u64::from(second == 5)).await.record;
+    assert_eq!((record.verdict, record.status), (Verdict::Invalid, ExperimentStatus::Cancelled), "{}", record.reason);
+    assert_eq!(stage.provider.state.lock().unwrap().injected, 0);
+    assert_eq!(record.exit_code(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_cannot_be_injected_is_invalid() {
+    let behaviour = Behaviour { refuses: Some("no such process".to_owned()), ..Behaviour::default() };
+    let record = stage(behaviour).run(|_| 0).await.record;
+    assert_eq!((record.verdict, record.status), (Verdict::Invalid, ExperimentStatus::Failed), "{}", record.reason);
+    assert!(record.reason.contains("no such process"), "{}", record.reason);
+    assert!(record.residue.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_whose_effect_is_not_measured_is_undone_and_invalid() {
+    let stage = stage(Behaviour { unproven: true, ..Behaviour::default() });
+    let record = stage.run(|_| 0).await.record;
+    assert_eq!((record.verdict, record.status), (Verdict::Invalid, ExperimentStatus::Failed), "{}", record.reason);
+    assert!(stage.provider.state.lock().unwrap().in_effect.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_injector_that_breaks_down_is_undone_as_if_it_had_worked() {
+    let stage = stage(Behaviour { breaks_down: true, ..Behaviour::default() });
+    let record = stage.run(|_| 0).await.record;
+    assert_eq!(record.verdict, Verdict::Invalid, "{}", record.reason);
+    assert_eq!(stage.provider.state.lock().unwrap().undos.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_fails_is_tried_again() {
+    let stage = stage(Behaviour { failing_undos: 2, ..Behaviour::default() });
+    let record = stage.run(|_| 0).await.record;
+    assert_eq!(record.verdict, Verdict::Green, "{}", record.reason);
+    assert!(stage.provider.state.lock().unwrap().in_effect.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_never_works_is_red_with_its_residue() {
+    let record = stage(Behaviour { failing_undos: u32::MAX, ..Behaviour::default() }).run(|_| 0).await.record;
+    assert_eq!((record.verdict, record.status), (Verdict::Red, ExperimentStatus::Failed), "{}", record.reason);
+    assert_eq!(record.residue.len(), 4);
+    assert!(record.residue[0].what.contains("ask root"), "{:?}", record.residue[0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_behind_is_red_with_its_residue() {
+    let record = stage(Behaviour { dirty: true, ..Behaviour::default() }).run(|_| 0).await.record;
+    assert_eq!(record.verdict, Verdict::Red, "{}", record.reason);
+    assert_eq!((record.residue[0].what.as_str(), record.residue[0].repair.as_str()), ("a rule", "delete it"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ctrl_c_undoes_and_does_not_wait_for_recovery() {
+    let stage = stage(Behaviour::default());
+    let (stop, recorder) = (stage.stop.clone(), stage.recorder.clone());
+    tokio::spawn(async move {
+        Stage::until(recorder, |what| matches!(what, What::Injected { .. })).await;
+        stop.request("Ctrl-C");
+    });
+    let outcome = stage.run(|_| 0).await;
+    assert_eq!((outcome.record.exit_code(), outcome.hurry), (130, false));
+    assert_eq!(outcome.record.status, ExperimentStatus::Stopped);
+    assert!(outcome.record.window(Window::Recovery).is_none());
+    assert!(stage.provider.state.lock().unwrap().in_effect.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_ctrl_c_is_undone_as_well_and_asks_for_no_report() {
+    let stage = stage(Behaviour { undo: Duration::from_secs(1), ..Behaviour::default() });
+    let (stop, recorder) = (stage.stop.clone(), stage.recorder.clone());
+    tokio::spawn(async move {
+        Stage::until(recorder, |what| matches!(what, What::Injected { .. })).await;
+        stop.request("Ctrl-C");
+        stop.request("Ctrl-C");
+    });
+    let outcome = stage.run(|_| 0).await;
+    assert!(outcome.hurry);
+    assert!(stage.provider.state.lock().unwrap().in_effect.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_template_whose_stop_conditions_held_is_green() {
+    let mut experiment = latency_on_all();
+    experiment.hypothesis = model::hypothesis::Hypothesis::default();
+    let record = Stage::new(experiment, Simulated::new(4, Behaviour::default())).run(|_| 0).await.record;
+    assert_eq!(record.verdict, Verdict::Green);
+    assert_eq!(record.reason, "its stop conditions held; it has no hypothesis");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_system_that_does_not_come_back_is_red() {
+    let mut experiment = latency_on_all();
+    experiment.hypothesis.during.clear();
+    experiment.hypothesis.recovery = vec![clause("http.errors", "== 0")];
+    let stage = Stage::new(experiment, Simulated::new(4, Behaviour::default()));
+    let record = stage.run(|second| u64::from(second > 12 && second % 2 == 0)).await.record;
+    assert_eq!(record.verdict, Verdict::Red, "{}", record.reason);
+    assert!(record.reason.starts_with("it did not recover"), "{}", record.reason);
+}
