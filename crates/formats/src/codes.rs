@@ -201,10 +201,9 @@ pub fn page() -> String {
     let mut page = "# Findings\n\nGenerated from `crates/formats/src/codes.rs`. What `shaketable check` can say, and what to do about it.\n"
         .to_owned();
     for code in CODES {
-        page.push_str(&format!(
-            "\n## {} {}\n\n*{}.* {} {}\n",
-            code.id, code.name, code.severity, code.about, code.cure
-        ));
+        let title = format!("\n## {} {}\n", code.id, code.name);
+        let text = format!("\n*{}.* {} {}\n", code.severity, code.about, code.cure);
+        page.extend([title, text]);
     }
     page
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use model::{Period, nearest::nearest};
 
 use crate::{
+    cloudformation::case::pascal,
     codes,
     finding::Finding,
     node::{Entry, Node, ScalarKind, Value},
@@ -18,6 +19,8 @@ pub(crate) struct Reader<'s> {
     pub(crate) findings: Vec<Finding>,
     /// Whether numbers and booleans are taken where a text should stand (our own documents), or refused as AWS does.
     pub(crate) native_scalars: bool,
+    /// Whether the document's keys are in PascalCase, so that messages name them as they are written there.
+    pub(crate) pascal_case: bool,
     /// Keys that belong elsewhere than where people put them: key, and where it belongs.
     misplaced: &'static [(&'static str, &'static str)],
 }
@@ -39,6 +42,7 @@ impl<'n> Fields<'n> {
     pub(crate) fn required(&self, key: &str, reader: &mut Reader<'_>) -> Option<&'n Node> {
         let found = self.get(key);
         if found.is_none() {
+            let key = reader.shown(key);
             let message = format!("{} has no `{key}`", self.what);
             reader.report(Finding::new(&codes::MISSING_KEY, self.node.head, message).help(format!("add `{key}`")));
         }
@@ -53,7 +57,7 @@ impl<'n> Fields<'n> {
 
 impl<'s> Reader<'s> {
     pub(crate) const fn new(source: &'s Source, misplaced: &'static [(&'static str, &'static str)]) -> Self {
-        Self { source, findings: Vec::new(), native_scalars: false, misplaced }
+        Self { source, findings: Vec::new(), native_scalars: false, pascal_case: false, misplaced }
     }
 
     pub(crate) fn report(&mut self, finding: Finding) {
@@ -69,21 +73,27 @@ impl<'s> Reader<'s> {
         Some(Fields { node, entries, what })
     }
 
+    /// A key as the document would write it.
+    fn shown(&self, key: &str) -> String {
+        if self.pascal_case { pascal(key) } else { key.to_owned() }
+    }
+
     fn unknown_key(&mut self, entry: &Entry, what: &str, known: &[&str]) {
-        let key = entry.key.as_str();
-        let near = nearest(key, known.iter().copied());
-        let place = self.misplaced.iter().find(|(name, _)| *name == key);
-        let finding = match (place, near) {
-            (Some((_, place)), _) => {
-                Finding::new(&codes::MISPLACED_KEY, entry.key_span, format!("`{key}` does not belong into {what}"))
-                    .help(format!("move it: it belongs into {place}"))
+        let key = self.shown(&entry.key);
+        let place = self.misplaced.iter().find(|(name, _)| *name == entry.key);
+        let near = nearest(&entry.key, known.iter().copied());
+        let finding = if let Some((_, place)) = place {
+            Finding::new(&codes::MISPLACED_KEY, entry.key_span, format!("`{key}` does not belong into {what}"))
+                .help(format!("move it: it belongs into {place}"))
+        } else {
+            let finding = Finding::new(&codes::UNKNOWN_KEY, entry.key_span, format!("{what} has no key `{key}`"));
+            match near {
+                Some(near) => finding.help(format!("did you mean `{}`?", self.shown(near))),
+                None => {
+                    let known: Vec<String> = known.iter().map(|key| self.shown(key)).collect();
+                    finding.help(format!("known here: {}", known.join(", ")))
+                }
             }
-            (None, Some(near)) => {
-                Finding::new(&codes::UNKNOWN_KEY, entry.key_span, format!("{what} has no key `{key}`"))
-                    .help(format!("did you mean `{near}`?"))
-            }
-            (None, None) => Finding::new(&codes::UNKNOWN_KEY, entry.key_span, format!("{what} has no key `{key}`"))
-                .help(format!("known here: {}", known.join(", "))),
         };
         self.report(finding);
     }

@@ -1,5 +1,7 @@
 //! Findings: what is wrong with a document, where, and what is right.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use crate::source::{Source, Span};
@@ -105,7 +107,7 @@ impl Finding {
     }
 }
 
-/// Fills in file, line and column, orders by place, and drops repetitions (the same finding by way of two aliases).
+/// Fills in file, line and column, orders by place (at one place the worst first), and drops repetitions (the same finding by way of two aliases).
 pub(crate) fn locate(mut findings: Vec<Finding>, source: &Source) -> Vec<Finding> {
     for finding in &mut findings {
         let start = source.boundary(finding.span.start);
@@ -114,7 +116,7 @@ pub(crate) fn locate(mut findings: Vec<Finding>, source: &Source) -> Vec<Finding
         source.path().clone_into(&mut finding.file);
         (finding.line, finding.column) = source.position(start);
     }
-    findings.sort_by(|a, b| (a.span, a.code.id).cmp(&(b.span, b.code.id)));
+    findings.sort_by_key(|finding| (finding.span.start, Reverse(finding.severity), finding.code.id, finding.span.end));
     findings.dedup();
     findings
 }

@@ -363,8 +363,8 @@ fn balancer(reader: &mut Reader<'_>, entry: &Entry, groups: &[String]) -> Option
     });
     let health_check = fields.get("healthCheck").map_or_else(HealthCheck::default, |node| health_check(reader, node));
     let sticky = fields.get("sticky").and_then(|node| reader.some_time(node, "sticky"));
-    let time = |reader: &mut Reader<'_>, key: &str, default: u64| {
-        fields.get(key).and_then(|node| reader.period(node, key)).unwrap_or(Period::from_secs(default))
+    let time = |reader: &mut Reader<'_>, key: &str, default: Period| {
+        fields.get(key).and_then(|node| reader.period(node, key)).unwrap_or(default)
     };
     Some(Balancer {
         group: group?,
@@ -372,8 +372,8 @@ fn balancer(reader: &mut Reader<'_>, entry: &Entry, groups: &[String]) -> Option
         publish,
         health_check,
         sticky,
-        draining: time(reader, "draining", 5),
-        timeout: time(reader, "timeout", 10),
+        draining: time(reader, "draining", Period::from_secs(5)),
+        timeout: time(reader, "timeout", Period::from_secs(10)),
         retries: fields.get("retries").and_then(|node| reader.whole(node, "retries", 0..=10)).unwrap_or(1),
     })
 }

@@ -267,6 +267,11 @@ fn experiment_part(reader: &mut Reader<'_>, root: &Node, kind: Kind, options: &O
         Kind::Fragment => cloudformation::read_fragment(reader, root, options),
         Kind::Experiment | Kind::FisTemplate => {
             let own = kind == Kind::Experiment;
+            if let Some(name) = options.params.keys().next() {
+                let message = format!("the document has no parameters, so `{name}` cannot be set");
+                let help = "only CloudFormation templates have; remove the --param";
+                reader.report(Finding::new(&codes::STACK_PARAMETER, root.head, message).help(help));
+            }
             reader.native_scalars = own;
             let template = document::read(reader, root)?;
             let unresolved = BTreeSet::new();

@@ -385,7 +385,7 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..12 {
             let last = n - 1;
-            text += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{last}"); 9].join(", "));
+            text.extend([format!("a{n}: &a{n} [{}]\n", vec![format!("*a{last}"); 9].join(", "))]);
         }
         let (node, findings) = read(&text);
         assert!(node.is_none());
@@ -396,7 +396,7 @@ mod tests {
     fn a_ladder_of_aliases_is_refused_before_the_stack_ends() {
         let mut text = "a0: &a0 [x]\n".to_owned();
         for n in 1..2000 {
-            text += &format!("a{n}: &a{n} [*a{}]\n", n - 1);
+            text.extend([format!("a{n}: &a{n} [*a{}]\n", n - 1)]);
         }
         assert_eq!(read(&text).1[0].code.id, codes::TOO_DEEP.id);
     }

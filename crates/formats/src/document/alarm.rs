@@ -25,7 +25,7 @@ pub(crate) const MISSING_DATA: &[(&str, TreatMissingData)] = &[
 ];
 
 /// Longest time an alarm looks back: a day, as in CloudWatch for periods under an hour.
-const LONGEST_LOOK: u64 = 86_400;
+const LONGEST_LOOK: u32 = 86_400;
 
 /// Reads one alarm.
 pub(crate) fn alarm(reader: &mut Reader<'_>, node: &Node, known: Option<&Known>) -> Option<Alarm> {
@@ -47,7 +47,7 @@ pub(crate) fn alarm(reader: &mut Reader<'_>, node: &Node, known: Option<&Known>)
     let period = period_node.and_then(|node| period(reader, node));
     let evaluation_periods = fields
         .get("evaluationPeriods")
-        .map_or(Some(1), |node| reader.whole(node, "evaluationPeriods", 1..=LONGEST_LOOK as u32));
+        .map_or(Some(1), |node| reader.whole(node, "evaluationPeriods", 1..=LONGEST_LOOK));
     let datapoints =
         fields.get("datapointsToAlarm").map(|node| (node, reader.whole(node, "datapointsToAlarm", 1..=u32::MAX)));
     if let (Some((node, Some(m))), Some(n)) = (&datapoints, evaluation_periods)
@@ -56,7 +56,7 @@ pub(crate) fn alarm(reader: &mut Reader<'_>, node: &Node, known: Option<&Known>)
         reader.wrong_value(node.span, format!("{m} breaching datapoints cannot be among {n} evaluation periods"));
     }
     if let (Some(length), Some(n), Some(node)) = (period, evaluation_periods, period_node)
-        && length.get().as_secs().saturating_mul(u64::from(n)) > LONGEST_LOOK
+        && length.get().as_secs().saturating_mul(u64::from(n)) > u64::from(LONGEST_LOOK)
     {
         reader.wrong_value(node.span, "an alarm looks back a day at most: period times evaluationPeriods is longer");
     }
@@ -66,7 +66,7 @@ pub(crate) fn alarm(reader: &mut Reader<'_>, node: &Node, known: Option<&Known>)
         .and_then(|node| reader.one_of(node, "comparisonOperator", COMPARISONS));
     let treat_missing_data = fields
         .get("treatMissingData")
-        .map_or(Some(TreatMissingData::default()), |node| reader.one_of(node, "treatMissingData", MISSING_DATA));
+        .map_or(Some(TreatMissingData::Missing), |node| reader.one_of(node, "treatMissingData", MISSING_DATA));
     let alarm = Alarm {
         metric: metric?,
         statistic: statistic?,
@@ -92,7 +92,7 @@ fn period(reader: &mut Reader<'_>, node: &Node) -> Option<model::Period> {
         }
         return Some(period);
     }
-    reader.whole(node, "period", 1..=LONGEST_LOOK).map(model::Period::from_secs)
+    reader.whole(node, "period", 1..=u64::from(LONGEST_LOOK)).map(model::Period::from_secs)
 }
 
 /// Statistics that say nothing about the metric at hand.

@@ -98,19 +98,24 @@ fn requests(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Vec<HttpRequ
 
 fn request(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<HttpRequest> {
     let url = fields.required("url", reader).and_then(|node| url(reader, node, &["http://"]));
-    let method = fields.get("method").map_or(Some("GET".to_owned()), |node| {
-        let method = reader.text(node, "method")?;
-        // RFC 9110 allows any token; load is written with upper-case letters.
-        if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
-            reader.wrong_value(node.span, format!("`{method}` is not an HTTP method; write for example GET or POST"));
-            return None;
-        }
-        Some(method)
-    });
+    let method = match fields.get("method") {
+        Some(node) => method(reader, node),
+        None => Some("GET".to_owned()),
+    };
     let headers = fields.get("headers").map_or_else(BTreeMap::new, |node| headers(reader, node));
     let body = fields.get("body").and_then(|node| reader.text(node, "body"));
     let weight = fields.get("weight").map_or(Some(1), |node| reader.whole(node, "weight", 1..=1_000_000));
     Some(HttpRequest { url: url?, method: method?, headers, body, weight: weight? })
+}
+
+fn method(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let method = reader.text(node, "method")?;
+    // RFC 9110 allows any token; load is written with upper-case letters.
+    if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-') {
+        reader.wrong_value(node.span, format!("`{method}` is not an HTTP method; write for example GET or POST"));
+        return None;
+    }
+    Some(method)
 }
 
 fn headers(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<String, String> {

@@ -54,7 +54,7 @@ pub(crate) const MISPLACED: &[(&str, &str)] = &[
 pub(crate) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Template> {
     let known: Vec<&str> = fis::FIS_KEYS.iter().chain(OWN_KEYS).copied().collect();
     let fields = reader.fields(root, "an experiment", &known)?;
-    let mut template = fis::fis_part(reader, &fields);
+    let mut template = fis::fis_part(reader, &fields, false);
     own_part(reader, &fields, &mut template);
     Some(template)
 }

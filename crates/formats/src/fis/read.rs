@@ -37,12 +37,13 @@ const TARGET_KEYS: &[&str] =
 
 const ACTION_KEYS: &[&str] = &["actionId", "description", "parameters", "targets", "startAfter"];
 
-/// Reads the FIS keys of an opened template.
-pub(crate) fn fis_part(reader: &mut Reader<'_>, root: &Fields<'_>) -> Template {
+/// Reads the FIS keys of an opened template; a fragment need not have those that must be there.
+pub(crate) fn fis_part(reader: &mut Reader<'_>, root: &Fields<'_>, fragment: bool) -> Template {
     let mut template = Template::default();
     let spelling = &mut template.spelling;
     let experiment = &mut template.experiment;
-    if let Some(node) = root.required("description", reader) {
+    let description = if fragment { root.get("description") } else { root.required("description", reader) };
+    if let Some(node) = description {
         experiment.description = limited(reader, node, "the description", 512);
     }
     if let Some(node) = root.get("roleArn") {
@@ -68,6 +69,7 @@ pub(crate) fn fis_part(reader: &mut Reader<'_>, root: &Fields<'_>) -> Template {
     if let Some(node) = root.get("stopConditions") {
         let items = reader.items(node, "stopConditions").unwrap_or_default();
         experiment.stop_conditions = items.iter().filter_map(|item| stop_condition(reader, item)).collect();
+        remember_empty(spelling, "/stopConditions", node);
     }
     experiment.options = root.get("experimentOptions").and_then(|node| options(reader, node));
     experiment.log_configuration = root.get("logConfiguration").and_then(|node| log_configuration(reader, node));

@@ -146,69 +146,83 @@ fn assert_alarms(action: &Action) -> Result<Native, Untranslatable> {
     Ok(native("assert-alarm-state", [("alarms", names.join(",")), ("states", states)], None, None))
 }
 
-/// Parameters of a document, by their names here. `None`: not passed on.
-type Renames = &'static [(&'static str, Option<&'static str>)];
+/// What a document of `aws:ssm:send-command` is here.
+struct Command {
+    document: &'static str,
+    fault: &'static str,
+    /// Its parameters by their names here; those that are not listed mean nothing here.
+    renames: &'static [(&'static str, &'static str)],
+    /// Defaults of the document that are not the fault's.
+    defaults: &'static [(&'static str, &'static str)],
+}
 
-/// A document as a fault: document, fault, parameters (theirs, ours), and parameters that ours needs besides.
-const DOCUMENTS: &[(&str, &str, Renames, &[(&str, &str)])] = &[
-    ("AWSFIS-Run-CPU-Stress", "cpu:stress", &[("CPU", Some("workers")), ("LoadPercent", Some("percent"))], &[]),
-    ("AWSFIS-Run-Memory-Stress", "memory:stress", &[("Workers", Some("workers")), ("Percent", Some("size"))], &[]),
-    (
-        "AWSFIS-Run-Kill-Process",
-        "process:kill",
-        &[("ProcessName", Some("process")), ("Signal", Some("signal"))],
-        &[("signal", "SIGTERM")],
-    ),
-    (
-        "AWSFIS-Run-Network-Latency",
-        "network:latency",
-        &[("DelayMilliseconds", Some("delayMilliseconds")), ("Interface", None)],
+const COMMANDS: &[Command] = &[
+    Command {
+        document: "AWSFIS-Run-CPU-Stress",
+        fault: "cpu:stress",
+        renames: &[("CPU", "workers"), ("LoadPercent", "percent")],
+        defaults: &[],
+    },
+    Command {
+        document: "AWSFIS-Run-Memory-Stress",
+        fault: "memory:stress",
+        renames: &[("Workers", "workers"), ("Percent", "size")],
+        defaults: &[],
+    },
+    Command {
+        document: "AWSFIS-Run-Kill-Process",
+        fault: "process:kill",
+        renames: &[("ProcessName", "process"), ("Signal", "signal")],
+        defaults: &[("signal", "SIGTERM")],
+    },
+    Command {
+        document: "AWSFIS-Run-Network-Latency",
+        fault: "network:latency",
+        renames: &[("DelayMilliseconds", "delayMilliseconds")],
         // The document delays what the interface sends.
-        &[("direction", "egress"), ("delayMilliseconds", "200")],
-    ),
-    (
-        "AWSFIS-Run-Network-Latency-Sources",
-        "network:latency",
-        &[
-            ("DelayMilliseconds", Some("delayMilliseconds")),
-            ("JitterMilliseconds", Some("jitterMilliseconds")),
-            ("FlowsPercent", Some("flowsPercent")),
-            ("Sources", Some("sources")),
-            ("TrafficType", Some("direction")),
-            ("Interface", None),
+        defaults: &[("direction", "egress"), ("delayMilliseconds", "200")],
+    },
+    Command {
+        document: "AWSFIS-Run-Network-Latency-Sources",
+        fault: "network:latency",
+        renames: &[
+            ("DelayMilliseconds", "delayMilliseconds"),
+            ("JitterMilliseconds", "jitterMilliseconds"),
+            ("FlowsPercent", "flowsPercent"),
+            ("Sources", "sources"),
+            ("TrafficType", "direction"),
         ],
-        &[("direction", "ingress"), ("jitterMilliseconds", "10"), ("delayMilliseconds", "200")],
-    ),
-    (
-        "AWSFIS-Run-Network-Packet-Loss",
-        "network:loss",
-        &[("LossPercent", Some("lossPercent")), ("Interface", None)],
-        &[("direction", "egress"), ("lossPercent", "7")],
-    ),
-    (
-        "AWSFIS-Run-Network-Packet-Loss-Sources",
-        "network:loss",
-        &[
-            ("LossPercent", Some("lossPercent")),
-            ("FlowsPercent", Some("flowsPercent")),
-            ("Sources", Some("sources")),
-            ("TrafficType", Some("direction")),
-            ("Interface", None),
+        defaults: &[("direction", "ingress"), ("jitterMilliseconds", "10"), ("delayMilliseconds", "200")],
+    },
+    Command {
+        document: "AWSFIS-Run-Network-Packet-Loss",
+        fault: "network:loss",
+        renames: &[("LossPercent", "lossPercent")],
+        defaults: &[("direction", "egress"), ("lossPercent", "7")],
+    },
+    Command {
+        document: "AWSFIS-Run-Network-Packet-Loss-Sources",
+        fault: "network:loss",
+        renames: &[
+            ("LossPercent", "lossPercent"),
+            ("FlowsPercent", "flowsPercent"),
+            ("Sources", "sources"),
+            ("TrafficType", "direction"),
         ],
-        &[("direction", "ingress"), ("lossPercent", "7")],
-    ),
-    (
-        "AWSFIS-Run-Network-Blackhole-Port",
-        "network:blackhole",
-        &[("Protocol", Some("protocol")), ("Port", Some("port")), ("TrafficType", Some("direction"))],
-        &[("direction", "ingress")],
-    ),
+        defaults: &[("direction", "ingress"), ("lossPercent", "7")],
+    },
+    Command {
+        document: "AWSFIS-Run-Network-Blackhole-Port",
+        fault: "network:blackhole",
+        renames: &[("Protocol", "protocol"), ("Port", "port"), ("TrafficType", "direction")],
+        defaults: &[("direction", "ingress")],
+    },
 ];
 
 fn send_command(action: &Action) -> Result<Native, Untranslatable> {
     let name = document_name(parameter(action, "documentArn")?);
-    let Some((_, fault, renames, defaults)) = DOCUMENTS.iter().find(|(document, ..)| *document == name) else {
-        let known: Vec<&str> = DOCUMENTS.iter().map(|(document, ..)| *document).collect();
+    let Some(command) = COMMANDS.iter().find(|command| command.document == name) else {
+        let known: Vec<&str> = COMMANDS.iter().map(|command| command.document).collect();
         return Err(Untranslatable::Document { document: name.to_owned(), known: known.join(", ") });
     };
     let unreadable = |parameter: &str| Untranslatable::Parameter {
@@ -218,19 +232,19 @@ fn send_command(action: &Action) -> Result<Native, Untranslatable> {
     let text = action.parameters.get("documentParameters").map_or("{}", String::as_str);
     let written: serde_json::Map<String, Value> =
         serde_json::from_str(text).map_err(|_| unreadable("documentParameters"))?;
-    let mut native = native(fault, [], None, Some("Instances".to_owned()));
-    for (name, value) in *defaults {
+    let mut native = native(command.fault, [], None, Some("Instances".to_owned()));
+    for (name, value) in command.defaults {
         native.parameters.insert((*name).to_owned(), (*value).to_owned());
     }
-    for (theirs, ours) in *renames {
-        if let (Some(value), Some(ours)) = (written.get(*theirs), ours) {
+    for (theirs, ours) in command.renames {
+        if let Some(value) = written.get(*theirs) {
             let value = document_value(value).ok_or_else(|| unreadable(theirs))?;
             // A share of memory is a size here.
             let value = if *ours == "size" { format!("{value}%") } else { value };
             native.parameters.insert((*ours).to_owned(), value);
         }
     }
-    if *fault != "process:kill" {
+    if command.fault != "process:kill" {
         let seconds = written.get("DurationSeconds").and_then(document_value).and_then(|text| text.parse().ok());
         let fault = Period::from_secs(seconds.ok_or_else(|| unreadable("DurationSeconds"))?);
         // The document's length is the fault's; the action's is how long it may take, and ends the fault, too.
@@ -375,10 +389,11 @@ mod tests {
 
     #[test]
     fn every_document_that_is_carried_out_is_in_the_catalogue_with_its_parameters() {
-        for (name, _, renames, _) in DOCUMENTS {
-            let document = catalogue::document(name).unwrap();
-            for (theirs, _) in *renames {
-                assert!(document.parameters.iter().any(|parameter| parameter.name == *theirs), "{name} {theirs}");
+        for command in COMMANDS {
+            let document = catalogue::document(command.document).unwrap();
+            for (theirs, _) in command.renames {
+                let known = document.parameters.iter().any(|parameter| parameter.name == *theirs);
+                assert!(known, "{} {theirs}", command.document);
             }
         }
     }

@@ -11,7 +11,7 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, experiment: &Experimen
     let mut places: HashMap<(&str, &str), Span> = HashMap::new();
     for entry in mapping(root, "actions") {
         let Some(node) = entry.value.get("startAfter") else { continue };
-        let items = node.as_sequence().unwrap_or(std::slice::from_ref(node));
+        let items = node.as_sequence().unwrap_or_else(|| std::slice::from_ref(node));
         for item in items {
             let Some(name) = item.as_text() else { continue };
             places.insert((&entry.key, name), item.span);

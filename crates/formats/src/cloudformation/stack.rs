@@ -1,0 +1,148 @@
+//! What a template defines: parameters with their values, mappings, conditions, resources.
+
+use std::collections::BTreeMap;
+
+use model::nearest::nearest;
+
+use crate::{
+    Options, codes,
+    decode::Reader,
+    finding::Finding,
+    node::{Entry, Node, Value},
+    source::Span,
+};
+
+/// The region of everything that says `AWS::Region`: the lab's first.
+pub(super) const REGION: &str = "local-1";
+/// The account of everything that says `AWS::AccountId`.
+pub(super) const ACCOUNT: &str = "000000000000";
+
+/// A template, taken apart.
+pub(super) struct Stack<'n> {
+    root: &'n Node,
+    /// Values of the parameters; a parameter without a value is there, too, as an empty text.
+    parameters: BTreeMap<String, Given>,
+}
+
+/// A parameter's value.
+#[derive(Debug, Clone)]
+pub(super) enum Given {
+    /// One text.
+    Text(String),
+    /// The items of a list type.
+    List(Vec<String>),
+}
+
+impl<'n> Stack<'n> {
+    pub(super) fn new(reader: &mut Reader<'_>, root: &'n Node, options: &Options<'_>) -> Self {
+        let written = section(root, "Parameters");
+        let place = root.entry("Parameters").map_or(root.head, |entry| entry.key_span);
+        for name in options.params.keys().filter(|name| !written.iter().any(|entry| entry.key == **name)) {
+            let finding =
+                Finding::new(&codes::STACK_PARAMETER, place, format!("the template has no parameter `{name}`"));
+            reader.report(match nearest(name, written.iter().map(|entry| entry.key.as_str())) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding.help("remove the --param"),
+            });
+        }
+        let parameters = written
+            .iter()
+            .map(|entry| (entry.key.clone(), parameter(reader, entry, options.params.get(&entry.key))))
+            .collect();
+        Self { root, parameters }
+    }
+
+    pub(super) fn parameter(&self, name: &str) -> Option<&Given> {
+        self.parameters.get(name)
+    }
+
+    pub(super) fn section(&self, name: &str) -> &'n [Entry] {
+        section(self.root, name)
+    }
+
+    /// The resource with this logical id.
+    pub(super) fn resource(&self, id: &str) -> Option<&'n Node> {
+        self.root.get("Resources")?.get(id)
+    }
+
+    /// Resources of a type, in the order of the document.
+    pub(super) fn of_type<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'n Entry> + 's {
+        self.section("Resources").iter().filter(move |entry| type_of(&entry.value) == Some(kind))
+    }
+}
+
+/// The `Type` of a resource.
+pub(super) fn type_of(resource: &Node) -> Option<&str> {
+    resource.get("Type").and_then(Node::as_text)
+}
+
+fn section<'n>(root: &'n Node, name: &str) -> &'n [Entry] {
+    root.get(name).and_then(Node::as_mapping).unwrap_or_default()
+}
+
+/// The value of a parameter: given, else its default.
+fn parameter(reader: &mut Reader<'_>, entry: &Entry, given: Option<&String>) -> Given {
+    let node = &entry.value;
+    let default = node.get("Default").filter(|node| !node.is_null());
+    let kind = node.get("Type").and_then(Node::as_text).unwrap_or("String");
+    let (text, place) = match (given, default) {
+        (Some(given), _) => (given.clone(), entry.key_span),
+        (None, Some(default)) => (default.as_text().unwrap_or_default().to_owned(), default.span),
+        (None, None) => {
+            let message = format!("the parameter `{}` has no value", entry.key);
+            let help = format!("give one with --param {}=VALUE, or add a Default", entry.key);
+            reader.report(Finding::new(&codes::STACK_PARAMETER, entry.key_span, message).help(help));
+            return Given::Text(String::new());
+        }
+    };
+    let list = kind == "CommaDelimitedList" || kind.starts_with("List<");
+    let items: Vec<String> =
+        if list { text.split(',').map(|item| item.trim().to_owned()).collect() } else { vec![text.clone()] };
+    for item in &items {
+        allowed(reader, entry, kind, item, place);
+    }
+    if list { Given::List(items) } else { Given::Text(text) }
+}
+
+fn allowed(reader: &mut Reader<'_>, entry: &Entry, kind: &str, value: &str, place: Span) {
+    let mut refuse = |why: &str, help: String| {
+        let message = format!("the parameter `{}` cannot be `{value}`: {why}", entry.key);
+        reader.report(Finding::new(&codes::STACK_PARAMETER, place, message).help(help));
+    };
+    let numeric = kind == "Number" || kind == "List<Number>";
+    let number = value.parse::<f64>().ok();
+    if numeric && number.is_none() {
+        refuse("it is not a number", "give a number".to_owned());
+        return;
+    }
+    if let Some(Value::Sequence(choices)) = entry.value.get("AllowedValues").map(|node| &node.value) {
+        let choices: Vec<&str> = choices.iter().filter_map(Node::as_text).collect();
+        if !choices.contains(&value) {
+            refuse("it is not among the AllowedValues", format!("give one of {}", choices.join(", ")));
+        }
+    }
+    let limit = |key: &str| entry.value.get(key).and_then(Node::as_text).and_then(|text| text.parse::<f64>().ok());
+    if let (true, Some(number)) = (numeric, number) {
+        if let Some(min) = limit("MinValue").filter(|min| number < *min) {
+            refuse("it is too small", format!("the smallest is {min}"));
+        }
+        if let Some(max) = limit("MaxValue").filter(|max| number > *max) {
+            refuse("it is too large", format!("the largest is {max}"));
+        }
+    }
+}
+
+/// The value of a pseudo parameter; `AWS::NoValue` has none and is dealt with by the evaluator.
+pub(super) fn pseudo(name: &str) -> Option<Given> {
+    let text = match name {
+        "AWS::Region" => REGION,
+        "AWS::AccountId" => ACCOUNT,
+        "AWS::Partition" => "aws",
+        "AWS::StackName" => "stack",
+        "AWS::StackId" => "arn:aws:cloudformation:local-1:000000000000:stack/stack/0",
+        "AWS::URLSuffix" => "amazonaws.com",
+        "AWS::NotificationARNs" => return Some(Given::List(Vec::new())),
+        _ => return None,
+    };
+    Some(Given::Text(text.to_owned()))
+}
