@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    hash::{BuildHasher, RandomState},
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -66,6 +67,11 @@ impl Undo {
 pub struct Tools {
     /// The program that becomes the [helper](crate::helper), and its arguments.
     pub helper: (PathBuf, Vec<String>),
+}
+
+/// A number that nobody else has, to seed or to name with: the standard library seeds its hashers from the system's randomness.
+pub(crate) fn seed() -> u64 {
+    RandomState::new().hash_one(std::process::id())
 }
 
 /// Says to a measurement under way that its result is wanted no more.

@@ -3,10 +3,8 @@
 use std::{
     collections::BTreeMap,
     env, fmt,
-    hash::{BuildHasher, RandomState},
     io,
     path::{Path, PathBuf},
-    process,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
@@ -23,7 +21,7 @@ use model::{
 
 use crate::{
     FAULTS,
-    fault::{Abort, Failed, Fault, InjectError, Injection, Refused, Tools, Undo, UndoError, Undone},
+    fault::{self, Abort, Failed, Fault, InjectError, Injection, Refused, Tools, Undo, UndoError, Undone},
     helper,
     journal::{Journal, OpenError, Record, Replayed},
     object::Object,
@@ -151,7 +149,7 @@ impl Host {
     ) -> Result<Proof, InjectError> {
         let fault = find(fault)?;
         let plan = fault.plan(object, Checked::new(fault.entry(), parameters)?)?;
-        let undo = Undo { fault: fault.entry().id.to_owned(), token: token(), object: object.clone(), plan };
+        let undo = Undo { fault: fault.entry().id.to_owned(), token: fault::seed(), object: object.clone(), plan };
         let slot = Arc::new(Slot {
             undo,
             lease,
@@ -307,11 +305,6 @@ fn find(id: &str) -> Result<&'static dyn Fault, Refused> {
         let near = nearest(id, FAULTS.iter().map(|fault| fault.entry().id));
         Refused(format!("no fault is named `{id}`{}", near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()))
     })
-}
-
-/// A number that nobody else has: the standard library seeds its hashers from the system's randomness.
-fn token() -> u64 {
-    RandomState::new().hash_one(process::id())
 }
 
 /// Locks; a panic elsewhere does not keep anybody from undoing.

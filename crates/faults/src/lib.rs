@@ -10,28 +10,57 @@
 //! by a queue that is bypassed without its listener, tracees that run on without their tracer, children that read a pipe.
 //! The [journal] and the undo by record are for what that leaves open.
 
+pub mod cpu_stress;
+pub mod doctor;
 mod fault;
 pub mod helper;
 mod host;
 pub mod journal;
+mod load;
+pub mod memory_stress;
+mod network;
+pub mod network_blackhole;
+pub mod network_latency;
+pub mod network_loss;
 mod object;
+mod packet;
 mod parameters;
+mod pause;
 pub mod process;
 pub mod process_kill;
+pub mod process_pause;
+mod stress;
 pub mod sys;
 
 use model::catalogue::{Entry, TargetKind};
 
+pub use doctor::{Ability, Diagnosis, Fact, doctor};
 pub use fault::{Failed, InjectError, Refused, Undo, UndoError, Undone};
 pub use host::{Host, Leftover};
 pub use object::{Object, Peer};
 pub use parameters::{Network, Parameters, Size};
 
 /// The faults of this crate, ordered by id.
-const FAULTS: &[&dyn fault::Fault] = &[&process_kill::Kill];
+const FAULTS: &[&dyn fault::Fault] = &[
+    &cpu_stress::CpuStress,
+    &memory_stress::MemoryStress,
+    &network_blackhole::Blackhole,
+    &network_latency::Latency,
+    &network_loss::Loss,
+    &process_kill::Kill,
+    &process_pause::Pause,
+];
 
 /// Their entries in the catalogue, in the same order.
-const ENTRIES: &[&Entry] = &[&process_kill::ENTRY];
+const ENTRIES: &[&Entry] = &[
+    &cpu_stress::ENTRY,
+    &memory_stress::ENTRY,
+    &network_blackhole::ENTRY,
+    &network_latency::ENTRY,
+    &network_loss::ENTRY,
+    &process_kill::ENTRY,
+    &process_pause::ENTRY,
+];
 
 /// What all faults hit: an instance, under its native type and the AWS type it stands for.
 const TARGETS: &[TargetKind] = &[TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] }];

@@ -48,4 +48,21 @@ impl Object {
         let pid = self.pid.ok_or_else(|| Refused(format!("{} has no process", self.name)))?;
         Process::find(pid).map_err(|why| Refused(format!("{} is not running: {why}", self.name)))
     }
+
+    /// Its processes that go by this name.
+    ///
+    /// # Errors
+    ///
+    /// When there are none; says which there are.
+    pub(crate) fn processes_named(&self, name: &str) -> Result<Vec<Process>, Refused> {
+        let members = self.process()?.members();
+        let named: Vec<Process> = members.iter().copied().filter(|process| process.names().iter().any(|own| own == name)).collect();
+        if named.is_empty() {
+            let mut names: Vec<String> = members.into_iter().flat_map(Process::names).collect();
+            names.sort();
+            names.dedup();
+            return Err(Refused(format!("no process of {} is named `{name}`; there are {}", self.name, names.join(", "))));
+        }
+        Ok(named)
+    }
 }

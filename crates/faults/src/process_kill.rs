@@ -63,20 +63,9 @@ impl Fault for Kill {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let first = object.process()?;
         let victims = match parameters.text("process") {
-            None => vec![first],
-            Some(name) => {
-                let members = first.members();
-                let named: Vec<Process> = members.iter().copied().filter(|process| process.names().iter().any(|own| own == name)).collect();
-                if named.is_empty() {
-                    let mut names: Vec<String> = members.into_iter().flat_map(Process::names).collect();
-                    names.sort();
-                    names.dedup();
-                    return Err(Refused(format!("no process of {} is named `{name}`; there are {}", object.name, names.join(", "))));
-                }
-                named
-            }
+            None => vec![object.process()?],
+            Some(name) => object.processes_named(name)?,
         };
         let signal = parameters.read("signal")?;
         Ok(serde_json::to_value(Plan { signal, victims }).expect("a plan is plain data"))

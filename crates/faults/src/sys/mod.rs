@@ -2,6 +2,12 @@
 
 #![expect(unsafe_code, reason = "system calls that rustix does not cover; each use says why it is sound")]
 
+pub mod cpu_clock;
+pub mod link;
 pub mod namespace;
 pub mod netlink;
+pub mod nfqueue;
+pub mod nft;
+pub mod ptrace;
+pub mod realtime;
 pub mod spawn;

@@ -1,0 +1,211 @@
+//! What this machine and this user can do, found out by doing it: in a throw-away network namespace, in a helper that then ends.
+
+use std::{
+    env, fs, io,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use model::catalogue::{Entry, Need};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fault::{Failed, Tools, seed},
+    helper::{self, Answer, Job},
+    sys::{
+        namespace::{self, NetworkNamespace},
+        netlink::{Family, Message, Socket, flags},
+        nfqueue::Queue,
+        nft::{Action, Match, Table},
+        ptrace, realtime,
+    },
+};
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// What it is called: `network-namespace`, `nfqueue`.
+    pub name: String,
+    /// Whether it works here.
+    pub available: bool,
+    /// What was seen.
+    pub detail: String,
+    /// What to do about it when it does not work; or nothing.
+    pub remedy: Option<String>,
+}
+
+/// The name that facts go by between helper and doctor.
+pub(crate) type Finding = Fact;
+
+/// Whether a fault can be injected here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ability {
+    /// Its catalogue entry.
+    pub fault: &'static Entry,
+    /// What is missing, in words; empty: it can.
+    pub missing: Vec<String>,
+}
+
+/// What a doctor says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnosis {
+    /// All that was tried.
+    pub facts: Vec<Fact>,
+    /// Fault by fault.
+    pub faults: Vec<Ability>,
+}
+
+/// Examines this machine and user. The helper is this very program.
+///
+/// # Errors
+///
+/// When no helper can be started.
+pub fn doctor() -> Result<Diagnosis, Failed> {
+    let program = env::current_exe().map_err(Failed::to("find this program's own file"))?;
+    doctor_with(program, vec![helper::SUBCOMMAND.to_owned()])
+}
+
+/// Like [`doctor`], with a program that calls [`helper::main`] when started with these arguments.
+///
+/// # Errors
+///
+/// When no helper can be started.
+pub fn doctor_with(program: PathBuf, arguments: Vec<String>) -> Result<Diagnosis, Failed> {
+    let tools = Tools { helper: (program, arguments) };
+    let mut child = helper::command(&tools, seed()).spawn().map_err(Failed::to("start the helper"))?;
+    let mut input = child.stdin.take();
+    let answer = input.as_mut().ok_or_else(|| Failed("the helper has no input".to_owned())).and_then(|input| {
+        helper::give(input, &Job::Examine)?;
+        helper::hear(&mut child)
+    });
+    drop(input);
+    child.kill().ok();
+    child.wait().map_err(Failed::to("end the helper"))?;
+    match answer? {
+        Answer::Found(facts) => Ok(Diagnosis { faults: crate::catalogue().iter().map(|fault| ability(fault, &facts)).collect(), facts }),
+        Answer::Cannot(why) => Err(Failed(why)),
+        Answer::Ready => Err(Failed("the helper is of another version".to_owned())),
+    }
+}
+
+fn ability(fault: &'static Entry, facts: &[Fact]) -> Ability {
+    let missing = |need: &Need| {
+        let name = fact_of(*need)?;
+        let fact = facts.iter().find(|fact| fact.name == name);
+        match fact {
+            Some(fact) if fact.available => None,
+            Some(fact) => Some(format!("{name}: {}", fact.detail)),
+            None => Some(format!("{name}: not examined")),
+        }
+    };
+    Ability { fault, missing: fault.needs.iter().filter_map(missing).collect() }
+}
+
+/// The fact that tells whether a need is met; signalling one's own processes always works.
+const fn fact_of(need: Need) -> Option<&'static str> {
+    match need {
+        Need::NetworkNamespace => Some(NETWORK),
+        Need::NftablesOwner => Some(OWNER),
+        Need::Nfqueue => Some(QUEUE),
+        Need::Ptrace => Some(PTRACE),
+        Need::Signal => None,
+    }
+}
+
+const NETWORK: &str = "network-namespace";
+const OWNER: &str = "nftables-owner";
+const QUEUE: &str = "nfqueue";
+const PTRACE: &str = "ptrace";
+
+/// Tries everything, in the helper.
+pub(crate) fn examine() -> Vec<Finding> {
+    let mut found = Vec::new();
+    let made = NetworkNamespace::create().or_else(|first| {
+        let user = namespace::enter_user_namespace();
+        found.push(fact(
+            "user-namespace",
+            &user,
+            "an ordinary user can be root in a namespace of its own",
+            "allow them: `sysctl user.max_user_namespaces=10000`, on Ubuntu also `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; or be root",
+        ));
+        user.and_then(|()| NetworkNamespace::create()).map_err(|_| first)
+    });
+    let remedy = "be root, or allow unprivileged user namespaces; the lab runs without, with links carried by its proxy";
+    found.push(fact(NETWORK, &made.as_ref().map(drop), "network namespaces can be made", remedy));
+    if let Ok(network) = made {
+        let inside = |what: fn() -> io::Result<()>| network.run(what);
+        found.push(fact(
+            OWNER,
+            &inside(owned_table),
+            "nf_tables has tables that die with their owner",
+            "use Linux 5.12 or later with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET (`modprobe nf_tables`)",
+        ));
+        found.push(fact(
+            QUEUE,
+            &inside(queue),
+            "packets can be queued to user space, and pass when nobody listens",
+            "load the modules: `modprobe -a nfnetlink_queue nft_queue` or `nft_compat xt_NFQUEUE`",
+        ));
+        found.push(fact("netem", &inside(netem), "the kernel has sch_netem; not needed: we have our own packet engine", "none needed"));
+    }
+    found.push(fact(PTRACE, &trace(), "processes can be traced", "be root, or `sysctl kernel.yama.ptrace_scope=1` (or 0)"));
+    let punctual = if realtime::be_punctual() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::PermissionDenied)) };
+    found.push(fact(
+        "realtime-priority",
+        &punctual,
+        "the packet engine runs at real-time priority: late by some microseconds",
+        "raise RLIMIT_RTPRIO (`ulimit -r 10`) or be root; without it delays are some 50 us less exact",
+    ));
+    found
+}
+
+fn fact<E: std::fmt::Display>(name: &str, outcome: &Result<(), E>, works: &str, remedy: &str) -> Fact {
+    Fact {
+        name: name.to_owned(),
+        available: outcome.is_ok(),
+        detail: outcome.as_ref().err().map_or_else(|| works.to_owned(), ToString::to_string),
+        remedy: outcome.is_err().then(|| remedy.to_owned()),
+    }
+}
+
+fn owned_table() -> io::Result<()> {
+    Table::create("shaketable-doctor", &[(Match::default(), Action::Drop)])?.delete().map_err(io::Error::from)
+}
+
+fn queue() -> io::Result<()> {
+    let queue = Queue::open(true)?;
+    Table::create("shaketable-doctor", &[(Match::default(), Action::Queue(queue.number()))])?.delete()?;
+    queue.close().map_err(io::Error::from)
+}
+
+/// Puts a netem queueing discipline on the namespace's loopback.
+fn netem() -> io::Result<()> {
+    const RTM_NEWQDISC: u16 = 36;
+    const TCA_KIND: u16 = 1;
+    const TCA_OPTIONS: u16 = 2;
+    let mut header = [0; 20]; // struct tcmsg: family, interface, handle, parent
+    header[4..8].copy_from_slice(&1i32.to_ne_bytes()); // the loopback is the first interface of any namespace
+    header[12..16].copy_from_slice(&u32::MAX.to_ne_bytes()); // TC_H_ROOT
+    let message = Message::new(RTM_NEWQDISC, flags::CREATE | flags::REPLACE);
+    // struct tc_netem_qopt, of zeros: no delay.
+    let message = message.header(&header).string(TCA_KIND, "netem").attribute(TCA_OPTIONS, &[0; 24]);
+    Ok(Socket::open(Family::Route)?.request(message)?)
+}
+
+/// Traces a process that is not our child's child but one like those of a lab: a helper that waits for a job.
+fn trace() -> io::Result<()> {
+    let scope = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    if scope.trim() == "3" {
+        return Err(io::Error::other("tracing is switched off until the next boot (kernel.yama.ptrace_scope is 3)"));
+    }
+    let arguments = env::args_os().skip(1);
+    let mut other = Command::new(env::current_exe()?).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let outcome = i32::try_from(other.id()).map_err(io::Error::other).and_then(|pid| {
+        ptrace::seize(pid)?;
+        ptrace::interrupt(pid)?;
+        ptrace::wait(pid).map(drop)
+    });
+    other.kill()?;
+    other.wait()?;
+    outcome
+}

@@ -1,0 +1,125 @@
+//! The loads that helpers put on a machine.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    helper::{self, Answer},
+    sys::{cpu_clock, realtime},
+};
+
+/// Threads that each use a share of a CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cpu {
+    /// How many.
+    pub(crate) workers: usize,
+    /// The share, from 0 to 1.
+    pub(crate) share: f64,
+}
+
+/// Work and rest alternate in this rhythm: below what people and load balancers notice as a pause, above the scheduler's slice.
+const PERIOD: Duration = Duration::from_millis(20);
+/// A worker that did not get its CPU time makes up for at most this much of it later.
+const DEBT: Duration = Duration::from_millis(200);
+
+impl Cpu {
+    pub(crate) fn run(self) -> Result<(), String> {
+        work_until_released(self.workers, |stop| self.work(stop))
+    }
+
+    /// Works until told to stop: in each period, until the CPU time used since the start is the share of the time passed.
+    fn work(self, stop: &AtomicBool) {
+        realtime::be_exact();
+        let used = || cpu_clock::of_this_thread().unwrap_or_default();
+        let (start, mut begun) = (Instant::now(), used());
+        let mut period = 0;
+        while !stop.load(Ordering::Relaxed) {
+            period += 1;
+            let owed = (PERIOD * period).mul_f64(self.share);
+            // What is owed longer than that is forgotten: the machine had no more to give.
+            let done = used().saturating_sub(begun);
+            if owed > done + DEBT {
+                begun = begun.saturating_sub(owed - done - DEBT);
+            }
+            while used().saturating_sub(begun) < owed && !stop.load(Ordering::Relaxed) {
+                // A thousand steps of arithmetic between two looks at the clock: some microseconds.
+                std::hint::black_box((0u32..1_000).fold(1u32, |value, step| value.wrapping_mul(31).wrapping_add(step)));
+            }
+            let next = start + PERIOD * period;
+            thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+    }
+}
+
+/// Memory that is really there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// How much, in bytes.
+    pub(crate) bytes: u64,
+    /// How many threads fill and keep it.
+    pub(crate) workers: usize,
+}
+
+/// Linux's smallest page: one byte in each makes it resident.
+const PAGE: usize = 4096;
+/// Filled between two looks whether to go on.
+const CHUNK: usize = 16 << 20;
+
+impl Memory {
+    pub(crate) fn run(self) -> Result<(), String> {
+        // If memory runs out, this is what the kernel shall end first, and nothing else.
+        std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|why| format!("cannot become the first victim of the kernel: {why}"))?;
+        let share = usize::try_from(self.bytes).map_err(|why| why.to_string())?.div_ceil(self.workers.max(1));
+        work_until_released(self.workers, |stop| hold(share, stop))
+    }
+}
+
+/// Runs workers until the helper is released; says that it is ready when all are started.
+fn work_until_released(workers: usize, work: impl Fn(&AtomicBool) + Sync) -> Result<(), String> {
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| thread::Builder::new().spawn_scoped(scope, || work(&stop))).collect();
+        let failed = workers.iter().find_map(|worker| worker.as_ref().err().map(|why| format!("cannot start a worker: {why}")));
+        let outcome = failed.map_or_else(|| helper::say(&Answer::Ready), Err);
+        if outcome.is_ok() {
+            while !helper::released(None) {}
+        }
+        stop.store(true, Ordering::Relaxed);
+        workers.iter().flatten().for_each(|worker| worker.thread().unpark());
+        outcome
+    })
+}
+
+fn hold(bytes: usize, stop: &AtomicBool) {
+    let mut held = Vec::new();
+    let mut left = bytes;
+    while left > 0 && !stop.load(Ordering::Relaxed) {
+        let length = left.min(CHUNK);
+        held.push(chunk(length));
+        left -= length;
+    }
+    while !stop.load(Ordering::Relaxed) {
+        thread::park_timeout(Duration::from_secs(1));
+        // Used memory is touched now and then; what is not would be the first to be swapped out.
+        held.iter_mut().for_each(|chunk| touch(chunk));
+    }
+}
+
+fn chunk(length: usize) -> Vec<u8> {
+    let mut chunk = vec![0; length];
+    touch(&mut chunk);
+    chunk
+}
+
+/// Writes a different byte to each page, so that none is shared or compressed to nothing.
+fn touch(chunk: &mut [u8]) {
+    for (number, byte) in chunk.iter_mut().step_by(PAGE).enumerate() {
+        let [low, ..] = number.to_le_bytes();
+        *byte = std::hint::black_box(byte.wrapping_add(low | 1));
+    }
+}

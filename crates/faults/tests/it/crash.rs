@@ -1,0 +1,127 @@
+//! The injecting process is killed, at every step; then nothing is left, and the next start knows it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::fd::{AsFd, AsRawFd},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use faults::{Object, Peer, sys::namespace::NetworkNamespace};
+use model::event::Cleanliness;
+
+use crate::harness::{FIRST, LEASE, World, helper, host, parameters, privileged};
+
+/// What the process that will be killed is told, in its environment: which fault, and where the world is.
+const FAULT: &str = "CRASH_FAULT";
+const JOURNAL: &str = "CRASH_JOURNAL";
+const NETWORKS: &str = "CRASH_NETWORKS";
+const PID: &str = "CRASH_PID";
+
+/// Not a test: the process that injects, says so, and waits to be killed.
+#[test]
+#[ignore = "the process that is killed, started by the tests here"]
+fn the_victim() {
+    let told = |name| std::env::var(name).expect("told by the test that started it");
+    let (instance, router) = told(NETWORKS).split_once(' ').map(|(one, other)| (one.to_owned(), other.to_owned())).unwrap();
+    let object = Object {
+        name: "i-1".to_owned(),
+        pid: Some(told(PID).parse().unwrap()),
+        network: Some(open(&instance).into()),
+        peer: Some(Peer { network: open(&router).into(), interface: "v0".to_owned() }),
+        addresses: vec![crate::harness::INSTANCE.into()],
+        memory_bytes: 64 << 20,
+    };
+    let host = host(Path::new(&told(JOURNAL)));
+    host.inject(FIRST, &told(FAULT), &parameters([]), &object, LEASE).unwrap();
+    println!("\ninjected");
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+fn open(path: &str) -> NetworkNamespace {
+    let file = fs::File::open(path).unwrap();
+    let look = || {
+        rustix::thread::move_into_link_name_space(file.as_fd(), None).unwrap();
+        NetworkNamespace::current().unwrap()
+    };
+    std::thread::scope(|scope| scope.spawn(look).join().unwrap())
+}
+
+fn start(world: &World, fault: &str) -> Child {
+    let (program, _) = helper();
+    let own = std::process::id();
+    let descriptor = |network: &NetworkNamespace| format!("/proc/{own}/fd/{}", network.as_fd().as_raw_fd());
+    Command::new(program)
+        .args(["--exact", "--nocapture", "--ignored", "--test-threads=1", "crash::the_victim"])
+        .env(FAULT, fault)
+        .env(JOURNAL, world.journal())
+        .env(NETWORKS, format!("{} {}", descriptor(&world.instance), descriptor(&world.router)))
+        .env(PID, world.object.pid.unwrap().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Kills the process, and checks that the world recovers: by itself and, where the fault is on record, by the next start.
+fn kill_and_check(world: &World, mut victim: Child, before: &std::collections::BTreeMap<String, String>, what: &str) {
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let next = host(&world.journal());
+    for leftover in next.leftovers() {
+        assert!(matches!(leftover.outcome, Ok(Cleanliness::Clean)), "{what}: {leftover:?}");
+    }
+    // The kernel ends the helper and the tables in its own time.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while world.view() != *before {
+        assert!(std::time::Instant::now() < end, "{what}: {:?}\n{before:?}", world.view());
+        std::thread::yield_now();
+    }
+    drop(next);
+    assert!(!world.journal().exists(), "{what}");
+}
+
+const FAULTS: [&str; 6] = ["cpu:stress", "memory:stress", "network:blackhole", "network:latency", "network:loss", "process:pause"];
+
+#[test]
+fn killed_with_a_fault_in_effect_it_leaves_nothing() {
+    if !privileged() {
+        return;
+    }
+    for fault in FAULTS {
+        let world = World::new();
+        let before = world.view();
+        let mut victim = start(&world, fault);
+        let output = BufReader::new(victim.stdout.take().unwrap());
+        assert!(output.lines().any(|line| line.unwrap() == "injected"), "{fault}");
+        assert_ne!(world.view(), before, "{fault}");
+        kill_and_check(&world, victim, &before, fault);
+    }
+}
+
+#[test]
+fn killed_after_any_record_of_its_journal_it_leaves_nothing() {
+    if !privileged() {
+        return;
+    }
+    for fault in FAULTS {
+        // Killed as soon as the journal exists, says what is planned, says what is injected.
+        for records in 0..=2 {
+            let world = World::new();
+            let before = world.view();
+            let mut victim = start(&world, fault);
+            let written = || fs::read(world.journal()).is_ok_and(|bytes| count_records(&bytes) >= records);
+            while !written() {
+                assert!(victim.try_wait().unwrap().is_none(), "{fault}");
+                std::thread::yield_now();
+            }
+            kill_and_check(&world, victim, &before, &format!("{fault}, {records}"));
+        }
+    }
+}
+
+/// Each record begins with the same four bytes, which nothing else contains.
+fn count_records(journal: &[u8]) -> usize {
+    journal.windows(4).filter(|bytes| *bytes == [0xfe, 0xed, 0xfa, 0x17]).count()
+}

@@ -1,0 +1,182 @@
+//! A world for one test: an instance in a network namespace of its own, a router at the other end of its link, and a host that
+//! injects into it.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use faults::{
+    Host, Object, Parameters, Peer,
+    sys::{
+        link::{Links, Route},
+        namespace::NetworkNamespace,
+        nfqueue, nft,
+    },
+};
+use model::event::{Cleanliness, InjectionId, Proof};
+
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const INSTANCE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
+pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+
+/// Whether tests that need the privilege can run; says so when they cannot. In CI they must.
+pub(crate) fn privileged() -> bool {
+    let may = NetworkNamespace::create().is_ok();
+    if !may {
+        assert!(std::env::var_os("CI").is_none(), "CI must be able to make network namespaces");
+        println!("skipped: network namespaces cannot be made by this user");
+    }
+    may
+}
+
+pub(crate) struct World {
+    pub(crate) instance: Arc<NetworkNamespace>,
+    pub(crate) router: Arc<NetworkNamespace>,
+    pub(crate) object: Object,
+    pub(crate) child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::running(Command::new("sleep").arg("1000"))
+    }
+
+    /// A world whose instance runs this command.
+    pub(crate) fn running(command: &mut Command) -> Self {
+        let router = Arc::new(NetworkNamespace::create().unwrap());
+        let instance = Arc::new(NetworkNamespace::create().unwrap());
+        router
+            .run(|| {
+                let mut links = Links::open()?;
+                links.add_pair("v0", "eth0", &instance)?;
+                links.up("lo")?;
+                links.up("v0")?;
+                links.add_address("v0", ROUTER)?;
+                links.add_route(Route { to: (INSTANCE, 32), interface: "v0", via: None, source: None })?;
+                Ok(())
+            })
+            .unwrap();
+        let child = instance
+            .run(|| {
+                let mut links = Links::open()?;
+                links.up("lo")?;
+                links.up("eth0")?;
+                links.add_address("eth0", INSTANCE)?;
+                links.add_route(Route { to: (ROUTER, 32), interface: "eth0", via: None, source: None })?;
+                command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()
+            })
+            .unwrap();
+        let object = Object {
+            name: "i-1".to_owned(),
+            pid: Some(i32::try_from(child.id()).unwrap()),
+            network: Some(Arc::clone(&instance)),
+            peer: Some(Peer { network: Arc::clone(&router), interface: "v0".to_owned() }),
+            addresses: vec![IpAddr::V4(INSTANCE)],
+            memory_bytes: 256 << 20,
+        };
+        Self { instance, router, object, child, folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.folder.path().join("journal")
+    }
+
+    pub(crate) fn host(&self) -> Host {
+        host(&self.journal())
+    }
+
+    /// The kernel's view of everything that faults touch.
+    pub(crate) fn view(&self) -> BTreeMap<String, String> {
+        let mut view = BTreeMap::new();
+        for (name, network) in [("instance", &self.instance), ("router", &self.router)] {
+            let look = || Ok((nft::tables()?, nfqueue::queues()?));
+            view.insert(format!("{name} tables and queues"), format!("{:?}", network.run(look).unwrap()));
+        }
+        let pid = self.child.id();
+        let process = faults::process::stat(i32::try_from(pid).unwrap()).ok().map(|stat| "tTZX".contains(stat.state));
+        view.insert("process stopped or dead".to_owned(), format!("{process:?}"));
+        let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj"));
+        view.insert("score".to_owned(), format!("{:?}", score.ok()));
+        view.insert("children".to_owned(), format!("{:?}", children()));
+        view
+    }
+
+    /// How long a datagram takes from the router to the instance and back.
+    pub(crate) fn round_trip(&self) -> Duration {
+        let near = self.instance.run(|| UdpSocket::bind((INSTANCE, 0))).unwrap();
+        let far = self.router.run(|| UdpSocket::bind((ROUTER, 0))).unwrap();
+        far.connect(near.local_addr().unwrap()).unwrap();
+        for socket in [&near, &far] {
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        }
+        let start = Instant::now();
+        far.send(b"ping").unwrap();
+        let mut buffer = [0; 8];
+        let (length, from) = near.recv_from(&mut buffer).unwrap();
+        near.send_to(&buffer[..length], from).unwrap();
+        far.recv(&mut buffer).unwrap();
+        start.elapsed()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A host whose helper is this test binary: see `helper::the_helper`.
+pub(crate) fn host(journal: &Path) -> Host {
+    let (program, arguments) = helper();
+    Host::with_helper(journal, program, arguments).unwrap()
+}
+
+pub(crate) fn helper() -> (PathBuf, Vec<String>) {
+    let arguments = ["--exact", "--nocapture", "--ignored", "--test-threads=1", "harness::the_helper"];
+    (std::env::current_exe().unwrap(), arguments.map(str::to_owned).to_vec())
+}
+
+/// Not a test: what this binary does when it is started as the helper.
+#[test]
+#[ignore = "the helper, started by faults that need one"]
+fn the_helper() {
+    faults::helper::main();
+}
+
+fn children() -> Vec<i32> {
+    let own = i32::try_from(std::process::id()).unwrap();
+    let mut members: Vec<i32> = faults::process::Process::find(own).unwrap().members().into_iter().map(|process| process.pid).collect();
+    members.sort_unstable();
+    members
+}
+
+pub(crate) fn parameters<const N: usize>(given: [(&str, &str); N]) -> Parameters {
+    given.map(|(name, text)| (name.to_owned(), text.to_owned())).into()
+}
+
+pub(crate) const FIRST: InjectionId = InjectionId(1);
+
+/// Injects, checks the proof, undoes twice, and checks that the kernel's view is what it was.
+pub(crate) fn inject_and_undo<const N: usize>(world: &World, fault: &str, given: [(&str, &str); N], during: impl FnOnce(&Proof)) -> Option<Proof> {
+    let before = world.view();
+    let host = world.host();
+    let proof = host.inject(FIRST, fault, &parameters(given), &world.object, LEASE).unwrap();
+    println!("{}: {}", proof.configured, proof.achieved);
+    assert!(proof.holds);
+    during(&proof);
+    let undone = host.undo(FIRST).unwrap();
+    println!("{undone:?}");
+    assert_eq!(undone.cleanliness, Cleanliness::Clean);
+    assert_eq!(host.undo(FIRST).unwrap(), undone);
+    assert_eq!(world.view(), before);
+    drop(host);
+    assert!(!world.journal().exists());
+    undone.proof
+}
