@@ -186,14 +186,17 @@ impl Fault {
         self.duration.is_none() && matches!(self.reversibility, Reversibility::Undoable | Reversibility::SelfEnding)
     }
 
-    /// The fault in words: `network:latency (delay 300ms, jitter 20ms)`.
+    /// The fault in words, without its duration: `network:latency (delayMilliseconds 300, jitterMilliseconds 20)`.
     #[must_use]
     pub fn in_words(&self) -> String {
-        if self.parameters.is_empty() {
-            return self.fault.clone();
-        }
-        let parameters: Vec<String> = self.parameters.iter().map(|(key, value)| format!("{key} {value}")).collect();
-        format!("{} ({})", self.fault, parameters.join(", "))
+        let duration = self.duration.map(|length| length.to_string());
+        let parameters: Vec<String> = self
+            .parameters
+            .iter()
+            .filter(|(_, value)| duration.as_ref() != Some(value))
+            .map(|(key, value)| format!("{key} {value}"))
+            .collect();
+        if parameters.is_empty() { self.fault.clone() } else { format!("{} ({})", self.fault, parameters.join(", ")) }
     }
 }
 

@@ -206,7 +206,7 @@ fn every_pair_of_situation_and_event_goes_where_the_table_says() {
             let wanted = TABLE
                 .iter()
                 .find(|(from, on, _)| *from == situation && *on == event)
-                .map_or(phase_of(situation), |(.., to)| *to);
+                .map_or_else(|| phase_of(situation), |(.., to)| *to);
             assert_eq!(run.phase(), wanted, "{situation:?} on {event}");
         }
     }

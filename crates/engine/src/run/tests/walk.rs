@@ -291,7 +291,7 @@ fn walk(seed: u64) -> (Phase, ExperimentStatus) {
             assert!(since <= longest_stop(), "stopping takes {since:?}");
         }
         if run.phase() == Phase::Running {
-            for id in run.open().filter(|id| world.in_effect.contains(id) && world.undos.get(id).is_none()) {
+            for id in run.open().filter(|id| world.in_effect.contains(id) && !world.undos.contains_key(id)) {
                 let since = world.now.since(world.renewed[&id]);
                 assert!(since <= plan.lease() / 3 + Duration::from_millis(1), "{id} was not renewed for {since:?}");
             }
