@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io,
-    num::NonZeroU64,
     os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
     time::{Duration, Instant},
@@ -15,6 +14,7 @@ use rustix::{
         Timespec,
         epoll::{self, EventData, EventFlags},
     },
+    time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime},
 };
 
 use super::{
@@ -27,6 +27,8 @@ use super::{
 
 /// The token of the stop signal; connections count from 0.
 const SIGNAL: u64 = u64::MAX;
+/// The token of the timer.
+const TIMER: u64 = u64::MAX - 1;
 /// Events taken at once: so few that requests that become due meanwhile are late by less than a millisecond.
 const EVENTS: usize = 64;
 /// Bytes read at once: most responses come in one piece.
@@ -58,6 +60,7 @@ pub(super) struct Generator {
     tally: Tally,
     start: Instant,
     epoll: OwnedFd,
+    timer: Timer,
     connections: Slots,
     /// Connections that are not closing.
     open: usize,
@@ -83,8 +86,8 @@ impl Generator {
     ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &*signal, EventData::new_u64(SIGNAL), EventFlags::IN)?;
-        // The kernel may delay timers by 50 us to wake fewer times; that would be charged to the system.
-        rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
+        let timer = Timer::new()?;
+        epoll::add(&epoll, &timer.fd, EventData::new_u64(TIMER), EventFlags::IN | EventFlags::ET)?;
         Ok(Self {
             idle: vec![Vec::new(); requests.servers.len()],
             requests,
@@ -96,6 +99,7 @@ impl Generator {
             tally,
             start,
             epoll,
+            timer,
             connections: Slots::default(),
             open: 0,
             in_flight: 0,
@@ -121,7 +125,12 @@ impl Generator {
                 break;
             }
             self.tally.flush(Instant::now());
-            let timeout = self.until_next(level);
+            let ready = match self.next(level) {
+                Some(next) => !self.timer.arm(next, Instant::now())?,
+                None => false,
+            };
+            // The timer wakes with the precision of the kernel's clock; a timeout of epoll's would be whole milliseconds.
+            let timeout = ready.then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
             events.clear();
             match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -129,10 +138,11 @@ impl Generator {
             }
             for event in &events {
                 let token = event.data.u64();
-                if token == SIGNAL {
-                    self.signal.acknowledge();
-                } else {
-                    self.handle(token, event.flags);
+                match token {
+                    SIGNAL => self.signal.acknowledge(),
+                    // That it woke us is all it has to say.
+                    TIMER => {}
+                    connection => self.handle(connection, event.flags),
                 }
             }
         }
@@ -263,8 +273,8 @@ impl Generator {
         }
     }
 
-    /// How long nothing is to be done; `None` when only an event can bring work.
-    fn until_next(&mut self, level: Level) -> Option<Timespec> {
+    /// When there is something to do at the latest; `None` when only an event can bring work.
+    fn next(&mut self, level: Level) -> Option<Instant> {
         let due = match &mut self.pace {
             Pace::Open(schedule) if level == Level::Run => schedule.peek().map(|after| self.start + after),
             // The queue was filled up; if all of it failed at once, it is filled again at once.
@@ -282,13 +292,7 @@ impl Generator {
             self.closing.front().map(|&(_, until)| until),
             self.tally.next_flush(),
         ];
-        let next = instants.into_iter().flatten().min()?;
-        let wait = next.saturating_duration_since(Instant::now());
-        // An hour at most: a schedule may pause for longer than a Timespec holds.
-        Some(Timespec {
-            tv_sec: i64::try_from(wait.as_secs().min(3_600)).unwrap_or(3_600),
-            tv_nsec: wait.subsec_nanos().into(),
-        })
+        instants.into_iter().flatten().min()
     }
 
     fn handle(&mut self, token: u64, flags: EventFlags) {
@@ -374,6 +378,42 @@ impl Generator {
     }
 }
 
+/// Wakes the thread at an instant.
+#[derive(Debug)]
+struct Timer {
+    fd: OwnedFd,
+    armed: Option<Instant>,
+}
+
+impl Timer {
+    fn new() -> io::Result<Self> {
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        Ok(Self { fd, armed: None })
+    }
+
+    /// Sees to it that the thread is woken at an instant, or before; `false` when that is already past.
+    fn arm(&mut self, next: Instant, now: Instant) -> io::Result<bool> {
+        if next <= now {
+            return Ok(false);
+        }
+        // One that goes off earlier will do: it costs less to wake for nothing now and then than to set it each time.
+        if self.armed.is_none_or(|armed| armed <= now || armed > next) {
+            // An hour at most: a schedule may pause for longer than a timer holds.
+            let wait = (next - now).min(Duration::from_secs(3_600));
+            let value =
+                Timespec { tv_sec: i64::try_from(wait.as_secs()).unwrap_or(0), tv_nsec: wait.subsec_nanos().into() };
+            let interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+            timerfd_settime(
+                &self.fd,
+                TimerfdTimerFlags::empty(),
+                &Itimerspec { it_interval: interval, it_value: value },
+            )?;
+            self.armed = Some(now + wait);
+        }
+        Ok(true)
+    }
+}
+
 /// Connections by token. A token names one connection for ever: a late event of a closed one finds nothing.
 #[derive(Debug, Default)]
 struct Slots {
@@ -413,7 +453,7 @@ impl Slots {
         self.get(token)?;
         let slot = Self::slot(token);
         let (uses, connection) = &mut self.slots[slot];
-        // The last number is never reached, so that no token is SIGNAL.
+        // The last number is never reached, so that no token is SIGNAL or TIMER.
         *uses = if *uses == u32::MAX - 1 { 0 } else { *uses + 1 };
         self.free.push(u32::try_from(slot).unwrap_or(u32::MAX));
         connection.take()
