@@ -18,7 +18,7 @@ use lab::balancer::{self, Handle, Listener, State, Target};
 use model::{
     Moment, Period,
     event::What,
-    lab::{Balancer, HealthCheck},
+    lab::{Balancer, DemoApp, HealthCheck},
     metric::Metric,
     resource::ResourceId,
 };
@@ -144,10 +144,11 @@ async fn load(address: SocketAddr, halfway: &Notify) -> Vec<Result<StatusCode, S
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_one_of_two_processes_under_load_is_not_seen_by_clients() {
     let stage = Stage::with(spec()).await;
+    let busy = || DemoApp { work: Period::from_millis(20), ..DemoApp::default() };
     // 20 ms of work at 100 requests per second each: when one dies, it has about two requests in flight.
-    let mut demos = [Demo::start(Period::from_millis(20)).await, Demo::start(Period::from_millis(20)).await];
+    let mut demos = [Demo::start(busy()).await, Demo::start(busy()).await];
     for demo in &demos {
-        stage.add(&demo.id(), demo.address);
+        stage.add(&demo.id, demo.address);
     }
     stage.until_healthy(2).await;
     let halfway = Arc::new(Notify::new());
@@ -163,7 +164,7 @@ async fn killing_one_of_two_processes_under_load_is_not_seen_by_clients() {
     assert!(failed.is_empty(), "{} of {} failed: {failed:?}", failed.len(), replies.len());
     stage.until_healthy(1).await;
     let statuses = stage.handle.targets();
-    let dead = statuses.iter().find(|status| status.target.id.0 == demos[0].id()).unwrap();
+    let dead = statuses.iter().find(|status| status.target.id.0 == demos[0].id).unwrap();
     assert!(dead.failures > 0, "the test has killed nothing that mattered: {dead:?}");
 }
 
@@ -244,7 +245,7 @@ async fn a_body_that_stalls_ends_the_connection_instead_of_hanging() {
         while let Ok((mut stream, _peer)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut request = [0; 4096];
-                stream.read(&mut request).await.unwrap();
+                assert!(stream.read(&mut request).await.unwrap() > 0);
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await.unwrap();
                 let _closed_by_the_balancer = stream.read(&mut request).await;
             });

@@ -4,4 +4,6 @@
 
 mod balancer;
 mod client;
+mod cost;
+mod demo_app;
 mod demo_process;
