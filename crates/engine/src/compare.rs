@@ -127,3 +127,97 @@ fn plain(value: &impl serde::Serialize) -> String {
         Err(_) => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{event::What, experiment::Experiment, hypothesis::Hypothesis};
+
+    use super::*;
+    use crate::{
+        record::{Claim, ClauseResult, Document, Held, WindowValue},
+        testing,
+    };
+
+    fn record(verdict: Verdict, p99: f64) -> Record {
+        let value = WindowValue { text: format!("{p99} ms"), value: Some(p99), samples: 2000, held: Held::Yes };
+        let held = if p99 <= 500.0 { Held::Yes } else { Held::No };
+        Record {
+            format: FORMAT,
+            document: Document::new("a.yaml", b"a"),
+            experiment: Experiment { hypothesis: Hypothesis::default(), ..Experiment::default() },
+            seed: 1,
+            started: "2026-01-01T00:00:00Z".to_owned(),
+            ended: model::Moment::from_secs(30),
+            status: model::status::ExperimentStatus::Completed,
+            status_reason: String::new(),
+            interrupted: false,
+            verdict,
+            reason: String::new(),
+            windows: vec![],
+            clauses: vec![ClauseResult {
+                claim: Claim::During,
+                clause: "http.latency.p99 <= 500 ms".to_owned(),
+                metric: model::metric::Metric::new("http.latency.p99"),
+                wanted: "<= 500ms".parse().unwrap(),
+                concern: model::metric::Concern::Performance,
+                baseline: None,
+                fault: Some(value),
+                recovery: None,
+                held: Some(held),
+                why: String::new(),
+                held_after_seconds: None,
+            }],
+            times: Times {
+                recover: Some(Took::between(model::Moment::ZERO, model::Moment::from(p99 / 100.0), "recovery")),
+                ..Times::default()
+            },
+            plan: testing::plan(vec![]),
+            actions: vec![],
+            injections: vec![],
+            residue: vec![],
+            suggestions: vec![],
+            previous: None,
+            series: vec![],
+            events: vec![model::event::Event {
+                at: model::Moment::ZERO,
+                what: What::Verdict { verdict, reason: String::new() },
+            }],
+        }
+    }
+
+    #[test]
+    fn what_changed_since_the_earlier_run_is_said_line_by_line() {
+        let earlier = serde_json::to_value(record(Verdict::Yellow, 1500.0)).unwrap();
+        let changes = compare(&earlier, &record(Verdict::Green, 400.0), Some("runs/1/report.html".to_owned())).unwrap();
+        assert_eq!((changes.verdict, changes.report.as_deref()), (Verdict::Yellow, Some("runs/1/report.html")));
+        let lines: Vec<String> =
+            changes.lines.iter().map(|line| format!("{}: {} -> {}", line.what, line.before, line.now)).collect();
+        assert_eq!(
+            lines,
+            [
+                "verdict: yellow -> green",
+                "during: http.latency.p99 <= 500 ms: held: no -> yes",
+                "during: http.latency.p99 <= 500 ms: fault: 1500 ms -> 400 ms",
+                "time to recover: 15.0 s -> 4.0 s",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_equal_run_has_no_changes() {
+        let earlier = serde_json::to_value(record(Verdict::Green, 400.0)).unwrap();
+        assert_eq!(compare(&earlier, &record(Verdict::Green, 400.0), None).unwrap().lines, []);
+    }
+
+    #[test]
+    fn what_is_no_earlier_run_of_the_document_is_not_compared_with() {
+        let now = record(Verdict::Green, 400.0);
+        let mut other = serde_json::to_value(&now).unwrap();
+        other["document"]["hash"] = "0".into();
+        assert!(matches!(compare(&other, &now, None), Err(CompareError::OtherDocument { .. })));
+        let mut newer = serde_json::to_value(&now).unwrap();
+        newer["format"] = 2.into();
+        assert!(matches!(compare(&newer, &now, None), Err(CompareError::Format { found: 2 })));
+        assert!(matches!(compare(&"x".into(), &now, None), Err(CompareError::NotAReport(_))));
+    }
+}

@@ -25,7 +25,8 @@ pub mod stop;
 #[cfg(test)]
 mod testing;
 mod timeline;
-pub mod vocabulary;
+mod vocabulary;
 
 pub use record::Record;
 pub use recorder::Recorder;
+pub use vocabulary::catalogue;

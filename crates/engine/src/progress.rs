@@ -112,3 +112,58 @@ fn left(plan: &Plan, standing: &Standing, now: Moment) -> Option<Duration> {
         Phase::Pending | Phase::Judging | Phase::Stopping | Phase::Ended => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{catalogue::Reversibility, period::Period};
+
+    use super::*;
+    use crate::testing::{fault, instance, plan};
+
+    fn at(phase: Phase, since: u64, window_ends: Option<u64>, open: &[u32]) -> Standing {
+        Standing {
+            phase,
+            status: ExperimentStatus::Running,
+            since: Moment::from_secs(since),
+            window_ends: window_ends.map(Moment::from_secs),
+            open: open.iter().map(|&id| InjectionId(id)).collect(),
+        }
+    }
+
+    #[test]
+    fn the_time_left_counts_down_and_never_below_what_is_known() {
+        let slow = fault("a", &[], [1, 2], Some(Period::from_secs(20)), Reversibility::SelfEnding);
+        let plan = plan(vec![slow]);
+        let left = |standing: &Standing, now| left(&plan, standing, Moment::from_secs(now)).map(|left| left.as_secs());
+        // 10 s of baseline, 20 s of fault, at most 30 s of recovery.
+        assert_eq!(left(&at(Phase::Baseline, 0, Some(10), &[]), 0), Some(60));
+        assert_eq!(left(&at(Phase::Baseline, 0, Some(10), &[]), 8), Some(52));
+        assert_eq!(left(&at(Phase::Running, 10, Some(20), &[1]), 15), Some(45));
+        assert_eq!(left(&at(Phase::Running, 10, None, &[1]), 45), Some(30), "late, and still to recover");
+        assert_eq!(left(&at(Phase::Recovering, 40, Some(70), &[]), 50), Some(20));
+        assert_eq!(left(&at(Phase::Stopping, 20, None, &[1]), 21), None);
+    }
+
+    #[test]
+    fn it_shows_the_health_of_the_groups_that_are_hit_and_the_faults_in_effect() {
+        let slow = fault("a", &[], [1, 2, 3], Some(Period::from_secs(20)), Reversibility::SelfEnding);
+        let mut plan = plan(vec![slow]);
+        plan.targets = vec![crate::plan::ResolvedTarget {
+            name: "some".to_owned(),
+            resource_type: "lab:instance".to_owned(),
+            matching: 3,
+            chosen: vec![instance("r1", "a"), instance("r2", "b")],
+            how: String::new(),
+        }];
+        let measurements = Measurements::new();
+        measurements.gauge(&Metric::of("group.healthy", "web"), Moment::ZERO, 2.0);
+        measurements.gauge(&Metric::of("group.healthy", "api"), Moment::ZERO, 5.0);
+        measurements.count(&Metric::new("http.success"), Moment::from_secs(9), 20);
+        measurements.count(&Metric::new("http.errors.timeout"), Moment::from_secs(1), 3);
+        let standing = at(Phase::Running, 5, None, &[1, 3]);
+        let seen = look(&plan, &standing, &measurements, Moment::from_secs(10));
+        assert_eq!(seen.healthy, [("web".to_owned(), 2.0)]);
+        assert_eq!((seen.rate, seen.errors), (Some(10.0), Some(3.0)));
+        assert_eq!(seen.active, ["network:latency on 2"]);
+    }
+}

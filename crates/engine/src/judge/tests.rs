@@ -106,7 +106,7 @@ impl Case {
         self.events.retain(|event| !unwanted(&event.what));
     }
 
-    fn healthy(&mut self, levels: &[(f64, f64)]) {
+    fn healthy(&self, levels: &[(f64, f64)]) {
         for &(at, level) in levels {
             self.measurements.gauge(&Metric::of("group.healthy", "web"), s(at), level);
         }

@@ -147,7 +147,7 @@ fn a_selector_that_matches_nothing_says_what_there_is() {
         // FIS: an empty value matches an empty value only.
         (with(&|one| one.resource_tags = tag("app", "")), "the tag `app` is never ``; it is web"),
         (with(&|one| one.resource_tags = tag("App", "web")), "none has a tag `App`; the tags there are: app"),
-        (with(&|one| one.resource_tags.clear()), "it selects by nothing, which would be everything"),
+        (with(&|one| one.resource_tags = BTreeMap::new()), "it selects by nothing, which would be everything"),
         (with(&|one| one.resource_type = "aws:rds:cluster".to_owned()), "there is no aws:rds:cluster"),
         (
             with(&|one| one.resource_arns = vec!["arn:aws:ec2:local-1:000000000000:instance/i-1".to_owned()]),
@@ -156,13 +156,13 @@ fn a_selector_that_matches_nothing_says_what_there_is() {
         (with(&|one| one.parameters = tag("availabilityZoneIdentifier", "c")), "none has availabilityZoneIdentifier c"),
         (
             with(&|one| {
-                one.filters = vec![Filter { path: "State.Name".to_owned(), values: vec!["stopped".to_owned()] }]
+                one.filters = vec![Filter { path: "State.Name".to_owned(), values: vec!["stopped".to_owned()] }];
             }),
             "`State.Name` is never stopped; it is running",
         ),
         (
             with(&|one| {
-                one.filters = vec![Filter { path: "state.name".to_owned(), values: vec!["running".to_owned()] }]
+                one.filters = vec![Filter { path: "state.name".to_owned(), values: vec!["running".to_owned()] }];
             }),
             "none has `state.name`; there is Placement.AvailabilityZone, State.Name",
         ),
