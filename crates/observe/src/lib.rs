@@ -2,10 +2,14 @@
 
 pub mod alarm;
 pub mod clock;
+pub mod exposition;
+pub mod get;
 pub mod load;
 pub mod measurements;
+pub mod probe;
 pub mod reading;
 mod response;
+pub mod scrape;
 pub mod url;
 
 pub use clock::Clock;

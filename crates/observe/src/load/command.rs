@@ -145,14 +145,11 @@ impl RunningCommand {
     /// # Errors
     ///
     /// When the command could not be waited for.
-    pub async fn finished(&mut self) -> io::Result<Ended> {
-        match self.done.as_mut() {
-            Some(done) => {
-                let ended = done.await.unwrap_or_else(|_| Err(io::Error::other("the command's thread died")));
-                self.done = None;
-                ended
-            }
-            None => Err(io::Error::other("the command has ended before, and that was reported")),
+    pub async fn finished(mut self) -> io::Result<Ended> {
+        let died = || io::Error::other("the command's thread died");
+        match self.done.take() {
+            Some(done) => done.await.unwrap_or_else(|_| Err(died())),
+            None => Err(died()),
         }
     }
 }
@@ -289,11 +286,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_and_the_output_of_a_command_are_reported() {
-        let mut running = RunningCommand::start(&load("echo out $ANSWER; echo err >&2; exit 3"), &[], None).unwrap();
+        let running = RunningCommand::start(&load("echo out $ANSWER; echo err >&2; exit 3"), &[], None).unwrap();
         let ended = running.finished().await.unwrap();
         assert_eq!((ended.status.code(), ended.output.as_str(), ended.by_itself), (Some(3), "out 42\nerr\n", true));
         assert_eq!(ended.to_string(), "ended by itself with exit status 3");
-        assert!(running.finished().await.is_err());
     }
 
     #[tokio::test]
@@ -304,7 +300,7 @@ mod tests {
         // The trap is set before `ready` is said, so that the signal cannot come too early.
         let script = "trap 'echo summary; exit 0' TERM; echo ready > FIFO; while :; do sleep 0.01; done";
         let script = script.replace("FIFO", &fifo.display().to_string());
-        let mut running = RunningCommand::start(&load(&script), &[], None).unwrap();
+        let running = RunningCommand::start(&load(&script), &[], None).unwrap();
         // Opening waits for the writer, and reading for the word.
         assert_eq!(std::fs::read_to_string(&fifo).unwrap(), "ready\n");
         running.drain();
@@ -316,7 +312,7 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_it_started_goes_with_it() {
-        let mut running = RunningCommand::start(&load("sleep 1000 & echo $!"), &[], None).unwrap();
+        let running = RunningCommand::start(&load("sleep 1000 & echo $!"), &[], None).unwrap();
         let ended = running.finished().await.unwrap();
         let child = Pid::from_raw(ended.output.trim().parse().unwrap()).unwrap();
         // An orphan is reaped by init, soon after it was killed: until then it is a zombie.
@@ -333,7 +329,7 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_kills() {
-        let mut running = RunningCommand::start(&load("trap '' TERM; sleep 1000"), &[], None).unwrap();
+        let running = RunningCommand::start(&load("trap '' TERM; sleep 1000"), &[], None).unwrap();
         running.stop();
         let ended = running.finished().await.unwrap();
         assert_eq!((ended.status.signal(), ended.to_string().as_str()), (Some(9), "was ended by signal 9"));

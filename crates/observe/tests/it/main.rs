@@ -4,3 +4,5 @@
 mod alarm_tables;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod watching;
