@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::target::InFlight;
 use crate::upstream::Lease;
@@ -30,7 +30,7 @@ impl Answer {
 
     /// A target's body; it is given up when nothing of it comes for as long as `patience`.
     pub(super) fn passing(body: Incoming, passing: Passing, patience: Duration) -> Self {
-        Self::Passed(Passed { body, passing: Some(passing), patience, stalled: None })
+        Self::Passed(Passed { body, passing: Some(passing), patience, stalled: None, waiting: false })
     }
 }
 
@@ -55,20 +55,25 @@ pub(super) struct Passed {
     patience: Duration,
     /// Made only when the body keeps the client waiting: most never do.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Whether the client has asked for more than there is.
+    waiting: bool,
 }
 
 impl Passed {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
-            let patience = self.patience;
-            let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+            let until = Instant::now() + self.patience;
+            let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(until)));
+            if !self.waiting {
+                // Only now does the client wait for the target: a client that is slow itself costs the target no patience.
+                stalled.as_mut().reset(until);
+                self.waiting = true;
+            }
             ready!(stalled.as_mut().poll(context));
             let error = io::Error::new(io::ErrorKind::TimedOut, "the target stopped in the middle of its response");
             return Poll::Ready(Some(Err(error)));
         };
-        if let Some(stalled) = &mut self.stalled {
-            stalled.as_mut().reset(Instant::now() + self.patience);
-        }
+        self.waiting = false;
         if frame.is_none() {
             self.finish();
         }

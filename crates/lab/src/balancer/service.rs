@@ -84,6 +84,8 @@ pub async fn start(
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
     });
+    // That there are no targets yet is known from the beginning, and measured.
+    shared.reroute();
     for listener in bound {
         shared.tasks.spawn(accept(Arc::clone(&shared), listener));
     }

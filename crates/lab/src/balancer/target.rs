@@ -121,6 +121,9 @@ impl Member {
     pub(super) fn judge(&self, answer: Result<(), String>, rule: &HealthCheck) -> Option<Change> {
         let mut judged = self.judged();
         let from = judged.0.state();
+        if from == State::Draining {
+            return None;
+        }
         judged.0 = judged.0.judge(answer.is_ok(), rule);
         let to = judged.0.state();
         let why = answer.err();

@@ -475,3 +475,54 @@ async fn the_connections_to_a_target_are_reused() {
     // One request at a time needs one connection; another is made if one is asked for before the first is seen ready.
     assert!(connections.load(Relaxed) <= 5, "{connections:?} connections for 50 requests in a row");
 }
+
+#[tokio::test]
+async fn why_a_target_is_unhealthy_is_said_in_words() {
+    let mut rule = spec();
+    rule.health_check.path = "/ready".to_owned();
+    rule.health_check.timeout = Period::from_millis(30);
+    let stage = Stage::with(rule).await;
+    stage.add("refuses", nowhere().await);
+    stage.add("hangs", target(|_request| std::future::pending()).await);
+    stage.add(
+        "fails",
+        target(|_request| async { Response::builder().status(404).body(Full::default()).unwrap() }).await,
+    );
+    stage.until_targets(|targets| targets.iter().all(|target| target.state == State::Unhealthy)).await;
+    let reasons: Vec<_> = stage.handle.targets().into_iter().map(|target| target.reason).collect();
+    let expected =
+        ["health check: connection refused", "health check did not answer within 30 ms", "health check answered 404"];
+    assert_eq!(reasons, expected);
+}
+
+#[tokio::test]
+async fn stopping_lets_what_is_in_flight_finish_and_leaves_no_listener() {
+    let stage = Stage::with(spec()).await;
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (says_begun, waits) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let slow = target(move |_request| {
+        let (says_begun, waits) = (Arc::clone(&says_begun), Arc::clone(&waits));
+        async move {
+            says_begun.notify_one();
+            waits.notified().await;
+            Response::new(Full::from("slow"))
+        }
+    });
+    stage.add("slow", slow.await);
+    stage.until_healthy(1).await;
+    let mut client = stage.client().await;
+    let in_flight = tokio::spawn(async move { client.get("/").await });
+    begun.notified().await;
+    let (address, handle) = (stage.handle.addresses()[0], stage.handle.clone());
+    let stopping = tokio::spawn(async move { handle.stop().await });
+    timeout(HANGS, async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("in time");
+    go_on.notify_one();
+    assert_eq!(in_flight.await.unwrap().text(), "slow");
+    timeout(HANGS, stopping).await.expect("in time").unwrap();
+}
