@@ -317,11 +317,12 @@ fn shuffled(want: &Want<'_>, seed: u64, attempt: u64) -> Vec<usize> {
 
 /// Gives every target its number so that no resource is taken twice; on failure, the targets that together are short.
 fn keep_apart(wants: &[&Want<'_>], seed: u64) -> Result<Vec<BTreeSet<usize>>, Vec<usize>> {
-    let orders: Vec<Vec<usize>> = wants.iter().map(|want| shuffled(want, seed, 0)).collect();
+    let mut orders: Vec<Order> =
+        wants.iter().map(|want| Order { shuffled: shuffled(want, seed, 0), taken: 0 }).collect();
     let mut owner: BTreeMap<usize, usize> = BTreeMap::new();
     for (at, want) in wants.iter().enumerate() {
         for _ in 0..want.take {
-            give_one(at, &orders, &mut owner)?;
+            give_one(at, &mut orders, &mut owner)?;
         }
     }
     let mut sets = vec![BTreeSet::new(); wants.len()];
@@ -333,30 +334,44 @@ fn keep_apart(wants: &[&Want<'_>], seed: u64) -> Result<Vec<BTreeSet<usize>>, Ve
     Ok(sets)
 }
 
+/// The order in which a target takes resources. What is taken stays taken (by whomever), so that the search for a free
+/// one never starts over: tens of thousands of resources are no matter.
+struct Order {
+    shuffled: Vec<usize>,
+    taken: usize,
+}
+
+impl Order {
+    fn free(&mut self, owner: &BTreeMap<usize, usize>) -> Option<usize> {
+        while self.shuffled.get(self.taken).is_some_and(|resource| owner.contains_key(resource)) {
+            self.taken += 1;
+        }
+        self.shuffled.get(self.taken).copied()
+    }
+}
+
 /// Gives one more resource to a target: a free one, or one whose owner can (through others) find another.
-fn give_one(to: usize, orders: &[Vec<usize>], owner: &mut BTreeMap<usize, usize>) -> Result<(), Vec<usize>> {
+fn give_one(to: usize, orders: &mut [Order], owner: &mut BTreeMap<usize, usize>) -> Result<(), Vec<usize>> {
     // came_by[o] = (u, r): u would take r from o, if o finds another.
     let mut came_by: BTreeMap<usize, Option<(usize, usize)>> = BTreeMap::from([(to, None)]);
     let mut queue = VecDeque::from([to]);
     while let Some(taker) = queue.pop_front() {
-        for &resource in orders.get(taker).into_iter().flatten() {
-            match owner.get(&resource) {
-                None => {
-                    owner.insert(resource, taker);
-                    let mut at = taker;
-                    while let Some(Some((winner, taken))) = came_by.get(&at).copied() {
-                        owner.insert(taken, winner);
-                        at = winner;
-                    }
-                    return Ok(());
-                }
-                Some(&holder) => {
-                    came_by.entry(holder).or_insert_with(|| {
-                        queue.push_back(holder);
-                        Some((taker, resource))
-                    });
-                }
+        let Some(order) = orders.get_mut(taker) else { continue };
+        if let Some(resource) = order.free(owner) {
+            owner.insert(resource, taker);
+            let mut at = taker;
+            while let Some(Some((winner, taken))) = came_by.get(&at).copied() {
+                owner.insert(taken, winner);
+                at = winner;
             }
+            return Ok(());
+        }
+        for &resource in &order.shuffled {
+            let Some(&holder) = owner.get(&resource) else { continue };
+            came_by.entry(holder).or_insert_with(|| {
+                queue.push_back(holder);
+                Some((taker, resource))
+            });
         }
     }
     // Everything these targets could take is taken, and by them: together they are short.

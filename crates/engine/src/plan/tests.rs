@@ -277,6 +277,19 @@ fn targets_that_may_share_do_where_there_is_no_other_way() {
 }
 
 #[test]
+fn tens_of_thousands_of_resources_are_no_matter() {
+    let resources = instances(1, "").into_iter().cycle().take(20_000).enumerate();
+    let resources: Vec<Resource> =
+        resources.map(|(at, one)| Resource { id: model::resource::ResourceId(format!("i-{at}")), ..one }).collect();
+    let mut experiment = experiment("PERCENT(50)");
+    experiment
+        .targets
+        .insert("rest".to_owned(), Target { disjoint_from: vec!["one".to_owned()], ..target("PERCENT(50)") });
+    let plan = try_plan(&experiment, &resources, 1).unwrap();
+    assert_eq!(plan.targets.iter().map(|one| one.chosen.len()).collect::<Vec<_>>(), [10_000, 10_000]);
+}
+
+#[test]
 fn actions_are_planned_after_those_they_wait_for() {
     let mut experiment = experiment("ALL");
     experiment.actions.insert("A".to_owned(), action("aws:ec2:terminate-instances", "one", &["Wait"]));

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use engine::record::Held;
 use model::{
+    Moment,
     event::What,
+    experiment::Action,
     status::{ActionStatus, ExperimentStatus},
     verdict::{Verdict, Window},
 };
@@ -148,6 +150,43 @@ async fn a_plain_template_whose_stop_conditions_held_is_green() {
     let record = Stage::new(experiment, Simulated::new(4, Behaviour::default())).run(|_| 0).await.record;
     assert_eq!(record.verdict, Verdict::Green);
     assert_eq!(record.reason, "its stop conditions held; it has no hypothesis");
+}
+
+#[tokio::test(start_paused = true)]
+async fn alarms_are_compared_with_what_an_action_demands() {
+    for (states, verdict) in [("OK", Verdict::Green), ("ALARM,INSUFFICIENT_DATA", Verdict::Invalid)] {
+        let mut experiment = latency_on_all();
+        let parameters = [("alarmArns", "too-many-errors"), ("alarmStates", states)];
+        let assert = Action {
+            action_id: "aws:cloudwatch:assert-alarm-state".to_owned(),
+            parameters: parameters.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            start_after: vec!["Delay".to_owned()],
+            ..Action::default()
+        };
+        experiment.actions.insert("Assert".to_owned(), assert);
+        let stage = Stage::new(experiment, Simulated::new(4, Behaviour::default()));
+        let record = stage.run(|_| 0).await.record;
+        assert_eq!(record.verdict, verdict, "{states}: {}", record.reason);
+        assert!(stage.provider.state.lock().unwrap().in_effect.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_start_after_those_they_wait_for() {
+    let mut experiment = latency_on_all();
+    let wait = Action {
+        action_id: "aws:fis:wait".to_owned(),
+        parameters: [("duration".to_owned(), "PT3M".to_owned())].into(),
+        ..Action::default()
+    };
+    experiment.actions.insert("A-While".to_owned(), wait);
+    experiment.actions.get_mut("Delay").unwrap().start_after = vec!["A-While".to_owned()];
+    let record = Stage::new(experiment, Simulated::new(1, Behaviour::default())).run(|_| 0).await.record;
+    assert_eq!(record.verdict, Verdict::Green, "{}", record.reason);
+    // Ten seconds of baseline, then three minutes.
+    assert_eq!(record.times.first_injection, Some(Moment::from_secs(190)));
+    assert_eq!(record.window(Window::Fault).unwrap().from, Moment::from_secs(190));
+    assert_eq!(record.window(Window::Baseline).unwrap().to, Moment::from_secs(10));
 }
 
 #[tokio::test(start_paused = true)]
