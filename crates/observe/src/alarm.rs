@@ -146,7 +146,8 @@ const fn can_only_grow_worse(alarm: &Alarm) -> bool {
 
 /// The statistic of one period; `None` without data.
 ///
-/// Of a count, `Sum` is how many events there were, `SampleCount` how many requests they were counted among, and the others are 1
+/// Of a count, `Sum` is how many events there were, `SampleCount` how many requests they were counted among (or the events themselves, where
+/// they are the requests), and the others are 1
 /// when there was an event at all (each event is a sample of value 1, as CloudWatch publishes them). Of a share, a rate or a named
 /// quantile such as `http.latency.p99` the period has one value, which every statistic but `SampleCount` and percentiles is.
 fn datapoint(alarm: &Alarm, measurements: &Measurements, from: Moment, to: Moment) -> Option<f64> {
@@ -162,15 +163,17 @@ fn datapoint(alarm: &Alarm, measurements: &Measurements, from: Moment, to: Momen
     let samples = as_f64(reading.samples());
     match (&reading, alarm.statistic) {
         (Reading::Nothing, _) => None,
+        (Reading::Value { value, .. }, Statistic::SampleCount) if kind == MetricKind::Count => {
+            Some(measurements.asked(metric, from, to).map_or(*value, as_f64))
+        }
         (_, Statistic::SampleCount) => Some(samples),
         (Reading::Level { min, .. }, Statistic::Minimum) => Some(*min),
         (Reading::Level { max, .. }, Statistic::Maximum) => Some(*max),
         (Reading::Level { mean, .. }, Statistic::Average) => Some(*mean),
         // A sum of levels is a matter of how often they are sampled; the level itself is what stays meaningful.
         (Reading::Level { last, .. }, Statistic::Sum) => Some(*last),
-        (Reading::Level { levels, .. }, Statistic::Percentile(percent)) => {
-            let rank = (percent / 100.0 * as_f64(levels.len() as u64)).ceil().max(1.0);
-            levels.iter().copied().zip(1_u32..).find(|&(_, at)| f64::from(at) >= rank).map(|(level, _)| level)
+        (Reading::Level { .. }, Statistic::Percentile(percent)) => {
+            measurements.level_quantile(metric, from, to, ppm(percent))
         }
         (Reading::Value { value, .. }, statistic) if kind == MetricKind::Count => Some(match statistic {
             Statistic::Sum => *value,

@@ -58,6 +58,8 @@ pub const TARGET_RESPONSE_TIME: &str = "balancer.target_response_time";
 /// Responses of the load that are not errors. What `http.rate` and `http.success.share` are computed from.
 pub const HTTP_SUCCESS: &str = "http.success";
 
+/// Up to so many buckets are sorted one by one; more go through a histogram, whose 17,000 buckets then cost less.
+const FEW: usize = 2_000;
 /// Length of the stretches in which [`Measurements::held_since`] looks at events.
 const HELD_STRETCH: Duration = Duration::from_secs(1);
 /// So many stretches without any event do not interrupt: ten seconds, longer than the pauses of any sensible load.
@@ -287,24 +289,21 @@ impl Measurements {
             return Spread::default();
         };
         let slots = lock(&series);
+        let slots = between(&slots, from, to, |slot| slot.at);
+        let buckets = slots.iter().flat_map(|slot| &slot.buckets).map(|&(micros, n)| (u64::from(micros), u64::from(n)));
+        if slots.iter().map(|slot| slot.buckets.len()).sum::<usize>() <= FEW {
+            return Spread { buckets: sorted(buckets.collect()) };
+        }
         let mut all = histogram();
-        for slot in between(&slots, from, to, |slot| slot.at) {
-            for &(micros, count) in &slot.buckets {
-                all.saturating_record_n(u64::from(micros), u64::from(count));
-            }
+        let mut largest = 0;
+        for (micros, n) in buckets {
+            all.saturating_record_n(micros, n);
+            largest = largest.max(micros);
         }
-        // The histogram reports upper ends of buckets; the upper end of the last one is no larger than the largest sample.
-        let largest = between(&slots, from, to, |slot| slot.at)
-            .iter()
-            .filter_map(|slot| slot.buckets.last().map(|&(micros, _)| u64::from(micros)))
-            .max()
-            .unwrap_or(0);
-        Spread {
-            buckets: all
-                .iter_recorded()
-                .map(|bucket| (bucket.value_iterated_to().min(largest), bucket.count_at_value()))
-                .collect(),
-        }
+        // The histogram tells the upper ends of its buckets, which for the last one lies beyond the largest sample.
+        let buckets =
+            all.iter_recorded().map(|bucket| (bucket.value_iterated_to().min(largest), bucket.count_at_value()));
+        Spread { buckets: buckets.collect() }
     }
 
     /// How many events were counted in `(from, to]`; `None` when nobody counts them.
@@ -360,18 +359,41 @@ impl Measurements {
         })
     }
 
-    fn levels(&self, metric: &Metric, from: Moment, to: Moment) -> Reading {
-        let Some(series) = self.shared.gauges.get(metric) else { return Reading::Nothing };
+    /// The level that a gauge does not exceed for this share (in ppm) of `(from, to]`, as far as it is known.
+    #[must_use]
+    pub fn level_quantile(&self, metric: &Metric, from: Moment, to: Moment, ppm: u32) -> Option<f64> {
+        let mut steps = self.steps(metric, from, to);
+        steps.retain(|(level, _)| !level.is_nan());
+        steps.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let all: Duration = steps.iter().map(|&(_, lasted)| lasted).sum();
+        let rank = all.as_nanos() * u128::from(ppm.min(1_000_000)) / 1_000_000;
+        let mut passed = 0;
+        steps
+            .iter()
+            .find(|(_, lasted)| {
+                passed += lasted.as_nanos();
+                passed >= rank
+            })
+            .map(|&(level, _)| level)
+    }
+
+    /// Each level of a gauge in `(from, to]` with how long it lasted there, beginning with the one that was valid at `from`.
+    fn steps(&self, metric: &Metric, from: Moment, to: Moment) -> Vec<(f64, Duration)> {
+        let Some(series) = self.shared.gauges.get(metric) else { return Vec::new() };
         let series = lock(&series);
         let start = series.partition_point(|&(at, _)| at <= from);
         let end = series.partition_point(|&(at, _)| at <= to);
-        // Each level with when it began and ended inside the window.
-        let mut steps: Vec<(f64, Duration)> = Vec::with_capacity(end - start + 1);
-        for place in start.saturating_sub(1)..end {
-            let (at, level) = series[place];
-            let until = if place + 1 < end { series[place + 1].0 } else { to };
-            steps.push((level, until - at.max(from)));
-        }
+        (start.saturating_sub(1)..end)
+            .map(|place| {
+                let (at, level) = series[place];
+                let until = if place + 1 < end { series[place + 1].0 } else { to };
+                (level, until - at.max(from))
+            })
+            .collect()
+    }
+
+    fn levels(&self, metric: &Metric, from: Moment, to: Moment) -> Reading {
+        let steps = self.steps(metric, from, to);
         let known: Vec<(f64, Duration)> = steps.iter().copied().filter(|(level, _)| !level.is_nan()).collect();
         let unknown = steps.iter().filter(|(level, _)| level.is_nan()).map(|&(_, length)| length).sum();
         let (Some(&(first, _)), Some(&(last, _))) = (known.first(), known.last()) else { return Reading::Nothing };
@@ -511,6 +533,19 @@ fn between<T>(series: &[T], from: Moment, to: Moment, at: impl Fn(&T) -> Moment)
     &series[start.min(end)..end]
 }
 
+/// Buckets in ascending order, each once.
+fn sorted(mut buckets: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    buckets.sort_unstable_by_key(|&(micros, _)| micros);
+    buckets.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 += next.1;
+        }
+        same
+    });
+    buckets
+}
+
 /// Microseconds up to an hour and counts of one slot fit 32 bits; what does not saturates.
 fn narrow(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
@@ -592,6 +627,8 @@ mod tests {
         assert_eq!((first, last, min, max, samples), (2.0, 2.0, 1.0, 2.0, 3));
         assert_eq!((levels, unknown), (vec![1.0, 2.0], Duration::ZERO));
         assert!((mean - 1.6).abs() < 1e-9, "4 of 10 seconds at 1: {mean}");
+        let quantile = |ppm| measurements.level_quantile(&web(), at(8.0), at(18.0), ppm);
+        assert_eq!((quantile(390_000), quantile(410_000)), (Some(1.0), Some(2.0)));
         assert_eq!(measurements.read(&web(), at(15.0), at(16.0)).judge(&is("== 2")), Judgement::Holds);
         assert_eq!(measurements.read(&web(), at(13.0), at(16.0)).judge(&is("== 2")), Judgement::Broken);
         assert_eq!(measurements.read(&Metric::of("group.healthy", "db"), at(0.0), at(9.0)), Reading::Nothing);
@@ -708,6 +745,20 @@ mod tests {
         }
         assert_eq!(read("http.latency.max", 3.0).value(), Some(5.0));
         assert_eq!(read("http.latency.p99", 2.0).samples(), 1_000);
+    }
+
+    #[test]
+    fn many_samples_are_read_like_few() {
+        let measurements = Measurements::new();
+        for n in 1..=10_000_u64 {
+            measurements.latency(HTTP_LATENCY, None, at(1.0), Duration::from_micros(n * 17));
+        }
+        let spread = measurements.spread(&Metric::new("http.latency.p50"), at(0.0), at(1.0));
+        assert_eq!((spread.count(), spread.max()), (10_000, Some(0.17)));
+        for (ppm, truth) in [(1, 0.000_017), (500_000, 0.085), (990_000, 0.1683), (999_000, 0.16983)] {
+            let found = spread.quantile(ppm).unwrap();
+            assert!((found / truth - 1.0).abs() < 0.001, "{ppm} ppm: {found} is not {truth}");
+        }
     }
 
     #[tokio::test]
