@@ -6,6 +6,8 @@
 //! cargo run -p shaketable-lab --example stage -- auto 4
 //! ```
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for the terminal")]
+
 use std::{
     collections::BTreeMap,
     env,
@@ -25,17 +27,17 @@ use observe::{Clock, Measurements};
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
     let Some(first) = args.next() else {
-        return said("usage: stage auto|netns|loopback INSTANCES".into());
+        return said(&"usage: stage auto|netns|loopback INSTANCES");
     };
     if first == shim::SUBCOMMAND {
         return shim::main(args);
     }
     let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
     let outcome = if first == "demo-app" { demo_app(&args) } else { stage(&first.to_string_lossy(), &args) };
-    outcome.map_or_else(said, |()| ExitCode::SUCCESS)
+    outcome.map_or_else(|error| said(&error), |()| ExitCode::SUCCESS)
 }
 
-fn said(error: Box<dyn Error>) -> ExitCode {
+fn said(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("stage: {error}");
     ExitCode::FAILURE
 }

@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn too_many_zones_are_refused() {
         let zones = (0..100).map(|z| z.to_string()).collect();
-        let lab = Lab { regions: vec![model::lab::Region { name: "r".to_owned(), zones }], ..Lab::default() };
+        let lab = Lab { regions: vec![Region { name: "r".to_owned(), zones }], ..Lab::default() };
         assert!(matches!(Addresses::loopback(&lab, 1), Err(AddressError::TooMany { what: "zones", .. })));
     }
 }

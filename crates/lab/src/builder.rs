@@ -88,7 +88,7 @@ impl Builder {
                 (Some(home), self.balancers.clone())
             }
             Ground::Loopback(loopback) => {
-                (None, loopback.connect(&id, (address, spec.port).into(), &self.balancers, addresses)?)
+                (None, loopback.connect(&id, (address, spec.port), &self.balancers, addresses)?)
             }
         };
         let mut hosts = Hosts::default();

@@ -68,12 +68,8 @@ pub(crate) struct Home {
 /// The process of a running instance.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// How often the instance has been started: its boot id.
-    pub(crate) boot: u32,
     /// The command's process, as the host sees it.
     pub(crate) app: i32,
-    /// The init of its pid namespace, if it has one.
-    pub(crate) init: Option<i32>,
     /// Closed, it has the shim end everything.
     lifeline: StdUnixStream,
 }
@@ -91,8 +87,8 @@ impl Instance {
         (self.address, self.port).into()
     }
 
-    /// Starts its process, for the `boot`th time.
-    pub(crate) async fn start(self: &Arc<Self>, boot: u32, spawner: &Spawner) -> io::Result<Started> {
+    /// Starts its process.
+    pub(crate) async fn start(self: &Arc<Self>, spawner: &Spawner) -> io::Result<Started> {
         let instance = Arc::clone(self);
         let (child, socket) = spawner.run(move || instance.spawn()).await?;
         let lifeline = socket.try_clone()?;
@@ -100,8 +96,8 @@ impl Instance {
         let mut started = Started { child, reports: BufReader::new(UnixStream::from_std(socket)?) };
         let report = timeout(START_LIMIT, started.report()).await;
         let why = match report {
-            Ok(Some(Report::Running { app, init })) => {
-                *self.process() = Some(Process { boot, app, init, lifeline });
+            Ok(Some(Report::Running(app))) => {
+                *self.process() = Some(Process { app, lifeline });
                 return Ok(started);
             }
             Ok(Some(Report::Failed(why) | Report::Exited(why))) => why,
@@ -181,7 +177,7 @@ impl Started {
     pub(crate) async fn until_ended(mut self) -> Option<String> {
         let how = match self.report().await {
             Some(Report::Exited(how) | Report::Failed(how)) => Some(how),
-            Some(Report::Running { .. }) | None => None,
+            Some(Report::Running(_)) | None => None,
         };
         self.until_gone().await;
         how

@@ -3,17 +3,19 @@
 use std::{
     collections::BTreeMap,
     env, io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
-use engine::Recorder;
+use engine::{Recorder, provider::Provider};
 use faults::sys::namespace::NetworkNamespace;
+use model::resource::ResourceId;
 use observe::Measurements;
 use tokio::{
+    net::TcpStream,
     runtime::{self, Runtime},
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -26,8 +28,10 @@ use crate::{
     fabric::Fabric,
     identity::Identity,
     loopback::Loopback,
-    plane::{self, Message, Parts, Progress, Seen},
+    place::{self, OwnHost},
+    plane::{self, Boot, Carried, Message, Order, OrderError, Parts, Progress, Seen},
     prepare::Prepared,
+    provider::LabProvider,
     spawner::Spawner,
     status::{BalancerStatus, Status},
 };
@@ -38,6 +42,9 @@ const THREADS: usize = 2;
 
 /// How long a lab may take to come up besides the longest grace period of its groups.
 const UP_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a connection to what should be gone may take to be refused.
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// How long a lab that is dropped may take to end.
 const DROP_LIMIT: Duration = Duration::from_secs(6);
@@ -110,6 +117,8 @@ pub(crate) struct Inner {
     pub(crate) fabric_address: Ipv4Addr,
     pub(crate) balancers: BTreeMap<String, balancer::Handle>,
     pub(crate) messages: mpsc::UnboundedSender<Message>,
+    /// Injects what happens inside instances.
+    host: Arc<OwnHost>,
     progress: watch::Receiver<Progress>,
     /// Taken when the lab goes down.
     runtime: Mutex<Option<Runtime>>,
@@ -129,7 +138,7 @@ impl Lab {
             Some(program) => program,
             None => env::current_exe().map_err(UpError::system("find this program"))?,
         };
-        let (ground, addresses) = ground(&spec, prepared)?;
+        let (ground, addresses) = ground(&spec, prepared, options.seed)?;
         let home = match &ground {
             Ground::Fabric(fabric) => Some(Arc::clone(fabric.network())),
             Ground::Loopback(_) => None,
@@ -138,6 +147,9 @@ impl Lab {
             Ground::Fabric(_) => None,
             Ground::Loopback(loopback) => Some(Arc::clone(loopback)),
         };
+        let host = tokio::task::spawn_blocking(place::open_host);
+        let host = host.await.map_err(io::Error::other).and_then(|host| host);
+        let host = host.map_err(UpError::system("open the journal of faults"))?;
         // Here, because the caller's thread is in the host's network.
         let published = publish(&spec)?;
         let spawner = Spawner::start(home.clone()).map_err(UpError::system("start a thread in the lab's network"))?;
@@ -189,6 +201,7 @@ impl Lab {
                 fabric_address,
                 balancers,
                 messages,
+                host: Arc::new(host),
                 progress,
                 runtime: Mutex::new(runtime.0.take()),
                 handle,
@@ -230,10 +243,11 @@ impl Lab {
         Arc::new(move || fabric.as_ref().map_or(Ok(()), |fabric| fabric.enter()))
     }
 
-    /// The names of the lab's balancers (`web.lab`), and where within the lab they listen.
+    /// The names of the lab's balancers (`web.lab`), and their addresses within the lab.
     #[must_use]
-    pub fn hosts(&self) -> BTreeMap<String, SocketAddr> {
-        let at = |(name, one): (&String, &balancer::Handle)| Some((format!("{name}.lab"), *one.addresses().first()?));
+    pub fn hosts(&self) -> BTreeMap<String, IpAddr> {
+        let at =
+            |(name, one): (&String, &balancer::Handle)| Some((format!("{name}.lab"), one.addresses().first()?.ip()));
         self.inner.balancers.iter().filter_map(at).collect()
     }
 
@@ -265,6 +279,40 @@ impl Lab {
         }
     }
 
+    /// The lab as a provider of resources and of faults on them.
+    #[must_use]
+    pub fn provider(&self) -> Arc<dyn Provider> {
+        Arc::new(LabProvider::new(self.clone(), Arc::clone(&self.inner.host)))
+    }
+
+    /// Has the control plane carry something out, and waits until it is.
+    pub(crate) async fn order(&self, id: &ResourceId, order: Order) -> Result<Carried, OrderError> {
+        let (reply, carried) = oneshot::channel();
+        let message = Message::Order(id.clone(), order, reply);
+        self.inner.messages.send(message).map_err(|_| OrderError::Down)?;
+        carried.await.unwrap_or(Err(OrderError::Down))
+    }
+
+    /// Whether nothing is left of a life of an instance, in words and as a verdict: its process is gone, and its address
+    /// accepts no connection.
+    pub(crate) async fn is_gone(&self, id: &ResourceId, life: Option<Boot>) -> (String, bool) {
+        let process = life.is_none_or(|boot| !Path::new(&format!("/proc/{}", boot.pid)).exists());
+        let seen = self.look().await.into_iter().find(|seen| seen.status.id == *id);
+        let silent = match seen {
+            Some(seen) => {
+                let connect = TcpStream::connect(seen.instance.socket());
+                let attempt = self.inner.handle.spawn(async move { timeout(SILENCE, connect).await });
+                !matches!(attempt.await, Ok(Ok(Ok(_))))
+            }
+            // Its group has let go of it: its network is no more.
+            None => true,
+        };
+        let of = life.map_or_else(String::new, |boot| format!(" {}", boot.pid));
+        let process_words = if process { "is gone" } else { "still exists" };
+        let address = if silent { "accepts no connection" } else { "still accepts connections" };
+        (format!("process{of} {process_words}, its address {address}"), process && silent)
+    }
+
     pub(crate) async fn look(&self) -> Vec<Seen> {
         let (reply, seen) = oneshot::channel();
         // A lab that is down has no instances.
@@ -281,6 +329,27 @@ impl Lab {
         }
         let runtime = self.inner.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(Background(runtime));
+    }
+}
+
+impl Inner {
+    /// The address of a name such as `web.lab`.
+    pub(crate) fn address_of(&self, name: &str) -> Option<IpAddr> {
+        let balancer = self.balancers.get(name.strip_suffix(".lab")?)?;
+        balancer.addresses().first().map(SocketAddr::ip)
+    }
+
+    /// Who calls the instances of a group: its balancers, which send from the fabric's address where they have none.
+    pub(crate) fn callers_of(&self, group: &str) -> Vec<IpAddr> {
+        let of_group = self.spec.balancers.iter().filter(|(_, one)| one.group == group);
+        let balancers = of_group.filter_map(|(name, _)| self.address_of(&format!("{name}.lab")));
+        balancers.chain([IpAddr::V4(self.fabric_address)]).collect()
+    }
+
+    /// All names that stand for addresses.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let balancers = self.balancers.keys().map(|name| format!("{name}.lab"));
+        balancers.chain(self.subnets.keys().cloned()).chain(self.spec.groups.keys().cloned()).collect()
     }
 }
 
@@ -314,7 +383,7 @@ impl Drop for Background {
     }
 }
 
-fn ground(spec: &model::lab::Lab, prepared: &Prepared) -> Result<(Ground, Addresses), UpError> {
+fn ground(spec: &model::lab::Lab, prepared: &Prepared, seed: u64) -> Result<(Ground, Addresses), UpError> {
     match prepared {
         Prepared::Networks { .. } => {
             let addresses = Addresses::networks(spec)?;
@@ -322,7 +391,7 @@ fn ground(spec: &model::lab::Lab, prepared: &Prepared) -> Result<(Ground, Addres
             Ok((Ground::Fabric(fabric), addresses))
         }
         Prepared::Loopback { .. } => {
-            let loopback = Loopback::claim().map_err(UpError::system("claim loopback addresses"))?;
+            let loopback = Loopback::claim(seed).map_err(UpError::system("claim loopback addresses"))?;
             let addresses = Addresses::loopback(spec, loopback.slot())?;
             Ok((Ground::Loopback(Arc::new(loopback)), addresses))
         }

@@ -14,6 +14,7 @@
 //! whatever death: namespaces are anonymous, logs are files without a name, and each instance has a [shim] that ends it.
 
 pub mod balancer;
+pub mod control;
 pub mod demo_app;
 pub mod prepare;
 pub mod shim;
@@ -27,10 +28,13 @@ mod identity;
 mod instance;
 mod lab;
 mod loopback;
+mod place;
 mod plane;
+mod provider;
 mod spawner;
 mod upstream;
 
 pub use addresses::AddressError;
 pub use lab::{Lab, LabOptions, UpError};
 pub use prepare::{Prepared, Unavailable, prepare};
+pub use provider::catalogue;

@@ -331,7 +331,7 @@ impl Plane {
         };
         tokio::spawn(async move {
             let id = || instance.id.clone();
-            match instance.start(boot, &spawner).await {
+            match instance.start(&spawner).await {
                 Err(why) => tell(Message::Started(id(), boot, Err(why.to_string()))),
                 Ok(started) => {
                     let pid = instance.process().as_ref().map(|process| process.app);

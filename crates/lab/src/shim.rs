@@ -49,13 +49,8 @@ const ADOPTING: &str = "adopting";
 /// What the shim tells the lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Report {
-    /// The command runs.
-    Running {
-        /// Its process id.
-        app: i32,
-        /// That of the init of its pid namespace, where it has one.
-        init: Option<i32>,
-    },
+    /// The command runs under this process id.
+    Running(i32),
     /// The command cannot be run.
     Failed(String),
     /// The command has ended: `exit status 1`, `killed by signal 9`.
@@ -65,8 +60,7 @@ pub(crate) enum Report {
 impl Report {
     fn line(&self) -> String {
         match self {
-            Self::Running { app, init: Some(init) } => format!("running {app} {init}\n"),
-            Self::Running { app, init: None } => format!("running {app}\n"),
+            Self::Running(app) => format!("running {app}\n"),
             Self::Failed(why) => format!("failed {}\n", why.replace('\n', " ")),
             Self::Exited(how) => format!("exited {how}\n"),
         }
@@ -76,10 +70,7 @@ impl Report {
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let (word, rest) = line.trim_end().split_once(' ')?;
         match word {
-            "running" => {
-                let mut pids = rest.split(' ').map(str::parse);
-                Some(Self::Running { app: pids.next()?.ok()?, init: pids.next().transpose().ok()? })
-            }
+            "running" => rest.parse().ok().map(Self::Running),
             "failed" => Some(Self::Failed(rest.to_owned())),
             "exited" => Some(Self::Exited(rest.to_owned())),
             _ => None,
@@ -153,9 +144,9 @@ fn contain(wanted: &Wanted, lab: &UnixStream) -> io::Result<()> {
     let first = read_report(&mut reports)?;
     let last = match first {
         // The init's own number for its child is 2, whatever the rest of the world calls it.
-        Some(Report::Running { .. }) => {
+        Some(Report::Running(_)) => {
             let app = children_of(init)?.first().map_or(0, |app| app.as_raw_pid());
-            tell(lab, &Report::Running { app, init: Some(init.as_raw_pid()) });
+            tell(lab, &Report::Running(app));
             either(reports.get_ref().as_fd(), lab)?.then(|| read_report(&mut reports)).transpose()?.flatten()
         }
         other => other,
@@ -172,7 +163,7 @@ fn contain(wanted: &Wanted, lab: &UnixStream) -> io::Result<()> {
 fn adopt(wanted: &Wanted, lab: &UnixStream) -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
     let app = start(wanted)?;
-    tell(lab, &Report::Running { app: app.as_raw_pid(), init: None });
+    tell(lab, &Report::Running(app.as_raw_pid()));
     let process = pidfd_open(app, PidfdFlags::empty())?;
     let how = if either(process.as_fd(), lab)? { waitpid(Some(app), WaitOptions::empty())? } else { None };
     kill_descendants()?;
@@ -227,7 +218,7 @@ fn be_init(wanted: &Wanted, reports: &mut File) -> io::Result<Report> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let app = start(wanted)?;
     // If the shim had died before the signal was set, there would be no reader, and this fails.
-    reports.write_all(Report::Running { app: app.as_raw_pid(), init: None }.line().as_bytes())?;
+    reports.write_all(Report::Running(app.as_raw_pid()).line().as_bytes())?;
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((ended, how))) if ended == app => return Ok(Report::Exited(describe(how))),
@@ -338,8 +329,7 @@ mod tests {
     #[test]
     fn reports_read_back_as_they_were_written() {
         for report in [
-            Report::Running { app: 17, init: None },
-            Report::Running { app: 17, init: Some(16) },
+            Report::Running(17),
             Report::Failed("cannot run x: no such file".to_owned()),
             Report::Exited("exit status 1".to_owned()),
         ] {

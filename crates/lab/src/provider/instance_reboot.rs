@@ -1,0 +1,47 @@
+//! `instance:reboot`: an instance's processes go and come again.
+
+use engine::provider::{InjectError, Undone};
+use model::{
+    catalogue::{Entry, Need, Reversibility},
+    event::{Cleanliness, Proof},
+    resource::ResourceId,
+};
+
+use super::{INSTANCES, dispatch::order_error};
+use crate::{
+    lab::Lab,
+    plane::{Carried, Order},
+};
+
+/// The action's entry in the catalogue.
+pub(crate) const ENTRY: Entry = Entry {
+    id: "instance:reboot",
+    about: "Kills all processes of an instance at once and starts it again; it keeps its address.",
+    targets: INSTANCES,
+    parameters: &[],
+    reversibility: Reversibility::Irreversible,
+    undone_by: "It comes up again by itself.",
+    proven_by: "Its number of starts is one higher, and its first process is another.",
+    needs: &[Need::Signal],
+    fis: &["aws:ec2:reboot-instances"],
+    chaos_mesh: None,
+};
+
+pub(super) async fn inject(lab: &Lab, instance: &ResourceId) -> Result<Proof, InjectError> {
+    let Carried { before, after } = lab.order(instance, Order::Reboot).await.map_err(order_error)?;
+    let words = |boot: Option<crate::plane::Boot>| {
+        boot.map_or_else(|| "not running".to_owned(), |boot| format!("start {}, process {}", boot.number, boot.pid))
+    };
+    let holds =
+        before.zip(after).is_some_and(|(before, after)| after.number > before.number && after.pid != before.pid);
+    Ok(Proof {
+        configured: "rebooted".to_owned(),
+        achieved: format!("before: {}; now: {}", words(before), words(after)),
+        holds,
+    })
+}
+
+/// There is nothing to put back: it runs.
+pub(super) const fn undo() -> Undone {
+    Undone { cleanliness: Cleanliness::Clean, proof: None }
+}

@@ -1,0 +1,48 @@
+//! The lab as a provider: what of it can be hit, and who hits it.
+//!
+//! What happens to an instance as a whole is done here, through the control plane, one file per action:
+//! [`instance_terminate`], [`instance_stop`], [`instance_reboot`]; so is what happens to a zone's network
+//! ([`network_disrupt`]). What happens inside an instance is done by [`faults::Host`], to an object that describes the
+//! instance, or, on loopback addresses, by the [links](links) between instances.
+
+mod dispatch;
+mod instance_reboot;
+mod instance_stop;
+mod instance_terminate;
+mod links;
+mod network_disrupt;
+mod resources;
+
+pub(crate) use dispatch::LabProvider;
+
+use model::catalogue::{Entry, TargetKind};
+
+const INSTANCES: &[TargetKind] =
+    &[TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] }];
+const SUBNETS: &[TargetKind] = &[TargetKind { key: "Subnets", resource_types: &["lab:subnet", "aws:ec2:subnet"] }];
+
+/// The entries of the lab's own actions in the catalogue, ordered by id.
+const ENTRIES: &[&Entry] =
+    &[&instance_reboot::ENTRY, &instance_stop::ENTRY, &instance_terminate::ENTRY, &network_disrupt::ENTRY];
+
+/// What only a lab can do to its resources; the rest of its catalogue is that of [`faults`].
+#[must_use]
+pub const fn catalogue() -> &'static [&'static Entry] {
+    ENTRIES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_in_order_and_say_everything() {
+        assert!(ENTRIES.is_sorted_by_key(|entry| entry.id));
+        for entry in ENTRIES {
+            for text in [entry.about, entry.undone_by, entry.proven_by] {
+                assert!(text.ends_with('.'), "{}: {text}", entry.id);
+            }
+            assert!(!entry.targets.is_empty(), "{}", entry.id);
+        }
+    }
+}
