@@ -1,6 +1,9 @@
 //! From a [`Node`] to values of the model, collecting findings instead of stopping at the first.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, HashSet},
+    str::FromStr,
+};
 
 use model::{Period, nearest::nearest};
 
@@ -13,6 +16,9 @@ use crate::{
     yaml,
 };
 
+/// After so many findings no names are suggested any more.
+const MOST_SUGGESTIONS: usize = 500;
+
 /// Reads one document: the source, and what was found so far.
 pub(crate) struct Reader<'s> {
     pub(crate) source: &'s Source,
@@ -21,6 +27,8 @@ pub(crate) struct Reader<'s> {
     pub(crate) native_scalars: bool,
     /// Whether the document's keys are in PascalCase, so that messages name them as they are written there.
     pub(crate) pascal_case: bool,
+    /// Keys that were misspelt: where their mapping starts, and which key was meant. That one is not missing as well.
+    meant: HashSet<(usize, String)>,
     /// Keys that belong elsewhere than where people put them: key, and where it belongs.
     misplaced: &'static [(&'static str, &'static str)],
 }
@@ -41,7 +49,8 @@ impl<'n> Fields<'n> {
     /// The value of a key that must be there; a finding otherwise.
     pub(crate) fn required(&self, key: &str, reader: &mut Reader<'_>) -> Option<&'n Node> {
         let found = self.get(key);
-        if found.is_none() {
+        let unknown = self.entries.iter().any(|entry| entry.key == key && entry.value.is_unknown());
+        if found.is_none() && !unknown && !reader.is_meant(self.node, key) {
             let key = reader.shown(key);
             let message = format!("{} has no `{key}`", self.what);
             reader.report(Finding::new(&codes::MISSING_KEY, self.node.head, message).help(format!("add `{key}`")));
@@ -56,8 +65,15 @@ impl<'n> Fields<'n> {
 }
 
 impl<'s> Reader<'s> {
-    pub(crate) const fn new(source: &'s Source, misplaced: &'static [(&'static str, &'static str)]) -> Self {
-        Self { source, findings: Vec::new(), native_scalars: false, pascal_case: false, misplaced }
+    pub(crate) fn new(source: &'s Source, misplaced: &'static [(&'static str, &'static str)]) -> Self {
+        Self {
+            source,
+            findings: Vec::new(),
+            native_scalars: false,
+            pascal_case: false,
+            meant: HashSet::new(),
+            misplaced,
+        }
     }
 
     pub(crate) fn report(&mut self, finding: Finding) {
@@ -68,9 +84,22 @@ impl<'s> Reader<'s> {
     pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &'static str, known: &[&str]) -> Option<Fields<'n>> {
         let entries = self.entries(node, what)?;
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            self.unknown_key(entry, what, known);
+            if let Some(meant) = self.unknown_key(entry, what, known) {
+                self.meant.insert((node.span.start, meant));
+            }
         }
         Some(Fields { node, entries, what })
+    }
+
+    /// The known name that was probably meant. A search costs more than a check, so a document with hundreds of
+    /// findings gets no more of them: nobody reads that far before correcting the first.
+    pub(crate) fn near<'k>(&self, wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+        if self.findings.len() < MOST_SUGGESTIONS { nearest(wrong, known) } else { None }
+    }
+
+    /// Whether a key of this mapping is there, but misspelt, which has been reported.
+    pub(crate) fn is_meant(&self, node: &Node, key: &str) -> bool {
+        self.meant.contains(&(node.span.start, key.to_owned()))
     }
 
     /// A key as the document would write it.
@@ -78,10 +107,11 @@ impl<'s> Reader<'s> {
         if self.pascal_case { pascal(key) } else { key.to_owned() }
     }
 
-    fn unknown_key(&mut self, entry: &Entry, what: &str, known: &[&str]) {
+    /// Reports an unknown key; returns the one that was probably meant.
+    fn unknown_key(&mut self, entry: &Entry, what: &str, known: &[&str]) -> Option<String> {
         let key = self.shown(&entry.key);
         let place = self.misplaced.iter().find(|(name, _)| *name == entry.key);
-        let near = nearest(&entry.key, known.iter().copied());
+        let near = self.near(&entry.key, known.iter().copied());
         let finding = if let Some((_, place)) = place {
             Finding::new(&codes::MISPLACED_KEY, entry.key_span, format!("`{key}` does not belong into {what}"))
                 .help(format!("move it: it belongs into {place}"))
@@ -96,6 +126,7 @@ impl<'s> Reader<'s> {
             }
         };
         self.report(finding);
+        near.filter(|_| place.is_none()).map(ToOwned::to_owned)
     }
 
     /// The entries of a mapping with names of the author's choice.
@@ -239,6 +270,10 @@ impl<'s> Reader<'s> {
     /// A map of texts.
     pub(crate) fn text_map(&mut self, node: &Node, what: &str) -> BTreeMap<String, String> {
         let entries = self.entries(node, what).unwrap_or_default();
-        entries.iter().filter_map(|entry| Some((entry.key.clone(), self.text(&entry.value, what)?))).collect()
+        let text = |entry: &Entry| {
+            let what = format!("`{}` in {what}", entry.key);
+            Some((entry.key.clone(), self.text(&entry.value, &what)?))
+        };
+        entries.iter().filter_map(text).collect()
     }
 }

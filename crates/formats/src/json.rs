@@ -161,12 +161,16 @@ impl Parser<'_, '_> {
         let mut text = String::new();
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest.find(['"', '\\', '\n', '\r']).unwrap_or(rest.len());
+            let plain = rest.find(|c: char| matches!(c, '"' | '\\') || c < ' ').unwrap_or(rest.len());
             text.push_str(&rest[..plain]);
             self.at += plain;
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => text.push(self.escape()?),
+                Some(control) if !matches!(control, b'\n' | b'\r') => {
+                    return Err(self
+                        .wrong("a control character stands in this text", "write \\t for a tab, \\uXXXX for others"));
+                }
                 Some(_) => {
                     return Err(self.wrong(
                         "a text in quotes ends with its line",
@@ -312,6 +316,8 @@ mod tests {
             ("yes", 0, "`yes` is not a JSON value"),
             ("\"\\x\"", 1, "this escape is unknown"),
             ("\"\\ud800\"", 1, "this \\u escape is not a character"),
+            ("\"a\tb\"", 2, "a control character stands in this text"),
+            ("\"a\nb\"", 2, "a text in quotes ends with its line"),
             ("// no", 0, "JSON has no comments"),
             ("", 0, "the text ends where a value should stand"),
         ] {

@@ -25,7 +25,8 @@ mod semantics;
 pub mod source;
 pub mod yaml;
 
-pub use finding::{Finding, Severity};
+pub use codes::CODES;
+pub use finding::{Code, Finding, Severity};
 pub use fis::Template;
 pub use read::{
     Checked, Kind, Options, Read, ReadLab, ReadTemplate, check, has_errors, read_experiment, read_lab, read_template,

@@ -109,6 +109,20 @@ impl Node {
         self.as_scalar().is_some_and(|scalar| scalar.kind == ScalarKind::Null)
     }
 
+    /// Whether it stands for a value that could not be computed, which has been reported where it happened.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.as_scalar()
+            .is_some_and(|scalar| scalar.kind == ScalarKind::Null && scalar.text.is_empty() && !scalar.plain)
+    }
+
+    /// A value that could not be computed.
+    #[must_use]
+    pub fn unknown(span: Span) -> Self {
+        let value = Value::Scalar(Scalar { text: String::new(), kind: ScalarKind::Null, plain: false });
+        Self { value, span, head: span, tag: None }
+    }
+
     /// The entry with this key, if it is a mapping that has one.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&Entry> {

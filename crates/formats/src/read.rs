@@ -300,10 +300,12 @@ fn unknown_document(reader: &mut Reader<'_>, root: &Node) {
         None => root.describe(),
     };
     let known = fis::FIS_KEYS.iter().chain(document::OWN_KEYS).chain(lab_file::KEYS).copied();
+    // The first keys say what a document is.
     let slip = root
         .as_mapping()
         .unwrap_or_default()
         .iter()
+        .take(20)
         .find_map(|entry| Some((entry, model::nearest::nearest(&entry.key, known.clone())?)));
     let finding = Finding::new(
         &codes::UNKNOWN_DOCUMENT,

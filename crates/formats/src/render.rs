@@ -1,6 +1,6 @@
 //! Findings for people and for programs.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -19,38 +19,38 @@ pub fn terminal(findings: &[Finding], source: &Source, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
     let mut text = String::new();
     for finding in findings {
-        text.push_str(&renderer.render(&groups(finding, source)));
+        let (excerpt, within) = excerpt(finding.span, finding.line, source);
+        let shown = renderer.render(&[group(finding, excerpt, within)]);
+        // The renderer counts columns in what it is shown, which is a part of the line where the line is long.
+        let column = excerpt[..within.start].chars().count() + 1;
+        if column == finding.column {
+            text.push_str(&shown);
+        } else {
+            let place = |column| format!("{}:{}:{column}", finding.file, finding.line);
+            text.push_str(&shown.replacen(&place(column), &place(finding.column), 1));
+        }
         text.push_str("\n\n");
     }
     text
 }
 
-fn groups<'a>(finding: &'a Finding, source: &'a Source) -> [Group<'a>; 1] {
+fn group<'a>(finding: &'a Finding, excerpt: &'a str, within: Span) -> Group<'a> {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let mut group = level
-        .primary_title(finding.message.as_str())
-        .id(finding.code.id)
-        .elements(Vec::<Snippet<'a, annotate_snippets::Annotation<'a>>>::new());
-    let (text, within) = excerpt(finding.span, finding.line, source);
     let annotation = AnnotationKind::Primary.span(within.range()).label(finding.label.as_deref());
-    let snippet = Snippet::source(text).line_start(finding.line).fold(false).annotation(annotation);
-    group = if text.len() == source.slice(source.line(finding.line)).len() {
-        group.element(snippet.path(finding.file.as_str()))
-    } else {
-        let origin = Origin::path(finding.file.as_str()).line(finding.line).char_column(finding.column);
-        group.element(origin).element(snippet.line_numbering(false))
-    };
+    let snippet = Snippet::source(excerpt).path(finding.file.as_str()).line_start(finding.line).fold(false);
+    let mut group =
+        level.primary_title(finding.message.as_str()).id(finding.code.id).element(snippet.annotation(annotation));
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
     for note in &finding.notes {
         group = group.element(Level::NOTE.message(note.as_str()));
     }
-    [group]
+    group
 }
 
 /// The line of the span's start, or the part of it around the span, and the span within it.

@@ -6,7 +6,7 @@ use crate::{
     codes,
     decode::Reader,
     finding::Finding,
-    node::{Entry, Node, Scalar, ScalarKind, Value},
+    node::{Entry, Node, Value},
     source::Span,
 };
 
@@ -164,7 +164,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
                     Some(near) => finding.help(format!("did you mean `{near}`?")),
                     None => finding.help(format!("evaluated are {}", known.join(", "))),
                 });
-                return Some(placeholder(span));
+                return Some(Node::unknown(span));
             }
         };
         if let Some(node) = result {
@@ -172,7 +172,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         }
         let finding = Finding::new(&codes::INTRINSIC, span, format!("the arguments of `{name}` are wrong"));
         reader.report(finding.help(usage(name)));
-        Some(placeholder(span))
+        Some(Node::unknown(span))
     }
 
     /// Counts what a function produced, and stops at the limit.
@@ -186,7 +186,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
             let message = "the functions of this template produce more than 16 MiB";
             reader.report(Finding::new(&codes::TOO_DEEP, node.span, message));
         }
-        placeholder(node.span)
+        Node::unknown(node.span)
     }
 
     fn reference(&mut self, reader: &mut Reader<'_>, name: &str, span: Span) -> Node {
@@ -293,7 +293,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         if index >= items.len() {
             let message = format!("there is no item {index}: the list has {} items, counted from 0", items.len());
             reader.report(Finding::new(&codes::INTRINSIC, span, message));
-            return Some(placeholder(span));
+            return Some(Node::unknown(span));
         }
         Some(Node::text(items.swap_remove(index), span))
     }
@@ -315,7 +315,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         let Some(value) = found.or(default) else {
             let message = format!("the mapping `{map}` has no entry `{first}`, `{second}`");
             reader.report(Finding::new(&codes::INTRINSIC, span, message).help("add it under Mappings"));
-            return Some(placeholder(span));
+            return Some(Node::unknown(span));
         };
         let mut value = self.evaluate(reader, value)?;
         value.span = span;
@@ -325,7 +325,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
     fn choice(&mut self, reader: &mut Reader<'_>, argument: &Node, span: Span) -> Option<Node> {
         let Some([condition, yes, no]) = argument.as_sequence() else {
             reader.report(Finding::new(&codes::INTRINSIC, span, "the arguments of `If` are wrong").help(usage("If")));
-            return Some(placeholder(span));
+            return Some(Node::unknown(span));
         };
         let holds = match condition.as_text() {
             Some(name) => self.named_condition(reader, name, condition.span),
@@ -399,12 +399,6 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         let node = self.evaluate(reader, node)?;
         node.as_sequence()?.iter().map(|item| item.as_text().map(ToOwned::to_owned)).collect()
     }
-}
-
-/// What stands where a function could not be evaluated; `null`, so that nothing else is said about it.
-fn placeholder(span: Span) -> Node {
-    let value = Value::Scalar(Scalar { text: String::new(), kind: ScalarKind::Null, plain: false });
-    Node { value, span, head: span, tag: None }
 }
 
 fn list(items: Vec<String>, span: Span) -> Node {

@@ -1,5 +1,7 @@
 //! Actions against the catalogue: does it exist, does it take these parameters, can it hit these targets?
 
+use std::collections::BTreeSet;
+
 use model::{
     catalogue::Entry,
     experiment::{Action, Experiment},
@@ -14,7 +16,13 @@ use crate::{
     node::{self, Node},
 };
 
-pub(super) fn check(reader: &mut Reader<'_>, root: &Node, experiment: &Experiment, context: &Context<'_>) {
+pub(super) fn check(
+    reader: &mut Reader<'_>,
+    root: &Node,
+    experiment: &Experiment,
+    context: &Context<'_>,
+    types: &BTreeSet<&'static str>,
+) {
     for entry in mapping(root, "actions") {
         let Some(action) = experiment.actions.get(&entry.key) else { continue };
         if entry.value.as_mapping().is_none() || action.action_id.is_empty() {
@@ -27,7 +35,7 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, experiment: &Experimen
             restart_of_replaced(reader, &entry.value, action);
             not_what_it_says(reader, entry, action, known);
         }
-        targets(reader, &entry.value, action, known, experiment);
+        targets(reader, &entry.value, action, known, experiment, types);
     }
 }
 
@@ -60,7 +68,7 @@ fn unknown(
     }
     let ids: Vec<&str> =
         fis::catalogue().iter().map(|entry| entry.id).chain(context.catalogue.iter().map(|e| e.id)).collect();
-    let help = match model::nearest::nearest(id, ids) {
+    let help = match reader.near(id, ids) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "`shaketable actions` lists all there are".to_owned(),
     };
@@ -96,7 +104,14 @@ fn target_keys(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &En
 }
 
 /// The names under the action's `targets`, and the types of what they name.
-fn targets(reader: &mut Reader<'_>, node: &Node, action: &Action, known: Option<&Entry>, experiment: &Experiment) {
+fn targets(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    action: &Action,
+    known: Option<&Entry>,
+    experiment: &Experiment,
+    types: &BTreeSet<&'static str>,
+) {
     for entry in mapping(node, "targets") {
         let Some(name) = action.targets.get(&entry.key) else { continue };
         let Some(target) = experiment.targets.get(name) else {
@@ -114,7 +129,7 @@ fn targets(reader: &mut Reader<'_>, node: &Node, action: &Action, known: Option<
         let resource_type =
             fis::resource_type(&target.resource_type).map_or(target.resource_type.as_str(), |row| row.name);
         if let (Some(known), Some(slot)) = (known, slot)
-            && !resource_type.is_empty()
+            && types.contains(resource_type)
             && !slot.resource_types.contains(&resource_type)
         {
             let message = format!("`{}` cannot hit `{resource_type}`, which the target `{name}` is", known.id);

@@ -57,12 +57,15 @@ pub(crate) fn experiment(reader: &mut Reader<'_>, root: &Node, experiment: &Expe
             check_target(reader, entry, target, experiment, &types);
         }
     }
-    actions::check(reader, root, experiment, context);
+    actions::check(reader, root, experiment, context, &types);
     order::check(reader, root, experiment);
     unused_targets(reader, root, experiment);
     if !context.fragment {
         stop_conditions(reader, root, experiment, context);
-        if !context.own && root.get("roleArn").is_none_or(Node::is_null) {
+        if !context.own
+            && root.get("roleArn").is_none_or(|node| node.is_null() && !node.is_unknown())
+            && !reader.is_meant(root, "roleArn")
+        {
             let message = "there is no `roleArn`; AWS FIS refuses a template without one, Shaketable does not need it";
             reader.report(
                 Finding::new(&codes::AWS_REFUSES, root.head, message).help("add the role that FIS is to assume"),
@@ -103,7 +106,7 @@ fn suggestion(wrong: &str, known: impl IntoIterator<Item: AsRef<str>>, what: &st
     // More names than fit on two lines help nobody.
     let names: Vec<&str> = known.iter().take(12).map(AsRef::as_ref).collect();
     match known.len() {
-        0 => format!("there are no {what} here"),
+        0 => format!("there are no {what} to choose from"),
         1..=12 => format!("{what} are {}", names.join(", ")),
         _ => format!("{what} are {}, ...", names.join(", ")),
     }
@@ -157,11 +160,13 @@ pub(crate) fn selectors(reader: &mut Reader<'_>, target: &Target, node: &Node) {
     if none {
         // A selector that could not be read has been reported; a misplaced or misspelt one is the cause and not this.
         let unreadable = ["resourceArns", "resourceTags", "filters", "parameters"].iter().any(|key| {
-            node.get(key).is_some_and(|node| {
-                !node.is_null()
-                    && !node.as_mapping().is_some_and(<[_]>::is_empty)
-                    && !node.as_sequence().is_some_and(<[_]>::is_empty)
-            })
+            let misspelt = reader.is_meant(node, key);
+            misspelt
+                || node.get(key).is_some_and(|node| {
+                    !node.is_null()
+                        && !node.as_mapping().is_some_and(<[_]>::is_empty)
+                        && !node.as_sequence().is_some_and(<[_]>::is_empty)
+                })
         });
         if !unreadable {
             let message = "the target says nothing about which resources it means; that never means all of them";
@@ -252,6 +257,11 @@ fn blast_radius(reader: &mut Reader<'_>, node: &Node, target: &Target) {
 }
 
 fn unused_targets(reader: &mut Reader<'_>, root: &Node, experiment: &Experiment) {
+    // An action whose target is missing, misspelt or inline is the likelier cause, and reported.
+    let causes = [&codes::MISSING_TARGET, &codes::UNDEFINED_TARGET, &codes::INLINE_TARGET];
+    if reader.findings.iter().any(|finding| causes.iter().any(|cause| cause.id == finding.code.id)) {
+        return;
+    }
     let used: HashSet<&str> =
         experiment.actions.values().flat_map(|action| action.targets.values()).map(String::as_str).collect();
     // A target that only others are kept apart from is of use, too.
@@ -270,6 +280,9 @@ fn unused_targets(reader: &mut Reader<'_>, root: &Node, experiment: &Experiment)
 
 fn stop_conditions(reader: &mut Reader<'_>, root: &Node, experiment: &Experiment, context: &Context<'_>) {
     let Some(entry) = root.entry("stopConditions").filter(|entry| !entry.value.is_null()) else {
+        if reader.is_meant(root, "stopConditions") {
+            return;
+        }
         let message = "there are no `stopConditions`: nothing says what would end the experiment early";
         let help = "add stopConditions: [{ source: \"aws:cloudwatch:alarm\", value: ALARM }]";
         reader.report(Finding::new(&codes::NO_STOP_CONDITION, root.head, message).help(help));

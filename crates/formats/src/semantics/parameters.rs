@@ -72,7 +72,7 @@ fn unknown(reader: &mut Reader<'_>, subject: &Subject<'_>, written: &[node::Entr
             format!("`{}` has no parameter `{key}`", subject.name),
         );
         let confused = fis::WRONG_PARAMETERS.iter().find(|(id, wrong, _)| *id == subject.name && *wrong == key);
-        let near = nearest(key, subject.parameters.iter().map(|parameter| parameter.name));
+        let near = reader.near(key, subject.parameters.iter().map(|parameter| parameter.name));
         // The suggestion borrows from the catalogue, which lives as long as the program.
         let right = confused
             .map(|(.., right)| *right)

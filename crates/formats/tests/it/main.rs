@@ -5,7 +5,11 @@ mod corpus;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod findings;
+#[cfg(test)]
 mod own_document;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod seeds;
 
