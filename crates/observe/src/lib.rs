@@ -41,6 +41,7 @@ pub mod probe;
 pub mod reading;
 mod response;
 pub mod scrape;
+mod shelf;
 pub mod url;
 
 pub use clock::Clock;

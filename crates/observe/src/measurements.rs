@@ -29,8 +29,7 @@
 //! | `balancer.target_response_time.*` | latencies of that family, of the balancer |
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -40,7 +39,10 @@ use model::{
 };
 use tokio::sync::watch;
 
-use crate::reading::{Reading, Spread, as_f64};
+use crate::{
+    reading::{Reading, Spread, as_f64},
+    shelf::{Shelf, lock},
+};
 
 /// Latencies in microseconds with three significant digits.
 pub type Histogram = hdrhistogram::Histogram<u64>;
@@ -549,44 +551,6 @@ fn sorted(mut buckets: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
 /// Microseconds up to an hour and counts of one slot fit 32 bits; what does not saturates.
 fn narrow(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A writer that panicked left complete samples behind: each is pushed in one step.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Series by metric. The shelf is locked only to find a series, each series by itself.
-#[derive(Debug)]
-struct Shelf<T>(RwLock<BTreeMap<Metric, Arc<Mutex<Vec<T>>>>>);
-
-impl<T> Default for Shelf<T> {
-    fn default() -> Self {
-        Self(RwLock::default())
-    }
-}
-
-impl<T> Shelf<T> {
-    fn get(&self, metric: &Metric) -> Option<Arc<Mutex<Vec<T>>>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(metric).cloned()
-    }
-
-    fn or_new(&self, metric: &Metric) -> Arc<Mutex<Vec<T>>> {
-        if let Some(series) = self.get(metric) {
-            return series;
-        }
-        let mut shelf = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(shelf.entry(metric.clone()).or_default())
-    }
-
-    fn names(&self) -> Vec<Metric> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
-    }
-
-    fn all(&self) -> Vec<(Metric, Arc<Mutex<Vec<T>>>)> {
-        let shelf = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        shelf.iter().map(|(metric, series)| (metric.clone(), Arc::clone(series))).collect()
-    }
 }
 
 #[cfg(test)]

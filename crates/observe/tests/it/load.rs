@@ -297,8 +297,9 @@ fn a_frozen_server_is_charged_for_every_request_that_was_due() {
     for (name, quantile) in [("p90", 0.90), ("p95", 0.95), ("p99", 0.99)] {
         let truth = length - (1.0 - quantile) * all / RATE;
         let measured = summary.latency.value_at_quantile(quantile) as f64 / 1e6;
-        // Waking up and answering the backlog costs a little more, on a busy machine.
-        assert!(measured >= truth - 0.02 && measured <= truth + 0.1, "{name} is {measured}, the truth {truth}");
+        // Waking up and answering the backlog costs a little more, and so does a machine too busy to run the generator.
+        let more = 0.1 + 2.0 * summary.late.as_secs_f64();
+        assert!(measured >= truth - 0.02 && measured <= truth + more, "{name} is {measured}, the truth {truth}");
     }
     let asked_once = summary.latency.value_at_quantile(1.0 - 65.0 / all) as f64 / 1e6;
     assert!(asked_once > length / 2.0, "not only the 64 requests on the connections are charged: {asked_once}");
