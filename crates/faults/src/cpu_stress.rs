@@ -1,8 +1,7 @@
 //! `cpu:stress`: somebody else uses the CPUs.
 
 use std::{
-    fs,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -13,7 +12,7 @@ use model::{
 
 use crate::{
     TARGETS,
-    fault::{Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     helper::{Helper, Job},
     load::Cpu,
     network::DURATION,
@@ -74,7 +73,7 @@ impl Fault for CpuStress {
             workers => workers,
         };
         let plan = Cpu { workers, share: parameters.read::<f64>("percent")? / 100.0 };
-        Ok(serde_json::to_value(plan).expect("a plan is plain data"))
+        fault::written(&plan)
     }
 
     fn inject(&self, undo: &Undo, tools: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -111,7 +110,12 @@ impl Live {
     }
 
     fn configured(&self) -> String {
-        format!("{:.0} % of {} CPU{}", self.plan.share * 100.0, self.plan.workers, if self.plan.workers == 1 { "" } else { "s" })
+        format!(
+            "{:.0} % of {} CPU{}",
+            self.plan.share * 100.0,
+            self.plan.workers,
+            if self.plan.workers == 1 { "" } else { "s" }
+        )
     }
 }
 
@@ -121,12 +125,19 @@ impl Injection for Live {
         let start = used(&self.helper).ok().map(|used| (Instant::now(), used));
         abort.until(WINDOW, || None::<()>);
         let share = start.and_then(|start| self.share(start));
-        let idle = idle().zip(idle_before).and_then(|((idle, all), (idle_before, all_before))| share_of(idle - idle_before, all - all_before));
+        let idle = idle()
+            .zip(idle_before)
+            .and_then(|((idle, all), (idle_before, all_before))| share_of(idle - idle_before, all - all_before));
         let exhausted = idle.is_some_and(|idle| idle < EXHAUSTED);
         let wanted = self.plan.share * 100.0;
-        let holds = share.is_some_and(|share| (share - wanted).abs() <= TOLERANCE || (exhausted && share < wanted && share >= wanted / 4.0));
+        let holds = share.is_some_and(|share| {
+            (share - wanted).abs() <= TOLERANCE || (exhausted && share < wanted && share >= wanted / 4.0)
+        });
         let note = if exhausted { ", and the machine has no more to give" } else { "" };
-        let achieved = share.map_or_else(|| "the load has ended".to_owned(), |share| format!("{share:.1} % over {:.1} s{note}", WINDOW.as_secs_f64()));
+        let achieved = share.map_or_else(
+            || "the load has ended".to_owned(),
+            |share| format!("{share:.1} % over {:.1} s{note}", WINDOW.as_secs_f64()),
+        );
         Proof { configured: self.configured(), achieved, holds }
     }
 
@@ -144,7 +155,8 @@ impl Injection for Live {
 /// Idle and total CPU time of the machine, in clock ticks: proc_stat(5).
 fn idle() -> Option<(u64, u64)> {
     let text = fs::read_to_string("/proc/stat").ok()?;
-    let times: Vec<u64> = text.lines().next()?.split_whitespace().skip(1).take(8).filter_map(|ticks| ticks.parse().ok()).collect();
+    let times: Vec<u64> =
+        text.lines().next()?.split_whitespace().skip(1).take(8).filter_map(|ticks| ticks.parse().ok()).collect();
     Some((times.get(3)? + times.get(4)?, times.iter().sum()))
 }
 

@@ -82,7 +82,9 @@ pub fn doctor_with(program: PathBuf, arguments: Vec<String>) -> Result<Diagnosis
     child.kill().ok();
     child.wait().map_err(Failed::to("end the helper"))?;
     match answer? {
-        Answer::Found(facts) => Ok(Diagnosis { faults: crate::catalogue().iter().map(|fault| ability(fault, &facts)).collect(), facts }),
+        Answer::Found(facts) => {
+            Ok(Diagnosis { faults: crate::catalogue().iter().map(|fault| ability(fault, &facts)).collect(), facts })
+        }
         Answer::Cannot(why) => Err(Failed(why)),
         Answer::Ready => Err(Failed("the helper is of another version".to_owned())),
     }
@@ -130,7 +132,8 @@ pub(crate) fn examine() -> Vec<Finding> {
         ));
         user.and_then(|()| NetworkNamespace::create()).map_err(|_| first)
     });
-    let remedy = "be root, or allow unprivileged user namespaces; the lab runs without, with links carried by its proxy";
+    let remedy =
+        "be root, or allow unprivileged user namespaces; the lab runs without, with links carried by its proxy";
     found.push(fact(NETWORK, &made.as_ref().map(drop), "network namespaces can be made", remedy));
     if let Ok(network) = made {
         let inside = |what: fn() -> io::Result<()>| network.run(what);
@@ -146,9 +149,19 @@ pub(crate) fn examine() -> Vec<Finding> {
             "packets can be queued to user space, and pass when nobody listens",
             "load the modules: `modprobe -a nfnetlink_queue nft_queue` or `nft_compat xt_NFQUEUE`",
         ));
-        found.push(fact("netem", &inside(netem), "the kernel has sch_netem; not needed: we have our own packet engine", "none needed"));
+        found.push(fact(
+            "netem",
+            &inside(netem),
+            "the kernel has sch_netem; not needed: we have our own packet engine",
+            "none needed",
+        ));
     }
-    found.push(fact(PTRACE, &trace(), "processes can be traced", "be root, or `sysctl kernel.yama.ptrace_scope=1` (or 0)"));
+    found.push(fact(
+        PTRACE,
+        &trace(),
+        "processes can be traced",
+        "be root, or `sysctl kernel.yama.ptrace_scope=1` (or 0)",
+    ));
     let punctual = if realtime::be_punctual() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::PermissionDenied)) };
     found.push(fact(
         "realtime-priority",
@@ -199,7 +212,8 @@ fn trace() -> io::Result<()> {
         return Err(io::Error::other("tracing is switched off until the next boot (kernel.yama.ptrace_scope is 3)"));
     }
     let arguments = env::args_os().skip(1);
-    let mut other = Command::new(env::current_exe()?).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut other =
+        Command::new(env::current_exe()?).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let outcome = i32::try_from(other.id()).map_err(io::Error::other).and_then(|pid| {
         ptrace::seize(pid)?;
         ptrace::interrupt(pid)?;

@@ -58,15 +58,21 @@ pub struct Undo {
 impl Undo {
     /// The plan, as the fault wrote it.
     pub(crate) fn plan<T: DeserializeOwned>(&self) -> Result<T, Failed> {
-        serde_json::from_value(self.plan.clone()).map_err(|why| Failed(format!("the record of {} does not read: {why}", self.fault)))
+        serde_json::from_value(self.plan.clone())
+            .map_err(|why| Failed(format!("the record of {} does not read: {why}", self.fault)))
     }
 }
 
 /// What faults use to act.
 #[derive(Debug, Clone)]
-pub struct Tools {
+pub(crate) struct Tools {
     /// The program that becomes the [helper](crate::helper), and its arguments.
-    pub helper: (PathBuf, Vec<String>),
+    pub(crate) helper: (PathBuf, Vec<String>),
+}
+
+/// A plan, as it goes into the record.
+pub(crate) fn written(plan: &impl Serialize) -> Result<serde_json::Value, Refused> {
+    serde_json::to_value(plan).map_err(|why| Refused(format!("the plan cannot be written down: {why}")))
 }
 
 /// A number that nobody else has, to seed or to name with: the standard library seeds its hashers from the system's randomness.

@@ -25,8 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     doctor,
     fault::{Failed, Tools},
-    load,
-    pause,
+    load, pause,
     process::{self, Process},
 };
 
@@ -125,13 +124,14 @@ impl Helper {
     pub(crate) fn start(tools: &Tools, job: &Job, token: u64, inside: Option<Process>) -> Result<Self, Failed> {
         let mut command = command(tools, token);
         let mut child = spawn(&mut command, inside)?;
-        let begun = child.1.stdin.take().ok_or_else(|| Failed("the helper has no input".to_owned())).and_then(|mut input| {
-            give(&mut input, job)?;
-            Ok(input)
-        });
-        let process = i32::try_from(child.1.id()).map_err(Failed::to("name the helper")).and_then(|pid| {
-            Process::find(pid).map_err(Failed::to("find the helper"))
-        });
+        let begun =
+            child.1.stdin.take().ok_or_else(|| Failed("the helper has no input".to_owned())).and_then(|mut input| {
+                give(&mut input, job)?;
+                Ok(input)
+            });
+        let process = i32::try_from(child.1.id())
+            .map_err(Failed::to("name the helper"))
+            .and_then(|pid| Process::find(pid).map_err(Failed::to("find the helper")));
         let (keeper, child) = child;
         let mut helper = match (begun, process) {
             (Ok(input), Ok(process)) => Self { child, input: Some(input), process, _keeper: keeper },
@@ -165,7 +165,12 @@ impl Drop for Helper {
 pub(crate) fn command(tools: &Tools, token: u64) -> Command {
     let (program, arguments) = &tools.helper;
     let mut command = Command::new(program);
-    command.args(arguments).env(VARIABLE, mark(token)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .args(arguments)
+        .env(VARIABLE, mark(token))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     command
 }
 
@@ -242,7 +247,8 @@ pub(crate) fn hear(child: &mut Child) -> Result<Answer, Failed> {
         let left = end.saturating_duration_since(Instant::now());
         let mut watched = [PollFd::new(output, PollFlags::IN)];
         let time = Timespec::try_from(left).map_err(Failed::to("wait for the helper"))?;
-        let ready = rustix::io::retry_on_intr(|| poll(&mut watched, Some(&time))).map_err(Failed::to("wait for the helper"))?;
+        let ready =
+            rustix::io::retry_on_intr(|| poll(&mut watched, Some(&time))).map_err(Failed::to("wait for the helper"))?;
         let mut buffer = [0; 4096];
         let length = if ready == 0 { 0 } else { output.read(&mut buffer).map_err(Failed::to("hear the helper"))? };
         if length == 0 {

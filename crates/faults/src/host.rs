@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fmt,
-    io,
+    env, fmt, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
@@ -94,17 +93,18 @@ impl Host {
         if damaged > 0 {
             tracing::warn!(journal = %journal.display(), damaged, "parts of the journal cannot be read; undoing what can");
         }
-        let leftovers: Vec<Leftover> = thread::scope(|scope| {
-            let undoing: Vec<_> = left.into_iter().map(|(id, undo)| scope.spawn(move || (id, undo_record(&undo), undo))).collect();
-            undoing
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                .map(|(id, outcome, undo)| {
+        let leftovers = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for (id, undo) in left {
+                let leftovers = &leftovers;
+                scope.spawn(move || {
+                    let outcome = undo_record(&undo);
                     tracing::info!(injection = %id, fault = undo.fault, object = undo.object.name, ?outcome, "undid a leftover");
-                    Leftover { undo, outcome }
-                })
-                .collect()
+                    lock(leftovers).push(Leftover { undo, outcome });
+                });
+            }
         });
+        let leftovers = leftovers.into_inner().unwrap_or_else(PoisonError::into_inner);
         // What could not be undone stays on record for the next start.
         if leftovers.iter().all(|leftover| leftover.outcome.is_ok()) {
             open.clear().map_err(io_error)?;
@@ -159,8 +159,12 @@ impl Host {
         });
         // Locked before it can be found: an undo that comes meanwhile waits until there is something to undo.
         let mut state = lock(&slot.state);
-        if lock(&self.shared.slots).insert(id, Arc::clone(&slot)).is_some_and(|old| old.is_live()) {
-            return Err(Refused(format!("injection {id} exists already")).into());
+        {
+            let mut slots = lock(&self.shared.slots);
+            if slots.get(&id).is_some_and(|old| old.is_live()) {
+                return Err(Refused(format!("injection {id} exists already")).into());
+            }
+            slots.insert(id, Arc::clone(&slot));
         }
         self.shared.watch.notify_all();
         let proof = self.shared.inject(id, fault, &slot, &mut state)?;
@@ -170,7 +174,9 @@ impl Host {
         }
         let left = match self.undo(id) {
             Ok(Undone { cleanliness: Cleanliness::Clean | Cleanliness::Gone, .. }) => String::new(),
-            Ok(Undone { cleanliness: Cleanliness::Dirty { residue, repair }, .. }) => format!("; left behind: {residue}; by hand: {repair}"),
+            Ok(Undone { cleanliness: Cleanliness::Dirty { residue, repair }, .. }) => {
+                format!("; left behind: {residue}; by hand: {repair}")
+            }
             Err(why) => format!("; and it could not be undone: {why}"),
         };
         Err(Failed(format!("{} was not achieved: {}{left}", proof.configured, proof.achieved)).into())
@@ -199,12 +205,18 @@ impl Drop for Host {
         self.shared.ending.store(true, Ordering::Release);
         self.shared.watch.notify_all();
         let ids: Vec<InjectionId> = lock(&self.shared.slots).keys().copied().collect();
-        let undone = thread::scope(|scope| {
-            let undoing: Vec<_> = ids.iter().map(|id| scope.spawn(|| self.shared.undo(*id).is_ok())).collect();
-            undoing.into_iter().all(|thread| thread.join().unwrap_or(false))
+        let failed = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for id in ids {
+                let (shared, failed) = (&self.shared, &failed);
+                scope.spawn(move || failed.fetch_or(shared.undo(id).is_err(), Ordering::Relaxed));
+            }
         });
         // Whatever is still there stays on record for the next start.
-        if undone && self.leftovers.iter().all(|leftover| leftover.outcome.is_ok()) && self.shared.journal.remove().is_err() {
+        if !failed.into_inner()
+            && self.leftovers.iter().all(|leftover| leftover.outcome.is_ok())
+            && self.shared.journal.remove().is_err()
+        {
             tracing::warn!("the journal could not be removed; it is empty of work, and the next start will clear it");
         }
     }
@@ -212,7 +224,13 @@ impl Drop for Host {
 
 impl Shared {
     /// Journals and injects what `slot` plans, and proves it. On an error nothing is left.
-    fn inject(&self, id: InjectionId, fault: &'static dyn Fault, slot: &Slot, state: &mut State) -> Result<Proof, InjectError> {
+    fn inject(
+        &self,
+        id: InjectionId,
+        fault: &'static dyn Fault,
+        slot: &Slot,
+        state: &mut State,
+    ) -> Result<Proof, InjectError> {
         let planned = Record::Planned { id, undo: Box::new(slot.undo.clone()), lease: slot.lease };
         let injected = self.journal.append(&planned).map_err(Failed::to("write the journal")).and_then(|()| {
             let injection = fault.inject(&slot.undo, &self.tools)?;
@@ -283,7 +301,9 @@ fn watch_leases(host: &Weak<Shared>) {
             for id in &expired {
                 tracing::warn!(injection = %id, "its lease ended without renewal; undoing it");
                 let shared = &shared;
-                scope.spawn(move || shared.undo(*id).inspect_err(|why| tracing::error!(injection = %id, %why, "cannot undo")));
+                scope.spawn(move || {
+                    shared.undo(*id).inspect_err(|why| tracing::error!(injection = %id, %why, "cannot undo"))
+                });
             }
         });
         let wait = next.map_or(nap, |at| at.saturating_duration_since(Instant::now()).min(nap));
@@ -303,7 +323,10 @@ fn undo_record(undo: &Undo) -> Result<Cleanliness, UndoError> {
 fn find(id: &str) -> Result<&'static dyn Fault, Refused> {
     FAULTS.iter().find(|fault| fault.entry().id == id).copied().ok_or_else(|| {
         let near = nearest(id, FAULTS.iter().map(|fault| fault.entry().id));
-        Refused(format!("no fault is named `{id}`{}", near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()))
+        Refused(format!(
+            "no fault is named `{id}`{}",
+            near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+        ))
     })
 }
 
@@ -314,7 +337,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("journal", &self.journal).field("slots", &lock(&self.slots).keys()).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("journal", &self.journal)
+            .field("slots", &lock(&self.slots).keys())
+            .finish_non_exhaustive()
     }
 }
 

@@ -58,7 +58,9 @@ pub enum Record {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A living process has it open.
-    #[error("the journal {path} is in use by another process that injects faults; wait until it has ended, or use another journal")]
+    #[error(
+        "the journal {path} is in use by another process that injects faults; wait until it has ended, or use another journal"
+    )]
     Busy {
         /// Which file.
         path: PathBuf,
@@ -256,14 +258,17 @@ impl Tail {
 
 /// The name of a new file is on the disk when its folder is.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     File::open(folder)?.sync_all()
 }
 
 fn encode(record: &Record) -> io::Result<Vec<u8>> {
     let payload = serde_json::to_vec(record)?;
     if payload.len() > LONGEST {
-        return Err(io::Error::other(format!("an undo record of {} bytes; the longest allowed is {LONGEST}", payload.len())));
+        return Err(io::Error::other(format!(
+            "an undo record of {} bytes; the longest allowed is {LONGEST}",
+            payload.len()
+        )));
     }
     let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
     let mut bytes = Vec::with_capacity(HEAD + payload.len());
@@ -349,7 +354,8 @@ mod tests {
 
     fn planned(id: u32) -> Record {
         let object = Object { name: format!("i-{id}"), pid: Some(4711), ..Object::default() };
-        let undo = Undo { fault: "process:pause".to_owned(), token: u64::from(id), object, plan: serde_json::json!([1, 2]) };
+        let undo =
+            Undo { fault: "process:pause".to_owned(), token: u64::from(id), object, plan: serde_json::json!([1, 2]) };
         Record::Planned { id: InjectionId(id), undo: Box::new(undo), lease: Duration::from_secs(3) }
     }
 

@@ -63,7 +63,8 @@ const ENTRIES: &[&Entry] = &[
 ];
 
 /// What all faults hit: an instance, under its native type and the AWS type it stands for.
-const TARGETS: &[TargetKind] = &[TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] }];
+const TARGETS: &[TargetKind] =
+    &[TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] }];
 
 /// What this crate can do: the entries of its faults, ordered by id.
 #[must_use]

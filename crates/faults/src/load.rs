@@ -25,7 +25,7 @@ pub(crate) struct Cpu {
 /// Work and rest alternate in this rhythm: below what people and load balancers notice as a pause, above the scheduler's slice.
 const PERIOD: Duration = Duration::from_millis(20);
 /// A worker that did not get its CPU time makes up for at most this much of it later.
-const DEBT: Duration = Duration::from_millis(200);
+const DEBT: Duration = Duration::from_secs(1);
 
 impl Cpu {
     pub(crate) fn run(self) -> Result<(), String> {
@@ -73,7 +73,8 @@ const CHUNK: usize = 16 << 20;
 impl Memory {
     pub(crate) fn run(self) -> Result<(), String> {
         // If memory runs out, this is what the kernel shall end first, and nothing else.
-        std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|why| format!("cannot become the first victim of the kernel: {why}"))?;
+        std::fs::write("/proc/self/oom_score_adj", "1000")
+            .map_err(|why| format!("cannot become the first victim of the kernel: {why}"))?;
         let share = usize::try_from(self.bytes).map_err(|why| why.to_string())?.div_ceil(self.workers.max(1));
         work_until_released(self.workers, |stop| hold(share, stop))
     }
@@ -83,8 +84,10 @@ impl Memory {
 fn work_until_released(workers: usize, work: impl Fn(&AtomicBool) + Sync) -> Result<(), String> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| thread::Builder::new().spawn_scoped(scope, || work(&stop))).collect();
-        let failed = workers.iter().find_map(|worker| worker.as_ref().err().map(|why| format!("cannot start a worker: {why}")));
+        let workers: Vec<_> =
+            (0..workers).map(|_| thread::Builder::new().spawn_scoped(scope, || work(&stop))).collect();
+        let failed =
+            workers.iter().find_map(|worker| worker.as_ref().err().map(|why| format!("cannot start a worker: {why}")));
         let outcome = failed.map_or_else(|| helper::say(&Answer::Ready), Err);
         if outcome.is_ok() {
             while !helper::released(None) {}

@@ -9,7 +9,7 @@ use model::{
 
 use crate::{
     TARGETS,
-    fault::{Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     helper::{Helper, Job},
     load::Memory,
     network::DURATION,
@@ -66,7 +66,10 @@ impl Fault for MemoryStress {
         object.process()?;
         let size: Size = parameters.read("size")?;
         if matches!(size, Size::Percent(_)) && object.memory_bytes == 0 {
-            return Err(Refused(format!("how much memory {} has is not known; give an amount, such as 512MiB", object.name)));
+            return Err(Refused(format!(
+                "how much memory {} has is not known; give an amount, such as 512MiB",
+                object.name
+            )));
         }
         let plan = Memory { bytes: size.of(object.memory_bytes), workers: parameters.read("workers")? };
         if let Some(available) = available().filter(|available| plan.bytes > *available / 20 * 19) {
@@ -76,7 +79,7 @@ impl Fault for MemoryStress {
                 mebibytes(available)
             )));
         }
-        Ok(serde_json::to_value(plan).expect("a plan is plain data"))
+        fault::written(&plan)
     }
 
     fn inject(&self, undo: &Undo, tools: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -118,7 +121,10 @@ impl Injection for Live {
         let held = self.helper.process.is_alive().then(|| resident(self.helper.process.pid)).flatten();
         let proof = Proof {
             configured: self.configured(),
-            achieved: held.map_or_else(|| "it ended before it was undone".to_owned(), |held| format!("{} resident to the end", mebibytes(held))),
+            achieved: held.map_or_else(
+                || "it ended before it was undone".to_owned(),
+                |held| format!("{} resident to the end", mebibytes(held)),
+            ),
             holds: held.is_some_and(|held| held >= self.plan.bytes),
         };
         Ok(Undone { cleanliness: stress::end(&mut self.helper, &self.object), proof: Some(proof) })

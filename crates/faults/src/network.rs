@@ -31,8 +31,8 @@ use crate::{
     process::Process,
     sys::{
         namespace::NetworkNamespace,
-        nft::{self, Action, Match, Protocol, Table},
         nfqueue::Queue,
+        nft::{self, Action, Match, Protocol, Table},
     },
 };
 
@@ -129,10 +129,15 @@ impl Filter {
         for way in &filter.ways {
             let rules = filter.matches(*way, &site).len();
             if rules == 0 {
-                return Err(Refused(format!("none of the sources is of the address family of {} ({})", object.name, site.address)));
+                return Err(Refused(format!(
+                    "none of the sources is of the address family of {} ({})",
+                    object.name, site.address
+                )));
             }
             if rules > MOST_RULES {
-                return Err(Refused(format!("{rules} rules would be needed for these sources; {MOST_RULES} are allowed: name networks")));
+                return Err(Refused(format!(
+                    "{rules} rules would be needed for these sources; {MOST_RULES} are allowed: name networks"
+                )));
             }
         }
         Ok(filter)
@@ -220,9 +225,12 @@ impl Site {
         match way {
             Way::In => Match { source: other, ..Match::default() },
             // The interface may be a bridge with others behind it.
-            Way::Out => {
-                Match { interface: Some(self.peer.interface.clone()), source: Some(own), destination: other, ..Match::default() }
-            }
+            Way::Out => Match {
+                interface: Some(self.peer.interface.clone()),
+                source: Some(own),
+                destination: other,
+                ..Match::default()
+            },
         }
     }
 }
@@ -242,7 +250,9 @@ pub(crate) fn open_engine(
     impairment: Impairment,
     whole_segments: bool,
 ) -> Result<(Vec<Table>, Engine), Failed> {
-    let open = |way: &Way| site.network(*way).run(|| Ok(Queue::open(whole_segments)?)).map_err(Failed::to("open a packet queue"));
+    let open = |way: &Way| {
+        site.network(*way).run(|| Ok(Queue::open(whole_segments)?)).map_err(Failed::to("open a packet queue"))
+    };
     let queues = filter.ways.iter().map(open).collect::<Result<Vec<_>, _>>()?;
     let numbers: Vec<u16> = queues.iter().map(Queue::number).collect();
     let engine = Engine::start(queues, impairment).map_err(Failed::to("start the packet engine"))?;
@@ -252,8 +262,16 @@ pub(crate) fn open_engine(
 }
 
 /// Makes the rules that catch packets that go this way, the probe's among them if it needs one.
-pub(crate) fn open_table(site: &Site, way: Way, filter: &Filter, probe: Option<&Probe>, token: u64, action: Action) -> Result<Table, Failed> {
-    let mut rules: Vec<(Match, Action)> = filter.matches(way, site).into_iter().map(|packets| (packets, action)).collect();
+pub(crate) fn open_table(
+    site: &Site,
+    way: Way,
+    filter: &Filter,
+    probe: Option<&Probe>,
+    token: u64,
+    action: Action,
+) -> Result<Table, Failed> {
+    let mut rules: Vec<(Match, Action)> =
+        filter.matches(way, site).into_iter().map(|packets| (packets, action)).collect();
     rules.extend(probe.and_then(|probe| probe.rule(way, site)).map(|packets| (packets, action)));
     let name = table_name(token);
     site.network(way).run(|| Ok(Table::create(&name, &rules)?)).map_err(Failed::to("make the nf_tables rules"))
@@ -281,7 +299,10 @@ pub(crate) fn remove(tables: Vec<Table>, queues_closed: bool, object: &Object) -
             _ => Cleanliness::Clean,
         });
     }
-    Ok(Cleanliness::Dirty { residue: residue.join(", "), repair: format!("end process {}: the kernel removes them with it", std::process::id()) })
+    Ok(Cleanliness::Dirty {
+        residue: residue.join(", "),
+        repair: format!("end process {}: the kernel removes them with it", std::process::id()),
+    })
 }
 
 /// Closes a socket whose table is gone; the kernel waits some milliseconds for its readers then, which nobody else should.
@@ -308,11 +329,15 @@ pub(crate) fn undo_record(undo: &Undo) -> Result<Cleanliness, UndoError> {
         })
     };
     match look() {
-        Ok(tables) if tables.contains(&name) => {
-            Ok(Cleanliness::Dirty { residue: format!("nf_tables table {name}: a child of the process that made it has its socket"), repair: repair() })
-        }
+        Ok(tables) if tables.contains(&name) => Ok(Cleanliness::Dirty {
+            residue: format!("nf_tables table {name}: a child of the process that made it has its socket"),
+            repair: repair(),
+        }),
         Ok(_) => Ok(Cleanliness::Clean),
-        Err(why) => Err(UndoError { why: format!("cannot look into the network of {}: {why}", undo.object.name), repair: repair() }),
+        Err(why) => Err(UndoError {
+            why: format!("cannot look into the network of {}: {why}", undo.object.name),
+            repair: repair(),
+        }),
     }
 }
 
@@ -342,12 +367,15 @@ impl Probe {
         let open = || -> io::Result<Self> {
             let near = site.network.run(|| UdpSocket::bind((site.address, 0)))?;
             let near_address = near.local_addr()?;
-            let any: IpAddr = if site.address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+            let any: IpAddr =
+                if site.address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
             let (far, spared) = site.peer.network.run(|| {
                 let (mut far, mut spared) = (Vec::new(), Vec::new());
                 for opened in 0..MOST_FLOWS {
                     // When all are concerned, there is none to compare with.
-                    if far.len() == FLOWS_PROBED && (spared.len() == FLOWS_PROBED || spared.is_empty() || opened > 10 * FLOWS_PROBED) {
+                    if far.len() == FLOWS_PROBED
+                        && (spared.len() == FLOWS_PROBED || spared.is_empty() || opened > 10 * FLOWS_PROBED)
+                    {
                         break;
                     }
                     let socket = UdpSocket::bind((any, 0))?;
@@ -363,10 +391,18 @@ impl Probe {
                 Ok((far, spared))
             })?;
             near.set_nonblocking(true)?;
-            let other = far.iter().chain(&spared).next().map_or(site.address, |(_, address): &(_, SocketAddr)| address.ip());
+            let other =
+                far.iter().chain(&spared).next().map_or(site.address, |(_, address): &(_, SocketAddr)| address.ip());
             let stranger = filter.port.is_some() || !filter.covers(other, Protocol::Udp, 0);
             let concerned = far.len();
-            Ok(Self { near, near_address, far: far.into_iter().chain(spared).collect(), concerned, far_address: other, stranger })
+            Ok(Self {
+                near,
+                near_address,
+                far: far.into_iter().chain(spared).collect(),
+                concerned,
+                far_address: other,
+                stranger,
+            })
         };
         open().map_err(Failed::to(format_args!("open probe sockets in the network of {}", site.name)))
     }
@@ -402,12 +438,26 @@ impl Probe {
     }
 
     /// Sends `each` datagrams in every flow of `chosen`, and waits until all have arrived, or `patience` has passed since the
-    /// last was sent. How long each took; `None`: it did not arrive.
-    pub(crate) fn send(&self, way: Way, chosen: Range<usize>, each: usize, patience: Duration, abort: &Abort) -> Result<Vec<Option<Duration>>, Failed> {
+    /// last was sent or has arrived. How long each took; `None`: it did not arrive.
+    pub(crate) fn send(
+        &self,
+        way: Way,
+        chosen: Range<usize>,
+        each: usize,
+        patience: Duration,
+        abort: &Abort,
+    ) -> Result<Vec<Option<Duration>>, Failed> {
         self.try_send(way, &chosen, each, patience, abort).map_err(Failed::to("measure the link"))
     }
 
-    fn try_send(&self, way: Way, chosen: &Range<usize>, each: usize, patience: Duration, abort: &Abort) -> io::Result<Vec<Option<Duration>>> {
+    fn try_send(
+        &self,
+        way: Way,
+        chosen: &Range<usize>,
+        each: usize,
+        patience: Duration,
+        abort: &Abort,
+    ) -> io::Result<Vec<Option<Duration>>> {
         // Leftovers of an earlier measurement must not be taken for ours.
         let series = fault::seed();
         let mut sent = Vec::with_capacity(chosen.len() * each);
@@ -433,11 +483,17 @@ impl Probe {
                 self.collect(way, chosen, series, &sent, &mut took);
             }
         }
-        let end = Instant::now() + patience;
+        let mut end = Instant::now() + patience;
+        let mut missing = sent.len();
         loop {
             self.collect(way, chosen, series, &sent, &mut took);
             let now = Instant::now();
-            if took.iter().all(Option::is_some) || now >= end || abort.is_aborted() {
+            let still = took.iter().filter(|took| took.is_none()).count();
+            if still < missing {
+                // They are arriving: on a busy machine, late.
+                (missing, end) = (still, now + patience);
+            }
+            if missing == 0 || now >= end || abort.is_aborted() {
                 return Ok(took);
             }
             self.wait(way, chosen, (end - now).min(Duration::from_millis(5)))?;
@@ -447,7 +503,8 @@ impl Probe {
     fn collect(&self, way: Way, chosen: &Range<usize>, series: u64, sent: &[Instant], took: &mut [Option<Duration>]) {
         let mut note = |datagram: &[u8; 16], now: Instant| {
             let (own, number) = datagram.split_at(8);
-            let number = own.eq(&series.to_le_bytes()).then(|| u64::from_le_bytes(*number.first_chunk().expect("eight bytes")));
+            let number =
+                own.eq(&series.to_le_bytes()).then(|| u64::from_le_bytes(*number.first_chunk().expect("eight bytes")));
             let index = number.and_then(|number| usize::try_from(number).ok());
             if let Some((sent, took)) = index.and_then(|index| sent.get(index).zip(took.get_mut(index))) {
                 took.get_or_insert(now - *sent);
@@ -482,7 +539,8 @@ fn flow_between(one: SocketAddr, other: SocketAddr) -> Flow {
 }
 
 fn lost(why: &io::Error) -> bool {
-    matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionRefused) || why.raw_os_error() == Some(libc::ENOBUFS)
+    matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionRefused)
+        || why.raw_os_error() == Some(libc::ENOBUFS)
 }
 
 /// Whether a TCP connection attempt from one end of the object's link to a port at the other is answered in time: accepted or

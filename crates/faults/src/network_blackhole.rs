@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     TARGETS,
-    fault::{Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     network::{self, DIRECTION, DURATION, Filter, PORT, PROTOCOL, Probe, SOURCES, Site, Way},
     object::Object,
     parameters::Checked,
@@ -62,7 +62,7 @@ impl Fault for Blackhole {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        Ok(serde_json::to_value(Plan { filter: Filter::plan(object, parameters)? }).expect("a plan is plain data"))
+        fault::written(&Plan { filter: Filter::plan(object, parameters)? })
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -113,7 +113,8 @@ impl Live {
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let measured: Vec<_> = self.lanes.iter().map(|lane| network::patiently(abort, || self.measure(lane, abort))).collect();
+        let measured: Vec<_> =
+            self.lanes.iter().map(|lane| network::patiently(abort, || self.measure(lane, abort))).collect();
         let holds = measured.iter().all(|(_, held)| *held);
         let achieved: Vec<String> = measured.into_iter().map(|(words, _)| words).collect();
         Proof { configured: self.configured(), achieved: achieved.join("; "), holds }
@@ -122,7 +123,10 @@ impl Injection for Live {
     fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
         let configured = self.configured();
         let dropped: Option<u64> = self.lanes.iter_mut().map(|lane| lane.table.dropped().ok()).sum();
-        let achieved = dropped.map_or_else(|| "the kernel does not say how many".to_owned(), |dropped| format!("{dropped} packets dropped"));
+        let achieved = dropped.map_or_else(
+            || "the kernel does not say how many".to_owned(),
+            |dropped| format!("{dropped} packets dropped"),
+        );
         let proof = Proof { configured, achieved, holds: dropped.is_some_and(|dropped| dropped > 0) };
         let tables = self.lanes.into_iter().map(|lane| lane.table).collect();
         let cleanliness = network::remove(tables, true, &self.object)?;

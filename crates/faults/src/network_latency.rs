@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     TARGETS,
-    fault::{Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     network::{self, DIRECTION, DURATION, FLOWS, Filter, PORT, PROTOCOL, Probe, SOURCES, Site, Way, median, millis},
     object::Object,
     packet::{engine::Engine, schedule::Impairment},
@@ -84,10 +84,10 @@ impl Fault for Latency {
             delay: time("delayMilliseconds")?,
             jitter: time("jitterMilliseconds")?,
             flows: parameters.read::<f64>("flowsPercent")? / 100.0,
-            ..Impairment::none(crate::fault::seed())
+            ..Impairment::none(fault::seed())
         };
         let plan = Plan { filter: Filter::plan(object, parameters)?, impairment };
-        Ok(serde_json::to_value(plan).expect("a plan is plain data"))
+        fault::written(&plan)
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -98,7 +98,8 @@ impl Fault for Latency {
         let mut usual = Vec::new();
         for way in &plan.filter.ways {
             let times = probe.send(*way, probe.concerned(), EACH, ROUND_TRIP, &Abort::default())?;
-            usual.push(median(times.into_iter().flatten().collect()));
+            // The fastest, because that is what the link takes when nothing disturbs the measurement.
+            usual.push(times.into_iter().flatten().min());
         }
         let (tables, engine) = network::open_engine(&site, &plan.filter, &probe, undo.token, plan.impairment, true)?;
         Ok(Box::new(Live { tables, engine, probe, usual, plan, object: undo.object.clone() }))
@@ -125,18 +126,27 @@ impl Live {
             let times = self.probe.send(way, chosen, EACH, delay + jitter + ROUND_TRIP, abort)?;
             Ok(median(times.into_iter().flatten().collect()).map(|time| time.saturating_sub(usual)))
         };
-        // Too short is never the machine's fault, too long may be; the median of evenly spread times varies by their width.
-        let (shortest, longest) = ((delay.mul_f64(0.95)).saturating_sub(jitter / 2), delay.mul_f64(1.05) + jitter / 2 + BUSY);
+        // Too short is never the machine's fault, because the fastest is what is subtracted; too long may be; the median of evenly spread times varies by their width.
+        let (shortest, longest) =
+            ((delay.mul_f64(0.95)).saturating_sub(jitter / 2), delay.mul_f64(1.05) + jitter / 2 + BUSY);
         let concerned = shift(self.probe.concerned())?;
         let mut holds = concerned.is_some_and(|shift| (shortest..=longest).contains(&shift));
         let mut words = vec![match concerned {
-            Some(shift) => format!("median +{} over {} {}", millis(shift), self.probe.concerned().len() * EACH, self.probe.medium()),
+            Some(shift) => format!(
+                "median +{} over {} {}",
+                millis(shift),
+                self.probe.concerned().len() * EACH,
+                self.probe.medium()
+            ),
             None => "no datagram arrived".to_owned(),
         }];
         if !self.probe.spared().is_empty() {
             let spared = shift(self.probe.spared())?;
             holds &= spared.is_some_and(|shift| shift <= BUSY.max(delay / 4));
-            words.push(format!("+{} in flows that are not concerned", spared.map_or_else(|| "no answer".to_owned(), millis)));
+            words.push(format!(
+                "+{} in flows that are not concerned",
+                spared.map_or_else(|| "no answer".to_owned(), millis)
+            ));
         }
         Ok((format!("{way}: {}", words.join(", ")), holds))
     }
@@ -168,7 +178,12 @@ impl Injection for Live {
         let report = self.engine.stop();
         let proof = Proof {
             configured,
-            achieved: format!("{} packets delayed, {} not concerned; {}", report.held, report.passed, report.punctuality()),
+            achieved: format!(
+                "{} packets delayed, {} not concerned; {}",
+                report.held,
+                report.passed,
+                report.punctuality()
+            ),
             holds: cleared && report.closed,
         };
         let cleanliness = network::remove(self.tables, report.closed, &self.object)?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     TARGETS,
-    fault::{Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     network::{self, DIRECTION, DURATION, FLOWS, Filter, PORT, PROTOCOL, Probe, SOURCES, Site, Way},
     object::Object,
     packet::{engine::Engine, schedule::Impairment},
@@ -74,10 +74,10 @@ impl Fault for Loss {
         let impairment = Impairment {
             loss: parameters.read::<f64>("lossPercent")? / 100.0,
             flows: parameters.read::<f64>("flowsPercent")? / 100.0,
-            ..Impairment::none(crate::fault::seed())
+            ..Impairment::none(fault::seed())
         };
         let plan = Plan { filter: Filter::plan(object, parameters)?, impairment };
-        Ok(serde_json::to_value(plan).expect("a plan is plain data"))
+        fault::written(&plan)
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -105,7 +105,12 @@ impl Live {
         let arrived = self.probe.send(way, self.probe.concerned(), EACH, PATIENCE, abort)?;
         let lost = arrived.iter().filter(|took| took.is_none()).count();
         let (lost, holds) = (lost, within_chance(lost, arrived.len(), loss));
-        let words = format!("{way}: {lost} of {} {} lost, {}", arrived.len(), self.probe.medium(), percent(share(lost, arrived.len())));
+        let words = format!(
+            "{way}: {lost} of {} {} lost, {}",
+            arrived.len(),
+            self.probe.medium(),
+            percent(share(lost, arrived.len()))
+        );
         Ok((words, holds))
     }
 
@@ -138,7 +143,8 @@ fn percent(share: f64) -> String {
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let measured: Vec<_> = self.plan.filter.ways.iter().map(|way| network::patiently(abort, || self.measure(*way, abort))).collect();
+        let measured: Vec<_> =
+            self.plan.filter.ways.iter().map(|way| network::patiently(abort, || self.measure(*way, abort))).collect();
         let holds = measured.iter().all(|(_, held)| *held);
         let achieved: Vec<String> = measured.into_iter().map(|(words, _)| words).collect();
         Proof { configured: self.configured(), achieved: achieved.join("; "), holds }

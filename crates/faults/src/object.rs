@@ -56,12 +56,17 @@ impl Object {
     /// When there are none; says which there are.
     pub(crate) fn processes_named(&self, name: &str) -> Result<Vec<Process>, Refused> {
         let members = self.process()?.members();
-        let named: Vec<Process> = members.iter().copied().filter(|process| process.names().iter().any(|own| own == name)).collect();
+        let named: Vec<Process> =
+            members.iter().copied().filter(|process| process.names().iter().any(|own| own == name)).collect();
         if named.is_empty() {
             let mut names: Vec<String> = members.into_iter().flat_map(Process::names).collect();
             names.sort();
             names.dedup();
-            return Err(Refused(format!("no process of {} is named `{name}`; there are {}", self.name, names.join(", "))));
+            return Err(Refused(format!(
+                "no process of {} is named `{name}`; there are {}",
+                self.name,
+                names.join(", ")
+            )));
         }
         Ok(named)
     }

@@ -17,7 +17,7 @@ pub type Parameters = BTreeMap<String, String>;
 /// Parameters that fit their catalogue entry: all are known, of the right kind and in range, and none that is required is
 /// missing.
 #[derive(Debug, Clone, Copy)]
-pub struct Checked<'a> {
+pub(crate) struct Checked<'a> {
     entry: &'static Entry,
     given: &'a Parameters,
 }
@@ -28,7 +28,7 @@ impl<'a> Checked<'a> {
     /// # Errors
     ///
     /// All that is wrong with them, in one text.
-    pub fn new(entry: &'static Entry, given: &'a Parameters) -> Result<Self, Refused> {
+    pub(crate) fn new(entry: &'static Entry, given: &'a Parameters) -> Result<Self, Refused> {
         let mut wrong = Vec::new();
         for name in given.keys().filter(|name| entry.parameters.iter().all(|known| known.name != **name)) {
             let known = entry.parameters.iter().map(|parameter| parameter.name);
@@ -39,17 +39,24 @@ impl<'a> Checked<'a> {
         }
         for parameter in entry.parameters {
             match given.get(parameter.name) {
-                Some(text) => wrong.extend(check(parameter.kind, text).err().map(|why| format!("`{}`: {why}", parameter.name))),
-                None if parameter.required => wrong.push(format!("`{}` is missing: {}", parameter.name, parameter.about)),
+                Some(text) => {
+                    wrong.extend(check(parameter.kind, text).err().map(|why| format!("`{}`: {why}", parameter.name)));
+                }
+                None if parameter.required => {
+                    wrong.push(format!("`{}` is missing: {}", parameter.name, parameter.about));
+                }
                 None => {}
             }
         }
-        if wrong.is_empty() { Ok(Self { entry, given }) } else { Err(Refused(format!("{}: {}", entry.id, wrong.join("; ")))) }
+        if wrong.is_empty() {
+            Ok(Self { entry, given })
+        } else {
+            Err(Refused(format!("{}: {}", entry.id, wrong.join("; "))))
+        }
     }
 
     /// The text of a parameter: what was given, or its default.
-    #[must_use]
-    pub fn text(self, name: &str) -> Option<&'a str> {
+    pub(crate) fn text(self, name: &str) -> Option<&'a str> {
         let default = || self.entry.parameters.iter().find(|parameter| parameter.name == name)?.default;
         self.given.get(name).map(String::as_str).or_else(default)
     }
@@ -59,7 +66,7 @@ impl<'a> Checked<'a> {
     /// # Errors
     ///
     /// When it neither was given nor has a default, or does not read as a `T`.
-    pub fn read<T: FromStr>(self, name: &str) -> Result<T, Refused> {
+    pub(crate) fn read<T: FromStr>(self, name: &str) -> Result<T, Refused> {
         self.maybe(name)?.ok_or_else(|| Refused(format!("{}: `{name}` is missing", self.entry.id)))
     }
 
@@ -68,9 +75,10 @@ impl<'a> Checked<'a> {
     /// # Errors
     ///
     /// When it does not read as a `T`.
-    pub fn maybe<T: FromStr>(self, name: &str) -> Result<Option<T>, Refused> {
+    pub(crate) fn maybe<T: FromStr>(self, name: &str) -> Result<Option<T>, Refused> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        let parsed = text.trim().parse().map_err(|_| Refused(format!("{}: `{name}` cannot be `{text}`", self.entry.id)))?;
+        let parsed =
+            text.trim().parse().map_err(|_| Refused(format!("{}: `{name}` cannot be `{text}`", self.entry.id)))?;
         Ok(Some(parsed))
     }
 
@@ -79,7 +87,7 @@ impl<'a> Checked<'a> {
     /// # Errors
     ///
     /// When one is neither an address nor a network. Names are resolved by whoever gives the order.
-    pub fn networks(self, name: &str) -> Result<Vec<Network>, Refused> {
+    pub(crate) fn networks(self, name: &str) -> Result<Vec<Network>, Refused> {
         let text = self.text(name).unwrap_or("ALL").trim();
         if text.is_empty() {
             return Err(Refused(format!("{}: `{name}` is empty; write ALL or addresses", self.entry.id)));
@@ -87,7 +95,9 @@ impl<'a> Checked<'a> {
         if text.eq_ignore_ascii_case("ALL") {
             return Ok(Vec::new());
         }
-        text.split(',').map(|item| item.parse().map_err(|why| Refused(format!("{}: `{name}`: {why}", self.entry.id)))).collect()
+        text.split(',')
+            .map(|item| item.parse().map_err(|why| Refused(format!("{}: `{name}`: {why}", self.entry.id))))
+            .collect()
     }
 }
 
@@ -186,7 +196,9 @@ impl Network {
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         match (self.address, address) {
-            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => mask(address, self.prefix) == self.address,
+            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => {
+                mask(address, self.prefix) == self.address
+            }
             _ => false,
         }
     }

@@ -41,10 +41,12 @@ impl Hold {
                 break;
             }
             for thread in &fresh {
-                gone_is_fine(ptrace::interrupt(*thread)).map_err(|why| format!("cannot stop thread {thread}: {why}"))?;
+                gone_is_fine(ptrace::interrupt(*thread))
+                    .map_err(|why| format!("cannot stop thread {thread}: {why}"))?;
             }
             for thread in &fresh {
-                gone_is_fine(ptrace::wait(*thread).map(drop)).map_err(|why| format!("cannot wait for thread {thread}: {why}"))?;
+                gone_is_fine(ptrace::wait(*thread).map(drop))
+                    .map_err(|why| format!("cannot wait for thread {thread}: {why}"))?;
             }
         }
         helper::say(&Answer::Ready)?;
@@ -69,7 +71,11 @@ impl Hold {
                     }
                     Err(why) if why.raw_os_error() == Some(libc::ESRCH) => {}
                     Err(why) => {
-                        return Err(format!("cannot trace process {} ({}): {why}", process.pid, process.names().first().map_or("", String::as_str)));
+                        return Err(format!(
+                            "cannot trace process {} ({}): {why}",
+                            process.pid,
+                            process.names().first().map_or("", String::as_str)
+                        ));
                     }
                 }
             }

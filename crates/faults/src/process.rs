@@ -101,7 +101,9 @@ impl Process {
         let own = namespace(&self.pid.to_string());
         let all = numbered("/proc").into_iter();
         let others: Vec<Self> = if own.is_some() && own != namespace("self") {
-            all.filter(|pid| *pid != self.pid && namespace(&pid.to_string()) == own).filter_map(|pid| Self::find(pid).ok()).collect()
+            all.filter(|pid| *pid != self.pid && namespace(&pid.to_string()) == own)
+                .filter_map(|pid| Self::find(pid).ok())
+                .collect()
         } else {
             let alive: Vec<(Self, i32)> = all
                 .filter_map(|pid| stat(pid).ok().filter(|stat| !stat.has_ended()).map(|stat| (pid, stat)))
@@ -168,7 +170,8 @@ pub fn stat(pid: i32) -> io::Result<Stat> {
 /// When there is no such thread.
 pub fn thread_stat(pid: i32, thread: i32) -> io::Result<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat"))?;
-    parse_stat(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/task/{thread}/stat: `{text}`")))
+    parse_stat(&text)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/task/{thread}/stat: `{text}`")))
 }
 
 fn parse_stat(text: &str) -> Option<Stat> {

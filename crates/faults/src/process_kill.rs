@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     TARGETS,
-    fault::{Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     object::Object,
     parameters::Checked,
     process::Process,
@@ -68,14 +68,16 @@ impl Fault for Kill {
             Some(name) => object.processes_named(name)?,
         };
         let signal = parameters.read("signal")?;
-        Ok(serde_json::to_value(Plan { signal, victims }).expect("a plan is plain data"))
+        fault::written(&Plan { signal, victims })
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan = undo.plan()?;
         let signal = number(&plan.signal)?;
         for victim in &plan.victims {
-            victim.signal(signal).map_err(Failed::to(format_args!("send {} to process {}", plan.signal, victim.pid)))?;
+            victim
+                .signal(signal)
+                .map_err(Failed::to(format_args!("send {} to process {}", plan.signal, victim.pid)))?;
         }
         Ok(Box::new(plan))
     }

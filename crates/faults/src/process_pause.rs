@@ -9,7 +9,7 @@ use model::{
 
 use crate::{
     TARGETS,
-    fault::{Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     helper::{Helper, Job},
     network::DURATION,
     object::Object,
@@ -65,7 +65,7 @@ impl Fault for Pause {
                 return Err(Refused(format!("process {} of {} is stopped already", process.pid, object.name)));
             }
         }
-        Ok(serde_json::to_value(hold).expect("a plan is plain data"))
+        fault::written(&hold)
     }
 
     fn inject(&self, undo: &Undo, tools: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -77,7 +77,9 @@ impl Fault for Pause {
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
         let clean = stress::undo_record(undo)?;
-        let hold: Hold = undo.plan().map_err(|Failed(why)| UndoError { why, repair: "kill -CONT the processes of the instance".to_owned() })?;
+        let hold: Hold = undo
+            .plan()
+            .map_err(|Failed(why)| UndoError { why, repair: "kill -CONT the processes of the instance".to_owned() })?;
         Ok(look(&hold, &undo.object, clean))
     }
 }
@@ -93,13 +95,21 @@ impl Injection for Live {
         abort.until(WINDOW, || None::<()>);
         let after = threads(&self.hold);
         let running = after.iter().filter(|(_, stat)| stat.state != 't').count();
-        let worked = after.iter().filter(|(id, stat)| before.iter().any(|(other, was)| other == id && was.cpu_ticks != stat.cpu_ticks)).count();
+        let worked = after
+            .iter()
+            .filter(|(id, stat)| before.iter().any(|(other, was)| other == id && was.cpu_ticks != stat.cpu_ticks))
+            .count();
         let mut processes: Vec<i32> = after.iter().map(|((process, _), _)| *process).collect();
         processes.dedup();
         Proof {
             configured: "all threads paused".to_owned(),
             achieved: match running + worked {
-                0 => format!("{} threads of {} processes stopped, none used CPU time over {} ms", after.len(), processes.len(), WINDOW.as_millis()),
+                0 => format!(
+                    "{} threads of {} processes stopped, none used CPU time over {} ms",
+                    after.len(),
+                    processes.len(),
+                    WINDOW.as_millis()
+                ),
                 _ => format!("{running} of {} threads run, {worked} used CPU time", after.len()),
             },
             holds: running + worked == 0 && !after.is_empty(),
@@ -116,7 +126,8 @@ type Threads = Vec<((i32, i32), process::Stat)>;
 
 fn threads(hold: &Hold) -> Threads {
     let of = |process: Process| {
-        let stat = move |thread| process::thread_stat(process.pid, thread).ok().map(|stat| ((process.pid, thread), stat));
+        let stat =
+            move |thread| process::thread_stat(process.pid, thread).ok().map(|stat| ((process.pid, thread), stat));
         process.threads().into_iter().filter_map(stat).filter(|(_, stat)| !stat.has_ended())
     };
     hold.processes().into_iter().filter(|process| process.is_alive()).flat_map(of).collect()
@@ -124,12 +135,14 @@ fn threads(hold: &Hold) -> Threads {
 
 /// Looks whether the processes run again.
 fn look(hold: &Hold, object: &Object, otherwise: Cleanliness) -> Cleanliness {
-    let stopped = || threads(hold).into_iter().filter(|(_, stat)| stat.state == 't').map(|((process, _), _)| process).next();
+    let stopped =
+        || threads(hold).into_iter().filter(|(_, stat)| stat.state == 't').map(|((process, _), _)| process).next();
     match Abort::default().until(PATIENCE, || stopped().is_none().then_some(())) {
         Some(()) => otherwise,
         None => Cleanliness::Dirty {
             residue: format!("a process of {} is held by a tracer", object.name),
-            repair: stopped().map_or_else(String::new, |pid| format!("end its tracer: grep TracerPid /proc/{pid}/status")),
+            repair: stopped()
+                .map_or_else(String::new, |pid| format!("end its tracer: grep TracerPid /proc/{pid}/status")),
         },
     }
 }

@@ -15,7 +15,9 @@ use std::{
 use rustix::{
     event::{EventfdFlags, PollFd, PollFlags, eventfd, poll},
     io::Errno,
-    time::{ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime},
+    time::{
+        ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    },
 };
 
 use super::{
@@ -78,9 +80,12 @@ impl Engine {
         let seeds = impairment.seed..;
         let lane = |(queue, seed)| Lane { queue, schedule: Schedule::new(Impairment { seed, ..impairment }) };
         let lanes = queues.into_iter().zip(seeds).map(lane).collect();
-        let mut driver = Driver { lanes, bell: Arc::clone(&bell), timer, seed: impairment.seed, report: Report::default() };
+        let mut driver =
+            Driver { lanes, bell: Arc::clone(&bell), timer, seed: impairment.seed, report: Report::default() };
+        let (ready, started) = mpsc::sync_channel(1);
         thread::Builder::new().name("packets".to_owned()).spawn(move || {
             realtime::be_punctual();
+            ready.send(()).ok();
             if let Err(why) = driver.run() {
                 // The queues are bypassed once they close, so traffic flows; the undo will tell that the fault ended early.
                 tracing::error!(%why, "the packet engine stopped");
@@ -88,6 +93,8 @@ impl Engine {
             // Nobody listens when the engine was dropped, and then nobody wants to know.
             send.send(driver.finish()).ok();
         })?;
+        // A new thread has ordinary priority at first, and on a busy machine waits for its turn: no packet shall wait for that.
+        started.recv().map_err(io::Error::other)?;
         Ok(Self { bell, report })
     }
 
@@ -145,8 +152,9 @@ impl Driver {
             self.let_out(now())?;
             let next = self.lanes.iter().filter_map(|lane| lane.schedule.next()).min();
             match next {
-                // Packets are waiting to be read, or one is due within the next moment: watch the clock.
-                _ if more => {}
+                // Packets are waiting to be read. Other engines of our priority get no time unless we give it.
+                _ if more => rustix::thread::sched_yield(),
+                // One is due within the next moment: watch the clock.
                 Some(next) if next <= now() + WATCH => std::hint::spin_loop(),
                 next => self.sleep(next.map(|next| next - WATCH))?,
             }
@@ -212,7 +220,8 @@ impl Driver {
             let mut waiting: Vec<u32> = std::iter::from_fn(|| schedule.release()).map(|(id, _)| id).collect();
             // What arrived meanwhile was never ours to hold.
             while queue.receive(|packet| waiting.push(packet.id)).unwrap_or(false) {}
-            let released = waiting.iter().try_for_each(|id| queue.decide(*id, Verdict::Accept)).and_then(|()| queue.flush());
+            let released =
+                waiting.iter().try_for_each(|id| queue.decide(*id, Verdict::Accept)).and_then(|()| queue.flush());
             let closed = queue.close();
             self.report.closed &= released.is_ok() && closed.is_ok();
             self.report.passed += schedule.counts.passed;

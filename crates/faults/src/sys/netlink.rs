@@ -390,7 +390,7 @@ impl Socket {
     }
 
     /// Waits for the acknowledgements of `pending`; the kernel has queued all of them before `send` returned.
-    fn collect(&mut self, mut pending: Vec<u32>) -> Result<Vec<Reply>, Error> {
+    fn collect(&self, mut pending: Vec<u32>) -> Result<Vec<Reply>, Error> {
         let mut replies = Vec::new();
         let mut buffer = vec![0; DATAGRAM];
         let mut outcome = Ok(());
@@ -425,7 +425,9 @@ impl Socket {
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<usize, Errno> {
-        rustix::io::retry_on_intr(|| rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::empty()).map(|(length, _)| length))
+        rustix::io::retry_on_intr(|| {
+            rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::empty()).map(|(length, _)| length)
+        })
     }
 
     /// Makes receiving return at once when nothing is there.
@@ -458,17 +460,11 @@ pub(crate) fn verdict(frame: &Frame<'_>) -> Result<(), Error> {
 }
 
 fn set_option(fd: BorrowedFd<'_>, option: i32) -> Result<(), Errno> {
+    const INT: libc::socklen_t = 4;
     let on: libc::c_int = 1;
-    // SAFETY: the descriptor is open for the length of the borrow, and the kernel reads one int from `on`.
-    let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_NETLINK,
-            option,
-            std::ptr::from_ref(&on).cast(),
-            libc::socklen_t::try_from(size_of_val(&on)).expect("an int's size fits"),
-        )
-    };
+    // SAFETY: the descriptor is open for the length of the borrow, and the kernel reads one int, of four bytes, from `on`.
+    let result =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), libc::SOL_NETLINK, option, std::ptr::from_ref(&on).cast(), INT) };
     if result == 0 { Ok(()) } else { Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::INVAL)) }
 }
 

@@ -78,7 +78,9 @@ impl Queue {
         let mut parameters = COPIED.to_be_bytes().to_vec();
         parameters.push(2); // NFQNL_COPY_PACKET
         let flags = if whole_segments { WHOLE_SEGMENTS } else { 0 };
-        socket.request(config(number).attribute(2, &parameters).be32(3, LONGEST).be32(4, WHOLE_SEGMENTS).be32(5, flags))?;
+        socket.request(
+            config(number).attribute(2, &parameters).be32(3, LONGEST).be32(4, WHOLE_SEGMENTS).be32(5, flags),
+        )?;
         // Root may exceed the limit of the machine; others take what they get.
         rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, ROOM)
             .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(&socket, ROOM))?;
@@ -106,7 +108,10 @@ impl Queue {
             Err(Errno::NOBUFS) => return Ok(true),
             Err(why) => return Err(why),
         };
-        frames(&self.buffer[..length]).filter(|frame| frame.kind == SUBSYSTEM << 8).filter_map(|frame| packet(frame.body)).for_each(&mut each);
+        frames(&self.buffer[..length])
+            .filter(|frame| frame.kind == SUBSYSTEM << 8)
+            .filter_map(|frame| packet(frame.body))
+            .for_each(&mut each);
         Ok(true)
     }
 

@@ -182,7 +182,8 @@ const OWNER: u32 = 2;
 
 /// Messages as one transaction: between a beginning and an end, the last of which but one is acknowledged.
 fn transaction(mut messages: Vec<Message>) -> Vec<Message> {
-    let mark = |kind| Message::new(kind, flags::REQUEST).header(&[0, 0, 0, 10 /* NFNL_SUBSYS_NFTABLES, big-endian */]);
+    let mark =
+        |kind| Message::new(kind, flags::REQUEST).header(&[0, 0, 0, 10 /* NFNL_SUBSYS_NFTABLES, big-endian */]);
     messages.insert(0, mark(message::BATCH_BEGIN));
     messages.push(mark(message::BATCH_END));
     messages
@@ -210,7 +211,9 @@ fn rule(table: &str, packets: &Match, action: Action, native: bool) -> Message {
                 })
             }
             Action::Queue(queue) if native => expression(list, "queue", |data| {
-                data.attribute(1, &queue.to_be_bytes()).attribute(2, &1u16.to_be_bytes()).attribute(3, &1u16.to_be_bytes())
+                data.attribute(1, &queue.to_be_bytes())
+                    .attribute(2, &1u16.to_be_bytes())
+                    .attribute(3, &1u16.to_be_bytes())
             }),
             Action::Queue(queue) => expression(list, "target", |data| {
                 // struct xt_NFQ_info_v3: queue, number of queues, flags (bypass); aligned to eight bytes.
@@ -323,7 +326,9 @@ fn counters(rule: Attributes<'_>) -> Vec<u64> {
     expressions
         .map(|(_, element)| Attributes::new(element))
         .filter(|element| element.text(1).as_deref() == Some("counter"))
-        .filter_map(|element| Attributes::new(element.get(2)?).get(2)?.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes)))
+        .filter_map(|element| {
+            Attributes::new(element.get(2)?).get(2)?.first_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes))
+        })
         .collect()
 }
 
@@ -350,7 +355,10 @@ mod tests {
                     destination_port: Some(65_535),
                     unless_mark: Some(7),
                 };
-                let table = Table::create("shaketable-test", &[(everything.clone(), Action::Queue(5)), (everything, Action::Drop)]);
+                let table = Table::create(
+                    "shaketable-test",
+                    &[(everything.clone(), Action::Queue(5)), (everything, Action::Drop)],
+                );
                 let mut table = table.unwrap();
                 assert_eq!(tables().unwrap(), ["shaketable-test"]);
                 assert_eq!(table.dropped().unwrap(), 0);

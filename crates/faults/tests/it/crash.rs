@@ -24,7 +24,8 @@ const PID: &str = "CRASH_PID";
 #[ignore = "the process that is killed, started by the tests here"]
 fn the_victim() {
     let told = |name| std::env::var(name).expect("told by the test that started it");
-    let (instance, router) = told(NETWORKS).split_once(' ').map(|(one, other)| (one.to_owned(), other.to_owned())).unwrap();
+    let (instance, router) =
+        told(NETWORKS).split_once(' ').map(|(one, other)| (one.to_owned(), other.to_owned())).unwrap();
     let object = Object {
         name: "i-1".to_owned(),
         pid: Some(told(PID).parse().unwrap()),
@@ -82,7 +83,8 @@ fn kill_and_check(world: &World, mut victim: Child, before: &std::collections::B
     assert!(!world.journal().exists(), "{what}");
 }
 
-const FAULTS: [&str; 6] = ["cpu:stress", "memory:stress", "network:blackhole", "network:latency", "network:loss", "process:pause"];
+const FAULTS: [&str; 6] =
+    ["cpu:stress", "memory:stress", "network:blackhole", "network:latency", "network:loss", "process:pause"];
 
 #[test]
 fn killed_with_a_fault_in_effect_it_leaves_nothing() {

@@ -147,12 +147,13 @@ pub(crate) fn helper() -> (PathBuf, Vec<String>) {
 #[test]
 #[ignore = "the helper, started by faults that need one"]
 fn the_helper() {
-    faults::helper::main();
+    let _ended = faults::helper::main();
 }
 
 fn children() -> Vec<i32> {
     let own = i32::try_from(std::process::id()).unwrap();
-    let mut members: Vec<i32> = faults::process::Process::find(own).unwrap().members().into_iter().map(|process| process.pid).collect();
+    let mut members: Vec<i32> =
+        faults::process::Process::find(own).unwrap().members().into_iter().map(|process| process.pid).collect();
     members.sort_unstable();
     members
 }
@@ -164,7 +165,12 @@ pub(crate) fn parameters<const N: usize>(given: [(&str, &str); N]) -> Parameters
 pub(crate) const FIRST: InjectionId = InjectionId(1);
 
 /// Injects, checks the proof, undoes twice, and checks that the kernel's view is what it was.
-pub(crate) fn inject_and_undo<const N: usize>(world: &World, fault: &str, given: [(&str, &str); N], during: impl FnOnce(&Proof)) -> Option<Proof> {
+pub(crate) fn inject_and_undo<const N: usize>(
+    world: &World,
+    fault: &str,
+    given: [(&str, &str); N],
+    during: impl FnOnce(&Proof),
+) -> Option<Proof> {
     let before = world.view();
     let host = world.host();
     let proof = host.inject(FIRST, fault, &parameters(given), &world.object, LEASE).unwrap();

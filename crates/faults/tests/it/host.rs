@@ -45,7 +45,9 @@ fn wrong_orders_are_refused_before_anything_is_done() {
     let world = World::new();
     let before = world.view();
     let host = world.host();
-    let refused = |fault, given: faults::Parameters, object: &faults::Object| match host.inject(FIRST, fault, &given, object, LEASE) {
+    let refused = |fault, given: faults::Parameters, object: &faults::Object| match host
+        .inject(FIRST, fault, &given, object, LEASE)
+    {
         Err(InjectError::Refused(why)) => why.0,
         other => panic!("{other:?}"),
     };
@@ -65,7 +67,9 @@ fn an_object_that_has_gone_meanwhile_is_undone_all_the_same() {
     if !privileged() {
         return;
     }
-    for fault in ["cpu:stress", "memory:stress", "network:blackhole", "network:latency", "network:loss", "process:pause"] {
+    for fault in
+        ["cpu:stress", "memory:stress", "network:blackhole", "network:latency", "network:loss", "process:pause"]
+    {
         let mut world = World::new();
         let host = world.host();
         let given = if fault == "memory:stress" { parameters([("size", "16MiB")]) } else { parameters([]) };
@@ -88,7 +92,8 @@ fn dropping_the_host_undoes_everything() {
     for (number, fault) in (1..).zip(["network:blackhole", "network:latency", "cpu:stress"]) {
         // The blackhole swallows the probe of the latency if both are on the same way.
         let way = if fault == "network:latency" { "egress" } else { "ingress" };
-        let given = if fault == "cpu:stress" { parameters([("percent", "5")]) } else { parameters([("direction", way)]) };
+        let given =
+            if fault == "cpu:stress" { parameters([("percent", "5")]) } else { parameters([("direction", way)]) };
         host.inject(InjectionId(number), fault, &given, &world.object, LEASE).unwrap();
     }
     assert_ne!(world.view(), before);
@@ -98,14 +103,32 @@ fn dropping_the_host_undoes_everything() {
 }
 
 #[test]
-fn latency_and_loss_add_up_on_one_way() {
+fn a_number_is_used_once_at_a_time() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let before = world.view();
+    let host = world.host();
+    let inject = || host.inject(FIRST, "network:blackhole", &parameters([]), &world.object, LEASE);
+    inject().unwrap();
+    assert!(matches!(inject(), Err(InjectError::Refused(why)) if why.0.contains("exists already")));
+    assert_ne!(world.view(), before);
+    host.undo(FIRST).unwrap();
+    assert_eq!(world.view(), before);
+    inject().unwrap();
+}
+
+#[test]
+fn two_latencies_on_one_way_add_up() {
     if !privileged() {
         return;
     }
     let world = World::new();
     let host = world.host();
     host.inject(FIRST, "network:latency", &parameters([("delayMilliseconds", "20")]), &world.object, LEASE).unwrap();
-    host.inject(InjectionId(2), "network:latency", &parameters([("delayMilliseconds", "20")]), &world.object, LEASE).unwrap();
+    host.inject(InjectionId(2), "network:latency", &parameters([("delayMilliseconds", "20")]), &world.object, LEASE)
+        .unwrap();
     assert!(world.round_trip() >= Duration::from_millis(40));
 }
 
@@ -119,7 +142,9 @@ fn a_fault_without_effect_is_an_error_and_leaves_nothing() {
     host.inject(FIRST, "network:blackhole", &parameters([]), &world.object, LEASE).unwrap();
     let before = world.view();
     // Behind a blackhole no datagram arrives that could be late.
-    let error = host.inject(InjectionId(2), "network:latency", &parameters([("delayMilliseconds", "5")]), &world.object, LEASE).unwrap_err();
+    let error = host
+        .inject(InjectionId(2), "network:latency", &parameters([("delayMilliseconds", "5")]), &world.object, LEASE)
+        .unwrap_err();
     assert!(matches!(&error, InjectError::Failed(why) if why.0.contains("not achieved")), "{error}");
     assert_eq!(world.view(), before);
 }

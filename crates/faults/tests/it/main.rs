@@ -1,8 +1,16 @@
 //! Faults on real processes in real network namespaces, each made by the test that uses it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "what is shared between tests is test code too, though clippy only knows the tests themselves"
+)]
+
 mod crash;
 mod doctor;
 mod harness;
 mod host;
+mod measure;
 mod network;
+mod ordinary;
 mod processes;

@@ -50,9 +50,14 @@ fn latency_of_a_share_of_flows_spares_the_others() {
         return;
     }
     let world = World::new();
-    inject_and_undo(&world, "network:latency", [("delayMilliseconds", "50"), ("flowsPercent", "30"), ("direction", "egress")], |proof| {
-        assert!(proof.achieved.contains("not concerned"), "{}", proof.achieved);
-    });
+    inject_and_undo(
+        &world,
+        "network:latency",
+        [("delayMilliseconds", "50"), ("flowsPercent", "30"), ("direction", "egress")],
+        |proof| {
+            assert!(proof.achieved.contains("not concerned"), "{}", proof.achieved);
+        },
+    );
 }
 
 #[test]
@@ -85,11 +90,16 @@ fn a_blackholed_port_does_not_answer_and_others_do() {
         world.router.run(|| TcpStream::connect_timeout(&address, Duration::from_millis(200))).is_ok()
     };
     assert!(connect(&closed));
-    inject_and_undo(&world, "network:blackhole", [("port", "8080"), ("protocol", "tcp"), ("sources", "10.77.0.0/24")], |proof| {
-        assert!(proof.achieved.contains("port 8080 was answered before"), "{}", proof.achieved);
-        assert!(!connect(&closed));
-        assert!(connect(&open));
-    });
+    inject_and_undo(
+        &world,
+        "network:blackhole",
+        [("port", "8080"), ("protocol", "tcp"), ("sources", "10.77.0.0/24")],
+        |proof| {
+            assert!(proof.achieved.contains("port 8080 was answered before"), "{}", proof.achieved);
+            assert!(!connect(&closed));
+            assert!(connect(&open));
+        },
+    );
     assert!(connect(&closed));
 }
 
@@ -99,8 +109,13 @@ fn a_source_that_is_not_the_prober_is_proven_on_a_probe_port() {
         return;
     }
     let world = World::new();
-    inject_and_undo(&world, "network:blackhole", [("sources", "192.0.2.1,198.51.100.0/24"), ("port", "5432")], |proof| {
-        assert!(proof.achieved.contains("probe port"), "{}", proof.achieved);
-        world.round_trip();
-    });
+    inject_and_undo(
+        &world,
+        "network:blackhole",
+        [("sources", "192.0.2.1,198.51.100.0/24"), ("port", "5432")],
+        |proof| {
+            assert!(proof.achieved.contains("probe port"), "{}", proof.achieved);
+            world.round_trip();
+        },
+    );
 }

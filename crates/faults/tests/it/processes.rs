@@ -36,7 +36,8 @@ fn memory_that_the_machine_has_not_is_refused() {
     }
     let world = World::new();
     let host = world.host();
-    let error = host.inject(FIRST, "memory:stress", &parameters([("size", "900000GiB")]), &world.object, LEASE).unwrap_err();
+    let error =
+        host.inject(FIRST, "memory:stress", &parameters([("size", "900000GiB")]), &world.object, LEASE).unwrap_err();
     assert!(matches!(&error, InjectError::Refused(why) if why.0.contains("available")), "{error}");
 }
 
@@ -47,7 +48,9 @@ fn a_paused_process_does_nothing_until_it_is_let_go() {
     }
     // A process that works, so that standing still can be told from having nothing to do.
     let world = World::running(Command::new("sh").args(["-c", "while :; do :; done"]));
-    inject_and_undo(&world, "process:pause", [], |proof| assert!(proof.achieved.contains("1 threads of 1 processes"), "{}", proof.achieved));
+    inject_and_undo(&world, "process:pause", [], |proof| {
+        assert!(proof.achieved.contains("1 threads of 1 processes"), "{}", proof.achieved);
+    });
     let pid = world.object.pid.unwrap();
     let worked = process::stat(pid).unwrap().cpu_ticks;
     while process::stat(pid).unwrap().cpu_ticks == worked {
@@ -66,8 +69,12 @@ fn pausing_takes_the_whole_tree() {
         std::thread::yield_now();
     }
     let children: Vec<Process> = first.members().into_iter().skip(1).collect();
-    inject_and_undo(&world, "process:pause", [], |proof| assert!(proof.achieved.contains("of 3 processes"), "{}", proof.achieved));
-    inject_and_undo(&world, "process:pause", [("process", "sleep")], |proof| assert!(proof.achieved.contains("of 2 processes"), "{}", proof.achieved));
+    inject_and_undo(&world, "process:pause", [], |proof| {
+        assert!(proof.achieved.contains("of 3 processes"), "{}", proof.achieved);
+    });
+    inject_and_undo(&world, "process:pause", [("process", "sleep")], |proof| {
+        assert!(proof.achieved.contains("of 2 processes"), "{}", proof.achieved);
+    });
     for child in children {
         child.signal(rustix::process::Signal::KILL).unwrap();
     }
@@ -107,7 +114,10 @@ fn a_name_that_no_process_has_is_refused_with_those_that_there_are() {
         return;
     }
     let world = World::new();
-    let error = world.host().inject(FIRST, "process:kill", &parameters([("process", "nginx")]), &world.object, LEASE).unwrap_err();
+    let error = world
+        .host()
+        .inject(FIRST, "process:kill", &parameters([("process", "nginx")]), &world.object, LEASE)
+        .unwrap_err();
     assert!(error.to_string().contains("`nginx`; there are sleep"), "{error}");
 }
 
@@ -122,7 +132,10 @@ fn a_signal_that_is_ignored_is_a_fault_that_was_not_achieved() {
         std::thread::yield_now();
     }
     let sleep = first.members()[1];
-    let error = world.host().inject(FIRST, "process:kill", &parameters([("signal", "SIGHUP")]), &world.object, LEASE).unwrap_err();
+    let error = world
+        .host()
+        .inject(FIRST, "process:kill", &parameters([("signal", "SIGHUP")]), &world.object, LEASE)
+        .unwrap_err();
     assert!(matches!(&error, InjectError::Failed(why) if why.0.contains("did not end")), "{error}");
     sleep.signal(rustix::process::Signal::KILL).unwrap();
     assert!(first.is_alive());
