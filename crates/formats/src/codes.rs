@@ -195,19 +195,6 @@ codes! {
         "Use lower-case letters, digits and hyphens, at most 63.";
 }
 
-/// `docs/findings.md`: the table as a page.
-#[must_use]
-pub fn page() -> String {
-    let mut page = "# Findings\n\nGenerated from `crates/formats/src/codes.rs`. What `shaketable check` can say, and what to do about it.\n"
-        .to_owned();
-    for code in CODES {
-        let title = format!("\n## {} {}\n", code.id, code.name);
-        let text = format!("\n*{}.* {} {}\n", code.severity, code.about, code.cure);
-        page.extend([title, text]);
-    }
-    page
-}
-
 #[cfg(test)]
 mod tests {
     use super::CODES;

@@ -331,7 +331,7 @@ fn no_guard(
         let help = "name an alarm: source aws:cloudwatch:alarm, value its ARN";
         reader.report(Finding::new(&codes::STOP_SOURCE_NONE, span, message).help(help));
     }
-    if let Some(value) = item.get("value").filter(|node| !node.is_null()) {
+    if let Some(value) = item.get("value").filter(|node| node.as_text().is_some_and(|text| !text.is_empty())) {
         reader.report(
             Finding::new(
                 &codes::WRONG_VALUE,
