@@ -30,7 +30,7 @@ pub(super) fn check(
         }
         let known = context.action(&action.action_id).or_else(|| unknown(reader, entry, action, context));
         if let Some(known) = known {
-            parameters::check(reader, &entry.value, action, known);
+            parameters::check(reader, &entry.value, action, known, context.own);
             target_keys(reader, &entry.value, action, known);
             restart_of_replaced(reader, &entry.value, action);
             not_what_it_says(reader, entry, action, known);

@@ -12,7 +12,7 @@ use super::placeholder;
 use crate::{
     codes,
     decode::Reader,
-    finding::Finding,
+    finding::{Finding, Severity},
     fis::catalogue as fis,
     json,
     node::{self, Node},
@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// The parameters of an action, as written and as the catalogue has them.
-pub(super) fn check(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &Entry) {
+pub(super) fn check(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &Entry, own: bool) {
     let written = node.get("parameters").and_then(Node::as_mapping).unwrap_or_default();
-    let subject = Subject { name: known.id, parameters: known.parameters, fis: known.id.starts_with("aws:") };
+    let subject = Subject { name: known.id, parameters: known.parameters, fis: known.id.starts_with("aws:"), own };
     let stand_ins = unknown(reader, &subject, written);
     for parameter in known.parameters.iter().filter(|p| p.required && !stand_ins.contains(&p.name)) {
         if !written.iter().any(|entry| entry.key == parameter.name) {
@@ -33,7 +33,7 @@ pub(super) fn check(reader: &mut Reader<'_>, node: &Node, action: &Action, known
         let parameter = known.parameters.iter().find(|parameter| parameter.name == entry.key);
         if let (Some(parameter), Some(text)) = (parameter, entry.value.as_text()) {
             if parameter.name == "documentParameters" {
-                document_parameters(reader, &entry.value, text, action);
+                document_parameters(reader, &entry.value, text, action, own);
             } else {
                 value(reader, &subject, parameter, text, entry.value.span);
             }
@@ -56,6 +56,8 @@ struct Subject<'a> {
     parameters: &'a [Parameter],
     /// Whether AWS's own limits apply.
     fis: bool,
+    /// Whether the document is of our own, which AWS would not take in any case: its limits are worth a note only.
+    own: bool,
 }
 
 /// Reports parameters that do not exist; returns the names of those they were meant as.
@@ -215,7 +217,8 @@ fn duration(
         reader.report(Finding::new(&codes::WRONG_PARAMETER, span, message).help(help));
     } else if period < shortest && subject.fis {
         let message = format!("AWS FIS refuses a `{name}` under {shortest}; Shaketable runs it");
-        reader.report(Finding::new(&codes::AWS_REFUSES, span, message));
+        let severity = if subject.own { Severity::Note } else { codes::AWS_REFUSES.severity };
+        reader.report(Finding::new(&codes::AWS_REFUSES, span, message).severity(severity));
     }
 }
 
@@ -230,7 +233,7 @@ fn operations(reader: &mut Reader<'_>, node: &Node, action: &Action) {
 }
 
 /// The JSON object inside the text of `documentParameters`; findings point into the text.
-fn document_parameters(reader: &mut Reader<'_>, node: &Node, text: &str, action: &Action) {
+fn document_parameters(reader: &mut Reader<'_>, node: &Node, text: &str, action: &Action, own: bool) {
     let mut inner = Vec::new();
     let parsed = json::parse(text, &mut inner);
     let source = reader.source;
@@ -254,7 +257,7 @@ fn document_parameters(reader: &mut Reader<'_>, node: &Node, text: &str, action:
     };
     let arn = action.parameters.get("documentArn").map_or("", String::as_str);
     let Some(document) = fis::document(fis::document_name(arn)) else { return };
-    let subject = Subject { name: document.name, parameters: document.parameters, fis: true };
+    let subject = Subject { name: document.name, parameters: document.parameters, fis: true, own };
     let entries: Vec<node::Entry> = entries
         .iter()
         .map(|entry| {

@@ -48,3 +48,20 @@ fn the_document_of_the_design_is_read_without_a_finding() {
     assert_eq!(experiment.stop_conditions[0].alarm_name(), Some("too-many-5xx"));
     assert_eq!(experiment.alarms["too-many-5xx"].datapoints_to_alarm, 1);
 }
+
+#[test]
+fn a_short_duration_is_a_warning_in_a_fis_template_and_a_note_in_our_own() {
+    let catalogue = crate::no_catalogue();
+    let template = r#"
+description: x
+roleArn: arn:aws:iam::123456789012:role/fis
+actions: { w: { actionId: "aws:fis:wait", parameters: { duration: PT1S } } }
+stopConditions: [{ source: none }]
+"#;
+    let own = format!("{template}windows: {{ fault: PT1S }}\n");
+    for (text, severity) in [(template, formats::Severity::Warning), (&own, formats::Severity::Note)] {
+        let checked = formats::check("x.yaml", text.as_bytes(), &Options::new(&catalogue));
+        let found: Vec<_> = checked.findings.iter().map(|finding| (finding.code.id, finding.severity)).collect();
+        assert_eq!(found, [("F015", severity)]);
+    }
+}
