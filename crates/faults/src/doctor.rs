@@ -73,12 +73,13 @@ pub fn doctor() -> Result<Diagnosis, Failed> {
 pub fn doctor_with(program: PathBuf, arguments: Vec<String>) -> Result<Diagnosis, Failed> {
     let tools = Tools { helper: (program, arguments) };
     let mut child = helper::command(&tools, seed()).spawn().map_err(Failed::to("start the helper"))?;
-    let mut input = child.stdin.take();
-    let answer = input.as_mut().ok_or_else(|| Failed("the helper has no input".to_owned())).and_then(|input| {
-        helper::give(input, &Job::Examine)?;
-        helper::hear(&mut child)
-    });
-    drop(input);
+    let mut pipes = child.stdin.take().zip(child.stdout.take());
+    let answer =
+        pipes.as_mut().ok_or_else(|| Failed("the helper has no pipes".to_owned())).and_then(|(input, output)| {
+            helper::give(input, &Job::Examine)?;
+            helper::hear(output)
+        });
+    drop(pipes);
     child.kill().ok();
     child.wait().map_err(Failed::to("end the helper"))?;
     match answer? {

@@ -6,10 +6,11 @@
 //! read.
 
 use std::{
+    convert::Infallible,
     fs,
     io::{self, BufRead, BufReader, Read, Write},
     os::fd::AsFd,
-    process::{Child, ChildStdin, Command, ExitCode, Stdio},
+    process::{ChildStdin, ChildStdout, Command, ExitCode, Stdio},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -110,48 +111,64 @@ pub(crate) fn released(time: Option<Duration>) -> bool {
 /// A running helper. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Helper {
-    child: Child,
     input: Option<ChildStdin>,
     /// It, as others see it.
     pub(crate) process: Process,
-    /// The thread that started it sleeps on the other end.
-    _keeper: mpsc::Sender<()>,
+    /// Closed when it has ended and nothing is left of it.
+    ended: mpsc::Receiver<Infallible>,
 }
 
 impl Helper {
     /// Starts a helper on a job, inside the pid namespace of `inside` if that has one of its own, and waits until it says that
     /// it has begun.
     pub(crate) fn start(tools: &Tools, job: &Job, token: u64, inside: Option<Process>) -> Result<Self, Failed> {
-        let mut command = command(tools, token);
-        let mut child = spawn(&mut command, inside)?;
-        let begun =
-            child.1.stdin.take().ok_or_else(|| Failed("the helper has no input".to_owned())).and_then(|mut input| {
-                give(&mut input, job)?;
-                Ok(input)
-            });
-        let process = i32::try_from(child.1.id())
-            .map_err(Failed::to("name the helper"))
-            .and_then(|pid| Process::find(pid).map_err(Failed::to("find the helper")));
-        let (keeper, child) = child;
-        let mut helper = match (begun, process) {
-            (Ok(input), Ok(process)) => Self { child, input: Some(input), process, _keeper: keeper },
-            (Err(why), _) | (_, Err(why)) => {
-                end(child);
-                return Err(why);
-            }
-        };
-        match hear(&mut helper.child)? {
+        let (mut helper, mut output) = Self::spawn(command(tools, token), inside)?;
+        let input = helper.input.as_mut().ok_or_else(|| Failed("the helper has no input".to_owned()))?;
+        give(input, job)?;
+        match hear(&mut output)? {
             Answer::Ready | Answer::Found(_) => Ok(helper),
             Answer::Cannot(why) => Err(Failed(why)),
         }
     }
 
+    /// Starts the process from a thread that lives as long as it does. Because the kernel is told to kill it with that thread;
+    /// because a thread cannot come back from another pid namespace; and because somebody must take note of its end at once:
+    /// the init of a pid namespace cannot end before that has been done for everything in it.
+    fn spawn(mut command: Command, inside: Option<Process>) -> Result<(Self, ChildStdout), Failed> {
+        let (alive, ended) = mpsc::channel::<Infallible>();
+        let (send, receive) = mpsc::sync_channel(1);
+        let keep = move || {
+            let started = inside.map_or(Ok(()), enter_pid_namespace).and_then(|()| {
+                let mut child = command.spawn()?;
+                let pipes = (child.stdin.take(), child.stdout.take());
+                // It cannot have gone yet, for nobody has taken note of its end.
+                let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+                let process = Process { pid, started: process::stat(pid)?.started };
+                Ok((child, pipes, process))
+            });
+            match started {
+                Ok((mut child, pipes, process)) => {
+                    send.send(Ok((pipes, process))).ok();
+                    child.wait().ok();
+                }
+                Err(why) => drop(send.send(Err(why))),
+            }
+            drop(alive);
+        };
+        thread::Builder::new().name("keeper".to_owned()).spawn(keep).map_err(Failed::to("start a thread"))?;
+        let started = receive.recv().map_err(Failed::to("start the helper"))?;
+        let ((input, output), process) = started.map_err(Failed::to("start the helper"))?;
+        let helper = Self { input, process, ended };
+        Ok((helper, output.ok_or_else(|| Failed("the helper has no output".to_owned()))?))
+    }
+
     /// Ends it and waits until it has ended.
     pub(crate) fn end(&mut self) {
         drop(self.input.take());
-        // It cannot be asked nicely: it may be stopped, or have no CPU time.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        // It cannot be asked nicely: it may be stopped, or have no CPU time. Whether it is gone is looked at afterwards.
+        self.process.signal(Signal::KILL).ok();
+        // The other side says nothing, ever: this returns when it is gone.
+        self.ended.recv_timeout(PATIENCE).ok();
     }
 }
 
@@ -207,23 +224,6 @@ pub(crate) fn is_one(process: Process) -> bool {
         .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|line| line.starts_with(VARIABLE.as_bytes())))
 }
 
-/// Starts a helper from a thread that lives as long as the sender: the kernel kills it with that thread. A thread of its own
-/// also because it cannot come back from another pid namespace.
-fn spawn(command: &mut Command, inside: Option<Process>) -> Result<(mpsc::Sender<()>, Child), Failed> {
-    let mut moved = std::mem::replace(command, Command::new(""));
-    let (keeper, ended) = mpsc::channel();
-    let (send, receive) = mpsc::sync_channel(1);
-    let start = move || {
-        let child = inside.map_or(Ok(()), enter_pid_namespace).and_then(|()| moved.spawn());
-        send.send(child).ok();
-        // Nothing is ever sent: this ends when the sender is dropped.
-        ended.recv().ok();
-    };
-    thread::Builder::new().name("keeper".to_owned()).spawn(start).map_err(Failed::to("start a thread"))?;
-    let child = receive.recv().map_err(Failed::to("start the helper"))?.map_err(Failed::to("start the helper"))?;
-    Ok((keeper, child))
-}
-
 /// Makes the children of the calling thread be born in the pid namespace of a process, so that they end with it.
 fn enter_pid_namespace(of: Process) -> io::Result<()> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid"));
@@ -235,9 +235,8 @@ fn enter_pid_namespace(of: Process) -> io::Result<()> {
 }
 
 /// Waits for the helper's first words.
-pub(crate) fn hear(child: &mut Child) -> Result<Answer, Failed> {
+pub(crate) fn hear(output: &mut ChildStdout) -> Result<Answer, Failed> {
     let silent = || Failed(format!("the helper said nothing within {} s", PATIENCE.as_secs()));
-    let output = child.stdout.as_mut().ok_or_else(silent)?;
     let end = Instant::now() + PATIENCE;
     let mut heard = Vec::new();
     loop {
@@ -264,10 +263,4 @@ fn understand(heard: &[u8]) -> Option<Result<Answer, Failed>> {
     let (whole, _) = heard.rsplit_once('\n')?;
     let said = whole.lines().find_map(|line| line.strip_prefix(MARK))?;
     Some(serde_json::from_str(said).map_err(Failed::to("understand the helper")))
-}
-
-/// Ends a helper that never became one.
-fn end(mut child: Child) {
-    child.kill().ok();
-    child.wait().ok();
 }

@@ -14,7 +14,7 @@ use faults::{
     Host, Object, Parameters, Peer,
     sys::{
         link::{Links, Route},
-        namespace::NetworkNamespace,
+        namespace::{NetworkNamespace, new_pid_namespace_for_children},
         nfqueue, nft,
     },
 };
@@ -69,6 +69,8 @@ impl World {
                 links.up("eth0")?;
                 links.add_address("eth0", INSTANCE)?;
                 links.add_route(Route { to: (ROUTER, 32), interface: "eth0", via: None, source: None })?;
+                // As in a lab: with its first process everything in it ends.
+                new_pid_namespace_for_children()?;
                 command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()
             })
             .unwrap();

@@ -95,6 +95,24 @@ fn the_parent_of_a_paused_process_hears_of_its_end_and_of_nothing_else() {
 }
 
 #[test]
+fn a_load_lives_inside_the_instance_and_ends_with_it() {
+    if !privileged() {
+        return;
+    }
+    let mut world = World::new();
+    let host = world.host();
+    host.inject(FIRST, "cpu:stress", &parameters([("percent", "5"), ("workers", "1")]), &world.object, LEASE).unwrap();
+    let members = Process::find(world.object.pid.unwrap()).unwrap().members();
+    assert_eq!(members.len(), 2, "{members:?}");
+    world.child.kill().unwrap();
+    world.child.wait().unwrap();
+    while members.iter().any(|member| member.is_alive()) {
+        std::thread::yield_now();
+    }
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Gone);
+}
+
+#[test]
 fn a_killed_process_is_gone() {
     if !privileged() {
         return;
