@@ -13,7 +13,10 @@ use std::{
 use engine::{Recorder, provider::Provider};
 use faults::sys::namespace::NetworkNamespace;
 use model::resource::ResourceId;
-use observe::Measurements;
+use observe::{
+    Measurements,
+    url::{Host, Hosts},
+};
 use tokio::{
     net::TcpStream,
     runtime::{self, Runtime},
@@ -243,11 +246,16 @@ impl Lab {
         Arc::new(move || fabric.as_ref().map_or(Ok(()), |fabric| fabric.enter()))
     }
 
-    /// The names of the lab's balancers (`web.lab`), and their addresses within the lab.
+    /// The names of the lab's balancers (`web.lab`), and where within the lab they listen.
     #[must_use]
-    pub fn hosts(&self) -> BTreeMap<String, IpAddr> {
-        let at =
-            |(name, one): (&String, &balancer::Handle)| Some((format!("{name}.lab"), one.addresses().first()?.ip()));
+    pub fn hosts(&self) -> Hosts {
+        let at = |(name, one): (&String, &balancer::Handle)| {
+            let address = one.addresses().first()?;
+            // An ordinary user without a namespace cannot listen on port 80.
+            let wanted = self.inner.spec.balancers.get(name)?.port;
+            let port = (address.port() != wanted).then(|| address.port());
+            Some((format!("{name}.lab"), Host { ip: address.ip(), port }))
+        };
         self.inner.balancers.iter().filter_map(at).collect()
     }
 

@@ -3,8 +3,9 @@
 //!
 //! A request is tried again only when that cannot do harm (RFC 9110 section 9.2.2):
 //!
-//! - nothing of it was written (no connection, or the connection was found closed): always;
-//! - it was written and no response head came back: when its method is idempotent and it has no body to send again.
+//! - nothing of it was written (no connection, or the connection was found closed): always, on every target there is;
+//! - it was written and no response head came back: when its method is idempotent and it has no body to send again, as
+//!   often as the balancer's `retries` say.
 //!
 //! A kept-alive connection that turns out to be closed says nothing about the target, so the same target is asked once
 //! more on a new connection (RFC 9112 section 9.3.1); every other retry goes to a target not tried yet. A target that is
@@ -96,8 +97,10 @@ async fn attempt_all(shared: &Shared, client: IpAddr, request: Request<Incoming>
 
     let mut tried: Vec<Arc<Member>> = Vec::new();
     let mut own = Own::NoTarget;
-    while tried.len() <= usize::try_from(shared.spec.retries).unwrap_or(usize::MAX) {
-        let Some(member) = shared.pick(&parts.headers, &tried) else { break };
+    let mut retries = shared.spec.retries;
+    // Silent targets cost their connection time-out each; the client waits no longer for many than for one.
+    let deadline = Instant::now() + shared.spec.timeout.get();
+    while let Some(member) = shared.pick(&parts.headers, &tried) {
         let mut failed = match attempt(shared, &member, &parts, &mut body, false).await {
             Ok(response) => return Ok(response),
             Err(failed) => failed,
@@ -112,6 +115,14 @@ async fn attempt_all(shared: &Shared, client: IpAddr, request: Request<Incoming>
         member.count_failure();
         own = failed.own();
         if !failed.may_repeat(repeatable) {
+            break;
+        }
+        if let Why::Lost = failed.why {
+            let Some(left) = retries.checked_sub(1) else { break };
+            retries = left;
+        }
+        if Instant::now() >= deadline {
+            own = Own::Timeout;
             break;
         }
         tried.push(member);

@@ -23,14 +23,23 @@ impl<T> Routes<T> {
     }
 
     /// The target that `sticks` names if it is a candidate, else the candidate whose `turn` it is; in either case one that
-    /// has not been `tried` for this request.
-    pub(super) fn pick(&self, turn: usize, sticks: impl Fn(&T) -> bool, tried: &[Arc<T>]) -> Option<&Arc<T>> {
+    /// has not been `tried` for this request. After a failure a target that shares no `fate` (zone) with those tried comes
+    /// first: what took one down may have taken its neighbours down in the same moment.
+    pub(super) fn pick(
+        &self,
+        turn: usize,
+        sticks: impl Fn(&T) -> bool,
+        fate: impl Fn(&T, &T) -> bool,
+        tried: &[Arc<T>],
+    ) -> Option<&Arc<T>> {
         let untried = |target: &&Arc<T>| !tried.iter().any(|one| Arc::ptr_eq(one, target));
+        let elsewhere = |target: &&Arc<T>| !tried.iter().any(|one| fate(one, target));
         let bound = self.candidates.iter().find(|target| sticks(target)).filter(untried);
         bound.or_else(|| {
             let first = turn.checked_rem(self.candidates.len())?;
             let (before, from) = self.candidates.split_at(first);
-            from.iter().chain(before).find(untried)
+            let mut in_turn = from.iter().chain(before).filter(untried);
+            in_turn.clone().find(elsewhere).or_else(|| in_turn.next())
         })
     }
 }
@@ -46,7 +55,7 @@ mod tests {
     }
 
     fn picks(routes: &Routes<(usize, bool)>, turns: usize) -> Vec<usize> {
-        (0..turns).filter_map(|turn| routes.pick(turn, |_| false, &[])).map(|target| target.0).collect()
+        (0..turns).filter_map(|turn| routes.pick(turn, |_| false, |_, _| false, &[])).map(|target| target.0).collect()
     }
 
     #[test]
@@ -61,17 +70,30 @@ mod tests {
 
     #[test]
     fn without_targets_there_is_nothing_to_pick() {
-        assert!(routes(&[]).pick(7, |_| true, &[]).is_none());
+        assert!(routes(&[]).pick(7, |_| true, |_, _| false, &[]).is_none());
     }
 
     #[test]
     fn a_bound_client_keeps_its_target_until_that_is_unhealthy_or_tried() {
         let all = routes(&[true, true, true]);
         let to_last = |target: &(usize, bool)| target.0 == 2;
-        let bound = all.pick(0, to_last, &[]).unwrap();
+        let alone = |_: &(usize, bool), _: &(usize, bool)| false;
+        let bound = all.pick(0, to_last, alone, &[]).unwrap();
         assert_eq!(bound.0, 2);
-        assert_eq!(all.pick(0, to_last, std::slice::from_ref(bound)).unwrap().0, 0);
-        assert_eq!(routes(&[true, true, false]).pick(1, to_last, &[]).unwrap().0, 1);
+        assert_eq!(all.pick(0, to_last, alone, std::slice::from_ref(bound)).unwrap().0, 0);
+        assert_eq!(routes(&[true, true, false]).pick(1, to_last, alone, &[]).unwrap().0, 1);
+    }
+
+    #[test]
+    fn a_retry_goes_to_another_zone_first() {
+        let four = routes(&[true, true, true, true]);
+        // 0 and 1 share a zone, 2 and 3 another one.
+        let zone = |a: &(usize, bool), b: &(usize, bool)| a.0 / 2 == b.0 / 2;
+        let mut tried = Vec::new();
+        while let Some(target) = four.pick(0, |_| false, zone, &tried) {
+            tried.push(Arc::clone(target));
+        }
+        assert_eq!(tried.iter().map(|target| target.0).collect::<Vec<_>>(), [0, 2, 1, 3]);
     }
 
     proptest! {
@@ -81,7 +103,7 @@ mod tests {
         ) {
             let routes = routes(&healthy);
             let mut tried = Vec::new();
-            while let Some(target) = routes.pick(turn, |_| false, &tried) {
+            while let Some(target) = routes.pick(turn, |_| false, |_, _| false, &tried) {
                 prop_assert!(tried.len() < healthy.len(), "a target was picked twice");
                 tried.push(Arc::clone(target));
             }

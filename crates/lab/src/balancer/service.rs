@@ -195,7 +195,8 @@ impl Shared {
         let routes = Arc::clone(&self.routes.read().unwrap_or_else(PoisonError::into_inner));
         let cookie = self.spec.sticky.and_then(|_| headers::sticky_cookie(headers));
         let turn = self.turn.fetch_add(1, Relaxed);
-        routes.pick(turn, |member| cookie.is_some_and(|cookie| member.cookie == cookie), tried).cloned()
+        let bound = |member: &Member| cookie.is_some_and(|cookie| member.cookie == cookie);
+        routes.pick(turn, bound, |one, other| one.target.zone == other.target.zone, tried).cloned()
     }
 
     fn registered(&self, id: &ResourceId) -> Option<Arc<Member>> {
