@@ -7,7 +7,22 @@ use std::{
 };
 
 /// Names and the addresses they stand for, asked before the system's resolver.
-pub type Hosts = BTreeMap<String, IpAddr>;
+pub type Hosts = BTreeMap<String, Host>;
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// Its address.
+    pub ip: IpAddr,
+    /// The port to connect to whatever the URL says, where the server could not have the port it is known by.
+    pub port: Option<u16>,
+}
+
+impl From<IpAddr> for Host {
+    fn from(ip: IpAddr) -> Self {
+        Self { ip, port: None }
+    }
+}
 
 /// An absolute URL, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,8 +125,8 @@ impl Url {
 ///
 /// When neither knows the host.
 pub fn resolve(host: &str, port: u16, hosts: &Hosts) -> Result<SocketAddr, UrlError> {
-    if let Some(&address) = hosts.get(host) {
-        return Ok(SocketAddr::new(address, port));
+    if let Some(known) = hosts.get(host) {
+        return Ok(SocketAddr::new(known.ip, known.port.unwrap_or(port)));
     }
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, port));
@@ -162,9 +177,14 @@ mod tests {
 
     #[test]
     fn given_names_come_before_the_resolver() {
-        let hosts = Hosts::from([("web.lab".to_owned(), IpAddr::from([127, 0, 0, 9]))]);
+        let ip = IpAddr::from([127, 0, 0, 9]);
+        let hosts = Hosts::from([
+            ("web.lab".to_owned(), Host::from(ip)),
+            ("api.lab".to_owned(), Host { ip, port: Some(40_001) }),
+        ]);
         let url: Url = "http://web.lab:81/".parse().unwrap();
-        assert_eq!(url.resolve(&hosts).unwrap(), SocketAddr::from(([127, 0, 0, 9], 81)));
+        assert_eq!(url.resolve(&hosts).unwrap(), SocketAddr::from((ip, 81)));
+        assert_eq!(resolve("api.lab", 80, &hosts).unwrap(), SocketAddr::from((ip, 40_001)));
         assert_eq!(resolve("::1", 9, &hosts).unwrap(), "[::1]:9".parse().unwrap());
     }
 }

@@ -210,7 +210,7 @@ fn refused_connections_are_errors_and_names_come_from_the_given_map() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let mut around = surroundings();
-    around.hosts.insert("web.lab".to_owned(), IpAddr::from([127, 0, 0, 1]));
+    around.hosts.insert("web.lab".to_owned(), IpAddr::from([127, 0, 0, 1]).into());
     let summary = run(&load(format!("http://web.lab:{port}/"), 200.0), 20, around);
     assert_eq!(summary.errors.keys().copied().collect::<Vec<_>>(), [ErrorKind::Connect]);
     assert!(summary.examples[&ErrorKind::Connect].contains("refused"), "{:?}", summary.examples);

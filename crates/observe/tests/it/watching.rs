@@ -119,7 +119,7 @@ async fn tcp_and_commands_are_asked() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let tcp = |address: String| probe(Ask::Tcp { address });
-    let hosts = Hosts::from([("db.lab".to_owned(), IpAddr::from([127, 0, 0, 1]))]);
+    let hosts = Hosts::from([("db.lab".to_owned(), IpAddr::from([127, 0, 0, 1]).into())]);
     let by_name = Prober::new("db", &tcp(format!("db.lab:{port}")), hosts).unwrap();
     assert_eq!(by_name.ask().await, Ok(()));
     drop(listener);
@@ -167,7 +167,7 @@ async fn tls_is_spoken_with_those_whose_authority_is_known() {
             body_contains: Some("secret".to_owned()),
             ca_file: ca_file.map(|path| path.display().to_string()),
         };
-        let hosts = ["web.lab", "other.lab"].map(|name| (name.to_owned(), IpAddr::from([127, 0, 0, 1])));
+        let hosts = ["web.lab", "other.lab"].map(|name| (name.to_owned(), IpAddr::from([127, 0, 0, 1]).into()));
         Prober::new("tls", &probe(ask), Hosts::from(hosts))
     };
     let authority = Some(data.join("ca.pem"));
