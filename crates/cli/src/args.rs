@@ -1,9 +1,12 @@
 //! The command line: one clap table, from which help, completions and the man page are derived.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use model::Period;
+use model::{
+    Period,
+    lab::{Breaker, Downstream},
+};
 
 /// Breaks running systems on purpose and under control, measures whether they hold, undoes everything, and gives a
 /// verdict with evidence.
@@ -74,7 +77,9 @@ Examples:
     /// The built-in demo application: a small HTTP service with a downstream call.
     DemoApp(DemoApp),
     /// Print a completion script for a shell.
-    #[command(after_help = "Example: shaketable completions bash > ~/.local/share/bash-completion/completions/shaketable")]
+    #[command(
+        after_help = "Example: shaketable completions bash > ~/.local/share/bash-completion/completions/shaketable"
+    )]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
@@ -82,20 +87,6 @@ Examples:
     /// Print the man page.
     #[command(after_help = "Example: shaketable man | man -l -")]
     Man,
-    /// Runs one instance of a lab (started by the lab itself).
-    #[command(name = "__instance", hide = true, disable_help_flag = true)]
-    Instance {
-        /// Passed on.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
-    /// Stresses CPU or memory (started by the fault itself).
-    #[command(name = "__stress", hide = true, disable_help_flag = true)]
-    Stress {
-        /// Passed on.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
     /// Writes the generated pages of the documentation (used by `cargo xtask docs`).
     #[command(name = "__docs", hide = true)]
     Docs {
@@ -252,7 +243,9 @@ pub(crate) enum Lab {
 
 /// `shaketable demo-app`
 #[derive(Debug, Args)]
-#[command(after_help = "Example: shaketable demo-app --port 8080 --work PT0.005S --downstream http://127.0.0.1:8081/ --timeout PT1S")]
+#[command(
+    after_help = "Example: shaketable demo-app --port 8080 --work PT0.005S --downstream http://127.0.0.1:8081/ --timeout PT1S"
+)]
 pub(crate) struct DemoApp {
     /// The address to listen on.
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
@@ -293,9 +286,19 @@ pub(crate) struct DemoApp {
 }
 
 impl DemoApp {
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        (self.host, self.port).into()
+    /// What the application is told.
+    pub(crate) fn options(self, hosts: lab::demo_app::Hosts) -> lab::demo_app::Options {
+        let breaker = self.breaker_failures.map(|failures| Breaker { failures, open_for: self.breaker_open_for });
+        let (timeout, retries, fallback) = (self.timeout, self.retries, self.fallback);
+        let downstream = self.downstream.map(|url| Downstream { url, timeout, retries, breaker, fallback });
+        lab::demo_app::Options {
+            host: self.host,
+            port: self.port,
+            id: self.id,
+            zone: self.zone,
+            app: model::lab::DemoApp { work: self.work, startup: self.startup, downstream },
+            hosts,
+        }
     }
 }
 

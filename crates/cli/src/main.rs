@@ -1,2 +1,93 @@
 //! The `shaketable` binary.
-fn main() {}
+//!
+//! `main` is small on purpose: it decides, while the process has one thread, what the machine allows a lab (see
+//! [`lab::prepare()`]), and hands over to one file per command.
+
+mod actions;
+mod args;
+mod check;
+mod docs;
+mod doctor;
+mod lab_command;
+mod live;
+mod run;
+mod terminal;
+
+use std::{ffi::OsStr, process::ExitCode};
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser};
+
+use crate::{
+    args::{Command, DemoApp, Shaketable},
+    terminal::Style,
+};
+
+/// The exit code when the document or the call is wrong.
+const WRONG: u8 = 2;
+
+fn main() -> ExitCode {
+    // The processes that we start ourselves know what they are called by; a lab has dozens, and they stay small.
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_deref().and_then(OsStr::to_str) {
+        Some(lab::shim::SUBCOMMAND) => return lab::shim::main(arguments),
+        Some(faults::helper::SUBCOMMAND) => return faults::helper::main(),
+        Some(run::TIE) => return run::become_tied(arguments),
+        _ => {}
+    }
+    let call = Shaketable::parse();
+    let style = Style::of(call.color);
+    listen_to_ourselves(call.verbose, style);
+    match obey(call.command, style) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::err(&format!("shaketable: {error:#}\n"));
+            ExitCode::from(WRONG)
+        }
+    }
+}
+
+fn obey(command: Command, style: Style) -> Result<ExitCode> {
+    match command {
+        Command::Run(call) => run::run(&call, style),
+        Command::Check(call) => check::check(&call, style),
+        Command::Actions(call) => {
+            terminal::out(&actions::actions(&call)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor(call) => doctor::doctor(&call),
+        Command::Lab(call) => lab_command::lab(&call, style),
+        Command::DemoApp(call) => demo_app(call),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Shaketable::command(), "shaketable", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Shaketable::command()).render(&mut std::io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Docs { into } => {
+            docs::write(&into)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Diagnostics of our own go to standard error: warnings always, more when asked; `RUST_LOG` says it in detail.
+fn listen_to_ourselves(verbose: u8, style: Style) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(style.colour).init();
+}
+
+fn demo_app(call: DemoApp) -> Result<ExitCode> {
+    let hosts = std::env::var(lab::demo_app::HOSTS_ENV).unwrap_or_default().parse()?;
+    lab::demo_app::run(call.options(hosts))?;
+    Ok(ExitCode::SUCCESS)
+}

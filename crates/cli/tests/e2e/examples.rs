@@ -74,7 +74,7 @@ fn a_circuit_breaker_makes_a_blackholed_dependency_bearable() {
     let p95_in_fault = |finished: &crate::harness::Finished| {
         let report = finished.report();
         let clauses = report["clauses"].as_array().unwrap();
-        let clause = clauses.iter().find(|c| c["phase"] == "during" && c["clause"]["metric"]["name"] == "http.latency.p95");
+        let clause = clauses.iter().find(|c| c["claim"] == "during" && c["metric"]["name"] == "http.latency.p95");
         clause.unwrap()["fault"]["value"].as_f64().unwrap()
     };
     assert!(p95_in_fault(&with) * 2.0 < p95_in_fault(&without), "the breaker's run is measurably better");

@@ -218,7 +218,10 @@ impl Drop for Running {
     }
 }
 
-fn reader(mut from: impl Read + Send + 'static, tell: std::sync::mpsc::Sender<String>) -> std::thread::JoinHandle<String> {
+fn reader(
+    mut from: impl Read + Send + 'static,
+    tell: std::sync::mpsc::Sender<String>,
+) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let (mut all, mut line, mut buffer) = (String::new(), String::new(), [0; 4096]);
         while let Ok(n @ 1..) = from.read(&mut buffer) {

@@ -6,7 +6,13 @@ use crate::harness::{User, example};
 
 #[test]
 fn a_dry_run_names_who_would_be_hit_and_hits_nobody() {
-    let finished = User::me().call(&["run", example("experiments/instance-termination.yaml").to_str().unwrap(), "--dry-run", "--seed", "7"]);
+    let finished = User::me().call(&[
+        "run",
+        example("experiments/instance-termination.yaml").to_str().unwrap(),
+        "--dry-run",
+        "--seed",
+        "7",
+    ]);
     assert_eq!(finished.code(), Some(0), "{}", finished.output());
     assert!(finished.stdout.contains("Terminate-One-Instance"), "{}", finished.output());
     assert!(finished.stdout.contains("i-"), "{}", finished.output());
@@ -16,8 +22,13 @@ fn a_dry_run_names_who_would_be_hit_and_hits_nobody() {
 #[test]
 fn a_seed_repeats_the_choice() {
     let choice = || {
-        let finished =
-            User::me().call(&["run", example("experiments/instance-termination.yaml").to_str().unwrap(), "--dry-run", "--seed", "42"]);
+        let finished = User::me().call(&[
+            "run",
+            example("experiments/instance-termination.yaml").to_str().unwrap(),
+            "--dry-run",
+            "--seed",
+            "42",
+        ]);
         finished.stdout
     };
     assert_eq!(choice(), choice());
@@ -47,12 +58,19 @@ fn a_wrong_document_is_explained_and_exits_2() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.yaml");
     let text = fs::read_to_string(example("experiments/instance-termination.yaml")).unwrap();
-    fs::write(&file, text.replace("selectionMode", "selectonMode").replace("terminate-instances", "terminate-instance")).unwrap();
+    fs::write(
+        &file,
+        text.replace("selectionMode", "selectonMode").replace("terminate-instances", "terminate-instance"),
+    )
+    .unwrap();
     for command in ["check", "run"] {
         let finished = User::me().call(&[command, file.to_str().unwrap()]);
         assert_eq!(finished.code(), Some(2), "{}", finished.output());
         let all = finished.output();
-        assert!(all.contains("wrong.yaml:") && all.contains("selectionMode") && all.contains("aws:ec2:terminate-instances"), "{all}");
+        assert!(
+            all.contains("wrong.yaml:") && all.contains("selectionMode") && all.contains("aws:ec2:terminate-instances"),
+            "{all}"
+        );
     }
 }
 
@@ -90,7 +108,9 @@ fn forty_instances_carry_an_experiment() {
         .replace("max: 6", "max: 60")
         .replace("desired: 4", "desired: 40");
     fs::write(folder.path().join("lab.yaml"), lab).unwrap();
-    let experiment = read("experiments/instance-termination.yaml").replace("== 2", "== 40").replace("../labs/two-zones.yaml", "lab.yaml");
+    let experiment = read("experiments/instance-termination.yaml")
+        .replace("== 2", "== 40")
+        .replace("../labs/two-zones.yaml", "lab.yaml");
     let file = folder.path().join("experiment.yaml");
     fs::write(&file, experiment).unwrap();
     User::me().run(&file, &[]).expect(0, "green");

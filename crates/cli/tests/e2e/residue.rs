@@ -76,7 +76,8 @@ fn kill_minus_nine_leaves_nothing() {
     let before = Machine::now();
     let user = User::me();
     let mark = format!("kill-{}", std::process::id());
-    let mut command = user.command(&["run", user.example("experiments/latency-on-one-instance.yaml").to_str().unwrap(), "--plain"]);
+    let mut command =
+        user.command(&["run", user.example("experiments/latency-on-one-instance.yaml").to_str().unwrap(), "--plain"]);
     let running = crate::harness::Running::from_command(command.env("SHAKETABLE_TEST_MARK", &mark));
     running.wait_for("injected");
     assert!(processes_marked(&mark).len() > 2, "the lab has processes of its own");
@@ -94,7 +95,8 @@ fn an_ordinary_run_leaves_nothing() {
     let before = Machine::now();
     let user = User::me();
     let mark = format!("ordinary-{}", std::process::id());
-    let mut command = user.command(&["run", user.example("experiments/no-steady-state.yaml").to_str().unwrap(), "--plain"]);
+    let mut command =
+        user.command(&["run", user.example("experiments/no-steady-state.yaml").to_str().unwrap(), "--plain"]);
     let finished = crate::harness::Running::from_command(command.env("SHAKETABLE_TEST_MARK", &mark)).finish();
     assert_eq!(finished.code(), Some(4), "{}", finished.output());
     wait_until_gone(&mark);

@@ -1,0 +1,85 @@
+//! `shaketable check`: everything that is wrong with documents, without running anything.
+
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context, Result};
+use formats::{Checked, Finding, Options, Severity, Source};
+use model::catalogue::Catalogue;
+
+use crate::{
+    actions,
+    args::{Check, FindingFormat, Reading},
+    terminal::{self, Style},
+};
+
+/// How documents are to be read, with the options of the call.
+pub(crate) fn options<'a>(reading: &Reading, catalogue: &'a Catalogue) -> Options<'a> {
+    Options {
+        params: reading.params.iter().cloned().collect(),
+        experiment: reading.experiment.clone(),
+        ..Options::new(catalogue)
+    }
+}
+
+/// Checks files and prints what is found.
+pub(crate) fn check(call: &Check, style: Style) -> Result<ExitCode> {
+    let catalogue = actions::native();
+    let options = options(&call.reading, &catalogue);
+    let mut all = Vec::new();
+    for file in &call.files {
+        let name = file.display().to_string();
+        let bytes = fs::read(file).with_context(|| format!("cannot read {name}"))?;
+        all.push(formats::check(&name, &bytes, &options));
+    }
+    match call.format {
+        FindingFormat::Text => terminal::out(&text(&all, style)),
+        FindingFormat::Json => {
+            let files: Vec<_> = all
+                .iter()
+                .flat_map(|one| {
+                    formats::render::json(&one.findings, &one.source).as_array().cloned().unwrap_or_default()
+                })
+                .collect();
+            terminal::out(&(serde_json::to_string_pretty(&files)? + "\n"));
+        }
+        FindingFormat::Sarif => {
+            let sarif = formats::render::sarif(all.iter().map(|one| (one.findings.as_slice(), &one.source)));
+            terminal::out(&(serde_json::to_string_pretty(&sarif)? + "\n"));
+        }
+    }
+    let wrong = all.iter().any(|one| formats::has_errors(&one.findings));
+    Ok(ExitCode::from(if wrong { 2 } else { 0 }))
+}
+
+fn text(all: &[Checked], style: Style) -> String {
+    let mut text = String::new();
+    for one in all {
+        text.push_str(&formats::render::terminal(&one.findings, &one.source, style.colour));
+        let summary = summary(&one.findings).unwrap_or_else(|| "nothing found".to_owned());
+        text += &format!("{} ({}): {summary}\n", one.source.path(), one.kind);
+    }
+    text
+}
+
+/// Prints what was found in a document that is about to be run; gives back whether it can be.
+pub(crate) fn show(findings: &[Finding], source: &Source, style: Style) -> bool {
+    terminal::err(&formats::render::terminal(findings, source, style.colour));
+    if formats::has_errors(findings) {
+        let summary = summary(findings).unwrap_or_default();
+        terminal::err(&format!("{}: {summary}; nothing was run\n", source.path()));
+        return false;
+    }
+    true
+}
+
+/// `2 errors, 1 warning`
+fn summary(findings: &[Finding]) -> Option<String> {
+    let count = |severity: Severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    let parts: Vec<_> = [Severity::Error, Severity::Warning, Severity::Note]
+        .into_iter()
+        .map(|severity| (count(severity), severity))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, severity)| format!("{count} {severity}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}

@@ -1,0 +1,185 @@
+//! `shaketable run`: from a document to a verdict.
+//!
+//! ```text
+//!   read document and lab ─▶ prepare (one thread yet) ─▶ lab up ─▶ plan ─▶ watchers start ─▶ engine runs ─▶ reports
+//!        errors: exit 2                                            --dry-run ends here
+//! ```
+
+mod documents;
+mod watchers;
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::{Context, Result};
+use engine::{
+    Recorder,
+    experiment::{Outcome, Preparation, Setup},
+    plan::Plan,
+    provider::Provider,
+    report,
+    stop::{StopHandle, StopSignal, stop_channel},
+};
+use lab::{Lab, LabOptions, Prepared};
+use model::event::What;
+use observe::{Clock, Measurements};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+pub(crate) use self::watchers::{TIE, any_seed, become_tied};
+use self::{documents::Documents, watchers::Watchers};
+use crate::{WRONG, actions, args::Run, live, terminal, terminal::Style};
+
+/// 128 + SIGINT, as shells report it.
+const INTERRUPTED: u8 = 130;
+
+/// Runs an experiment; the exit code is the verdict's.
+pub(crate) fn run(call: &Run, style: Style) -> Result<ExitCode> {
+    let Some(documents) = documents::read(call, style)? else { return Ok(ExitCode::from(WRONG)) };
+    // Before any thread is started: an ordinary user can enter a user namespace only now.
+    let prepared = lab::prepare(call.network.map_or(documents.lab.network, Into::into))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    runtime.block_on(Box::pin(session(call, style, documents, prepared)))
+}
+
+/// What a run writes into, from its first moment on.
+#[derive(Clone)]
+struct Books {
+    seed: u64,
+    started: String,
+    recorder: Recorder,
+    measurements: Measurements,
+}
+
+async fn session(call: &Run, style: Style, documents: Documents, prepared: Prepared) -> Result<ExitCode> {
+    let (stop, stopped) = stop_channel();
+    listen_for_stop(stop)?;
+    let books = Books {
+        seed: call.seed.unwrap_or_else(any_seed),
+        started: jiff::Timestamp::now().to_string(),
+        recorder: Recorder::new(Clock::start()),
+        measurements: Measurements::default(),
+    };
+    if let Prepared::Loopback { because } = &prepared {
+        books.recorder.record(What::Note { text: format!("the lab uses loopback addresses: {because}") });
+    }
+    let news = (!call.quiet && !call.dry_run).then(|| live::start(&books.recorder, style, call.plain));
+    let options = LabOptions {
+        seed: books.seed,
+        recorder: books.recorder.clone(),
+        measurements: books.measurements.clone(),
+        program: None,
+    };
+    let mut asked = stopped.clone();
+    let lab = tokio::select! {
+        up = Lab::up(&documents.lab, &prepared, options) => up?,
+        _ = asked.requested() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
+    let code = experiment(call, style, documents, &lab, books, stopped, news.as_ref()).await;
+    lab.down().await;
+    drop(news);
+    let (code, last_words) = code?;
+    terminal::out(&last_words);
+    Ok(ExitCode::from(code))
+}
+
+/// Everything between a lab that is up and one that goes down; gives back the exit code and what is said at the end.
+async fn experiment(
+    call: &Run,
+    style: Style,
+    documents: Documents,
+    lab: &Lab,
+    books: Books,
+    stopped: StopSignal,
+    news: Option<&live::News>,
+) -> Result<(u8, String)> {
+    let providers: Vec<Arc<dyn Provider>> = vec![lab.provider()];
+    let catalogue = actions::native();
+    let plan = engine::experiment::prepare(&Preparation {
+        experiment: &documents.experiment,
+        providers: &providers,
+        catalogue: &catalogue,
+        alarms: &documents.lab.alarms,
+        seed: books.seed,
+    })
+    .await;
+    let plan: Plan = match plan {
+        Ok(plan) => plan,
+        Err(problems) => {
+            let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}\n")).collect();
+            terminal::err(&format!("{} cannot be run:\n{}", documents.name, lines.concat()));
+            return Ok((WRONG, String::new()));
+        }
+    };
+    if call.dry_run {
+        return Ok((0, plan.to_string()));
+    }
+    let watchers = Watchers::start(&documents.experiment, lab, &books.recorder, &books.measurements, books.seed)?;
+    let mut asked = stopped.clone();
+    tokio::select! {
+        () = watchers.warm() => {}
+        _ = asked.requested() => {}
+    }
+    let (tell_progress, progress) = watch::channel(None);
+    if let Some(news) = news {
+        news.follow(progress);
+    }
+    let outcome = Box::pin(engine::experiment::run(Setup {
+        experiment: documents.experiment,
+        document: documents.document,
+        started: books.started,
+        plan,
+        providers,
+        alarms: documents.lab.alarms,
+        measurements: books.measurements,
+        recorder: books.recorder,
+        stop: stopped,
+        progress: Some(tell_progress),
+    }))
+    .await;
+    watchers.stop().await;
+    conclude(call, style, outcome)
+}
+
+/// Reports, and the last words on the terminal.
+fn conclude(call: &Run, style: Style, outcome: Outcome) -> Result<(u8, String)> {
+    let Outcome { mut record, hurry } = outcome;
+    let code = record.exit_code();
+    if hurry {
+        return Ok((code, "interrupted twice: everything is undone, no report is written\n".to_owned()));
+    }
+    let mut paths = None;
+    if let Some(folder) = &call.report {
+        report::link(folder, &mut record);
+        let written = report::write(folder, &record);
+        paths = Some(written.with_context(|| format!("cannot write the report into {}", folder.display()))?);
+    }
+    if call.quiet {
+        return Ok((code, format!("{}: {}\n", record.verdict, record.reason)));
+    }
+    let look = report::Style { colour: style.colour, width: style.width };
+    let mut words = report::Summary::new(&record, look).to_string();
+    if let Some(paths) = paths {
+        words += &format!("\nReport: {}\n", paths.html.display());
+    }
+    Ok((code, words))
+}
+
+/// Ctrl-C, and what supervisors send: undo everything, report, go. A second one: undo everything, go.
+fn listen_for_stop(stop: StopHandle) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    tokio::spawn(async move {
+        loop {
+            let by = tokio::select! {
+                _ = interrupt.recv() => "Ctrl-C",
+                _ = terminate.recv() => "SIGTERM",
+                _ = hang_up.recv() => "SIGHUP",
+            };
+            stop.request(by);
+        }
+    });
+    Ok(())
+}

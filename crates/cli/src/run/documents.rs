@@ -1,0 +1,56 @@
+//! The documents of a run: the experiment, and the lab it runs in.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use engine::record::Document;
+use model::{experiment::Experiment, lab::Lab};
+
+use crate::{actions, args::Run, check, terminal::Style};
+
+/// The documents of a run, read and free of errors.
+pub(crate) struct Documents {
+    /// The experiment's file name, for messages.
+    pub(crate) name: String,
+    pub(crate) experiment: Experiment,
+    pub(crate) document: Document,
+    pub(crate) lab: Lab,
+}
+
+/// Reads what a call names. Findings are shown; none if one of them is an error.
+pub(crate) fn read(call: &Run, style: Style) -> Result<Option<Documents>> {
+    let name = call.file.display().to_string();
+    let bytes = fs::read(&call.file).with_context(|| format!("cannot read {name}"))?;
+    let catalogue = actions::native();
+    let read = formats::read_experiment(&name, &bytes, &check::options(&call.reading, &catalogue));
+    let usable = check::show(&read.findings, &read.source, style);
+    let Some(experiment) = read.experiment.filter(|_| usable) else { return Ok(None) };
+    let path = lab_path(call, &experiment)?;
+    let lab_name = path.display().to_string();
+    let lab_bytes = fs::read(&path).with_context(|| format!("cannot read the lab file {lab_name}"))?;
+    let lab = formats::read_lab(&lab_name, &lab_bytes);
+    let usable = check::show(&lab.findings, &lab.source, style);
+    let Some(lab) = lab.lab.filter(|_| usable) else { return Ok(None) };
+    // Without the lab: whoever mends the system and runs the same experiment again wants the two compared.
+    let mut canonical = bytes;
+    for (name, value) in &call.reading.params {
+        canonical.extend_from_slice(format!("\n{name}={value}").as_bytes());
+    }
+    let document = Document::new(&name, &canonical);
+    Ok(Some(Documents { name, experiment, document, lab }))
+}
+
+/// The lab of the call, else the document's own, which is relative to the document.
+fn lab_path(call: &Run, experiment: &Experiment) -> Result<PathBuf> {
+    match (&call.lab, &experiment.lab) {
+        (Some(path), _) => Ok(path.clone()),
+        (None, Some(path)) => Ok(call.file.parent().unwrap_or_else(|| Path::new("")).join(path)),
+        (None, None) => bail!(
+            "{} names no lab to run in; name one with `--lab FILE`, for example --lab examples/labs/staging.yaml",
+            call.file.display()
+        ),
+    }
+}
