@@ -335,6 +335,15 @@ fn a_fault_that_was_not_achieved_is_invalid() {
         Verdict::Invalid,
         "Terminate could not be carried out: x is ALARM, not OK",
     );
+    let faded = |cleanliness| {
+        move |case: &mut Case| {
+            case.remove(|what| matches!(what, What::Undone { .. }));
+            case.event(10.1, What::Undone { injection: InjectionId(1), cleanliness, proof: Some(proof(false)) });
+        }
+    };
+    becomes(faded(Cleanliness::Clean), Verdict::Invalid, "wanted latency 100 ms, measured +0.0 ms");
+    // What the system replaced while it was hit had been hit.
+    becomes(faded(Cleanliness::Gone), Verdict::Green, "every clause held");
     // Harm that was done is harm, however badly the fault was made.
     becomes(
         |case| {

@@ -2,7 +2,7 @@
 
 use model::{
     alarm::AlarmState,
-    event::What,
+    event::{Cleanliness, What},
     metric::Concern,
     status::ActionStatus,
     verdict::{Verdict, Window},
@@ -90,7 +90,9 @@ fn not_achieved(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict,
         let at = |proof: &model::event::Proof| {
             format!("{} on {}: wanted {}, measured {}", one.fault, one.resource, proof.configured, proof.achieved)
         };
-        let unproven = [&one.proof, &one.life_proof].into_iter().flatten().find(|proof| !proof.holds).map(at);
+        // What went away under its fault, because the system replaced it, had been hit: the proof at the injection says so.
+        let life = one.life_proof.as_ref().filter(|_| one.cleanliness != Some(Cleanliness::Gone));
+        let unproven = one.proof.as_ref().into_iter().chain(life).find(|proof| !proof.holds).map(at);
         unproven.or_else(|| one.failure.as_ref().map(|why| format!("{} on {}: {why}", one.fault, one.resource)))
     });
     if let Some(missed) = missed {
