@@ -12,6 +12,7 @@
 //! shim has no init: it adopts whatever the command leaves behind (as a subreaper) and kills it.
 
 use std::{
+    net::IpAddr,
     ffi::OsString,
     fmt::Write as _,
     fs::File,
@@ -184,15 +185,21 @@ fn tell(lab: &UnixStream, report: &Report) {
     let _nobody_listens = lab.write_all(report.line().as_bytes());
 }
 
-/// Adds the names of the lab to the command's own `/etc/hosts`.
-fn name_hosts() -> io::Result<()> {
+/// Adds the names of the lab, as [`HOSTS_ENV`] has them, to an `/etc/hosts` that only this process and its children see.
+///
+/// # Errors
+///
+/// When the process may not have mounts of its own, which takes root or a user namespace, or has several threads.
+pub fn name_hosts() -> io::Result<()> {
     let names = std::env::var(HOSTS_ENV).unwrap_or_default();
     if names.is_empty() {
         return Ok(());
     }
     let place = Path::new("/etc/hosts");
     let mut content = std::fs::read_to_string(place)?;
-    for (name, address) in names.split(',').filter_map(|pair| pair.split_once('=')) {
+    // A name with a port of its own cannot stand in the file.
+    let pairs = names.split(',').filter_map(|pair| pair.split_once('='));
+    for (name, address) in pairs.filter(|(_, address)| address.parse::<IpAddr>().is_ok()) {
         writeln!(content, "\n{address} {name}").map_err(io::Error::other)?;
     }
     namespace::replace_file_privately(place, content.as_bytes())
