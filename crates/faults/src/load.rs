@@ -36,23 +36,42 @@ impl Cpu {
     fn work(self, stop: &AtomicBool) {
         realtime::be_exact();
         let used = || cpu_clock::of_this_thread().unwrap_or_default();
-        let (start, mut begun) = (Instant::now(), used());
+        let start = Instant::now();
+        let mut account = Account { forgotten: Duration::ZERO, begun: used() };
         let mut period = 0;
         while !stop.load(Ordering::Relaxed) {
             period += 1;
-            let owed = (PERIOD * period).mul_f64(self.share);
-            // What is owed longer than that is forgotten: the machine had no more to give.
-            let done = used().saturating_sub(begun);
-            if owed > done + DEBT {
-                begun = begun.saturating_sub(owed - done - DEBT);
-            }
-            while used().saturating_sub(begun) < owed && !stop.load(Ordering::Relaxed) {
+            let due = (PERIOD * period).mul_f64(self.share);
+            account.forget(due, used());
+            while account.owes(due, used()) && !stop.load(Ordering::Relaxed) {
                 // A thousand steps of arithmetic between two looks at the clock: some microseconds.
                 std::hint::black_box((0u32..1_000).fold(1u32, |value, step| value.wrapping_mul(31).wrapping_add(step)));
             }
             let next = start + PERIOD * period;
             thread::sleep(next.saturating_duration_since(Instant::now()));
         }
+    }
+}
+
+/// What a worker has used of the CPU time that was due since it began.
+struct Account {
+    begun: Duration,
+    /// Of what was due, what it need not make up for.
+    forgotten: Duration,
+}
+
+impl Account {
+    fn done(&self, used: Duration) -> Duration {
+        used.saturating_sub(self.begun) + self.forgotten
+    }
+
+    /// Forgets what is owed beyond the limit: the machine had no more to give.
+    fn forget(&mut self, due: Duration, used: Duration) {
+        self.forgotten += due.saturating_sub(self.done(used) + DEBT);
+    }
+
+    fn owes(&self, due: Duration, used: Duration) -> bool {
+        self.done(used) < due
     }
 }
 
@@ -124,5 +143,24 @@ fn touch(chunk: &mut [u8]) {
     for (number, byte) in chunk.iter_mut().step_by(PAGE).enumerate() {
         let [low, ..] = number.to_le_bytes();
         *byte = std::hint::black_box(byte.wrapping_add(low | 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_starved_worker_makes_up_for_a_second_and_no_more() {
+        let seconds = Duration::from_secs;
+        let mut account = Account { begun: Duration::from_micros(50), forgotten: Duration::ZERO };
+        let mut used = account.begun;
+        account.forget(seconds(10), used);
+        assert!(account.owes(seconds(10), used));
+        used += DEBT;
+        assert!(!account.owes(seconds(10), used));
+        // From there on it owes what comes due.
+        assert!(account.owes(seconds(11), used));
+        assert!(!account.owes(seconds(11), used + seconds(1)));
     }
 }
