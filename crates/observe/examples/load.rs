@@ -1,6 +1,7 @@
 //! Drives load from a terminal, to compare the generator with others.
 //!
-//! `load URL CONNECTIONS SECONDS RATE`; a rate of `max` saturates. Prints what became of the requests and the CPU time each took.
+//! `load URL CONNECTIONS SECONDS RATE`; a rate of `max` saturates. Prints what became of the requests, and the CPU time each
+//! took, as one line of JSON.
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,7 @@ use observe::{
     url::Hosts,
 };
 use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,20 +53,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::thread::sleep(Duration::from_secs(seconds.parse()?));
     running.drain();
     let summary = running.wait()?;
-    let answered = summary.succeeded.max(1);
-    let cpu = (cpu_seconds() - before) * 1e6 / f64::from(u32::try_from(answered)?);
-    let rate = f64::from(u32::try_from(answered)?) / start.elapsed().as_secs_f64();
-    let quantile = |q: f64| Duration::from_micros(summary.latency.value_at_quantile(q));
-    writeln!(
-        std::io::stdout(),
-        "{rate:.0}/s, {cpu:.2} us CPU per request, p50 {:?}, p99 {:?}, max {:?}, generator late {:?}\nerrors {:?} {:?}",
-        quantile(0.5),
-        quantile(0.99),
-        quantile(1.0),
-        summary.late,
-        summary.errors,
-        summary.examples,
-    )?;
+    let answered = f64::from(u32::try_from(summary.succeeded.max(1))?);
+    let millis = |q: f64| Duration::from_micros(summary.latency.value_at_quantile(q)).as_secs_f64() * 1e3;
+    let errors: BTreeMap<_, _> = summary.examples.values().zip(summary.errors.values()).collect();
+    let line = json!({
+        "succeeded": summary.succeeded,
+        "failed": summary.failed(),
+        "perSecond": (answered / start.elapsed().as_secs_f64()).round(),
+        "cpuMicrosPerRequest": (cpu_seconds() - before) * 1e6 / answered,
+        "p50Millis": millis(0.5),
+        "p99Millis": millis(0.99),
+        "maxMillis": millis(1.0),
+        "generatorLateMillis": summary.late.as_secs_f64() * 1e3,
+        "errors": errors,
+    });
+    writeln!(std::io::stdout(), "{line}")?;
     Ok(())
 }
 
