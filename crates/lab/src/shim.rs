@@ -12,11 +12,11 @@
 //! shim has no init: it adopts whatever the command leaves behind (as a subreaper) and kills it.
 
 use std::{
-    net::IpAddr,
     ffi::OsString,
     fmt::Write as _,
     fs::File,
     io::{self, BufRead, BufReader, Write},
+    net::IpAddr,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::{net::UnixStream, process::CommandExt},

@@ -113,34 +113,202 @@ use MetricKind::{Count, Gauge, Mean, Quantile, Rate, Share};
 ///
 /// `http.*` is what the load's clients saw; `balancer.*` what a lab load balancer saw; `group.*` the state of a group.
 pub const METRICS: &[MetricEntry] = &[
-    entry("http.latency.p50", Quantile(500_000), Unit::Seconds, None, Performance, "Median time to response, counted from the intended send time."),
-    entry("http.latency.p90", Quantile(900_000), Unit::Seconds, None, Performance, "90th percentile of time to response, counted from the intended send time."),
-    entry("http.latency.p95", Quantile(950_000), Unit::Seconds, None, Performance, "95th percentile of time to response, counted from the intended send time."),
-    entry("http.latency.p99", Quantile(990_000), Unit::Seconds, None, Performance, "99th percentile of time to response, counted from the intended send time."),
-    entry("http.latency.p999", Quantile(999_000), Unit::Seconds, None, Performance, "99.9th percentile of time to response, counted from the intended send time."),
-    entry("http.latency.max", Quantile(1_000_000), Unit::Seconds, None, Performance, "Longest time to response, counted from the intended send time."),
-    entry("http.latency.mean", Mean, Unit::Seconds, None, Performance, "Mean time to response, counted from the intended send time."),
+    entry(
+        "http.latency.p50",
+        Quantile(500_000),
+        Unit::Seconds,
+        None,
+        Performance,
+        "Median time to response, counted from the intended send time.",
+    ),
+    entry(
+        "http.latency.p90",
+        Quantile(900_000),
+        Unit::Seconds,
+        None,
+        Performance,
+        "90th percentile of time to response, counted from the intended send time.",
+    ),
+    entry(
+        "http.latency.p95",
+        Quantile(950_000),
+        Unit::Seconds,
+        None,
+        Performance,
+        "95th percentile of time to response, counted from the intended send time.",
+    ),
+    entry(
+        "http.latency.p99",
+        Quantile(990_000),
+        Unit::Seconds,
+        None,
+        Performance,
+        "99th percentile of time to response, counted from the intended send time.",
+    ),
+    entry(
+        "http.latency.p999",
+        Quantile(999_000),
+        Unit::Seconds,
+        None,
+        Performance,
+        "99.9th percentile of time to response, counted from the intended send time.",
+    ),
+    entry(
+        "http.latency.max",
+        Quantile(1_000_000),
+        Unit::Seconds,
+        None,
+        Performance,
+        "Longest time to response, counted from the intended send time.",
+    ),
+    entry(
+        "http.latency.mean",
+        Mean,
+        Unit::Seconds,
+        None,
+        Performance,
+        "Mean time to response, counted from the intended send time.",
+    ),
     entry("http.requests", Count, Unit::Count, None, Performance, "Requests sent."),
     entry("http.rate", Rate, Unit::PerSecond, None, Performance, "Successful responses per second (throughput)."),
-    entry("http.errors", Count, Unit::Count, None, Availability, "Requests that failed for any reason: status 4xx or 5xx, no connection, reset, timeout, not sent in time."),
+    entry(
+        "http.errors",
+        Count,
+        Unit::Count,
+        None,
+        Availability,
+        "Requests that failed for any reason: status 4xx or 5xx, no connection, reset, timeout, not sent in time.",
+    ),
     entry("http.errors.4xx", Count, Unit::Count, None, Availability, "Responses with a 4xx status."),
-    entry("http.errors.5xx", Count, Unit::Count, None, Availability, "Responses with a 5xx status, whoever produced it (balancer or target)."),
-    entry("http.errors.timeout", Count, Unit::Count, None, Availability, "Requests without a response within the load's timeout."),
-    entry("http.errors.connect", Count, Unit::Count, None, Availability, "Requests whose connection was refused, reset or closed."),
+    entry(
+        "http.errors.5xx",
+        Count,
+        Unit::Count,
+        None,
+        Availability,
+        "Responses with a 5xx status, whoever produced it (balancer or target).",
+    ),
+    entry(
+        "http.errors.timeout",
+        Count,
+        Unit::Count,
+        None,
+        Availability,
+        "Requests without a response within the load's timeout.",
+    ),
+    entry(
+        "http.errors.connect",
+        Count,
+        Unit::Count,
+        None,
+        Availability,
+        "Requests whose connection was refused, reset or closed.",
+    ),
     entry("http.errors.share", Share, Unit::Percent, None, Availability, "Share of requests that failed."),
-    entry("http.success.share", Share, Unit::Percent, None, Availability, "Share of requests that succeeded (availability)."),
-    entry("group.healthy", Gauge, Unit::Count, Some("group"), Performance, "Instances of the group that its balancers find healthy (HealthyHostCount)."),
-    entry("group.in_service", Gauge, Unit::Count, Some("group"), Performance, "Instances of the group that run and are past their grace period."),
-    entry("group.running", Gauge, Unit::Count, Some("group"), Performance, "Instances of the group with a running process."),
-    entry("balancer.healthy", Gauge, Unit::Count, Some("balancer"), Performance, "Targets the balancer sends requests to."),
-    entry("balancer.requests", Count, Unit::Count, Some("balancer"), Performance, "Requests the balancer received (RequestCount)."),
-    entry("balancer.errors.5xx", Count, Unit::Count, Some("balancer"), Availability, "Responses with a 5xx status sent by the balancer, its own and its targets' (HTTPCode_ELB_5XX_Count + HTTPCode_Target_5XX_Count)."),
-    entry("balancer.errors.target_5xx", Count, Unit::Count, Some("balancer"), Availability, "Responses with a 5xx status that came from a target (HTTPCode_Target_5XX_Count)."),
-    entry("balancer.errors.own_5xx", Count, Unit::Count, Some("balancer"), Availability, "502, 503 and 504 that the balancer itself produced (HTTPCode_ELB_5XX_Count)."),
-    entry("balancer.target_response_time.p50", Quantile(500_000), Unit::Seconds, Some("balancer"), Performance, "Median time from sending a request to a target to its response (TargetResponseTime)."),
-    entry("balancer.target_response_time.p99", Quantile(990_000), Unit::Seconds, Some("balancer"), Performance, "99th percentile of TargetResponseTime."),
-    entry("balancer.target_response_time.mean", Mean, Unit::Seconds, Some("balancer"), Performance, "Mean of TargetResponseTime."),
-    entry("probe.success", Gauge, Unit::Count, Some("probe"), Availability, "1 when the probe's last answer was as expected, 0 when not."),
+    entry(
+        "http.success.share",
+        Share,
+        Unit::Percent,
+        None,
+        Availability,
+        "Share of requests that succeeded (availability).",
+    ),
+    entry(
+        "group.healthy",
+        Gauge,
+        Unit::Count,
+        Some("group"),
+        Performance,
+        "Instances of the group that its balancers find healthy (HealthyHostCount).",
+    ),
+    entry(
+        "group.in_service",
+        Gauge,
+        Unit::Count,
+        Some("group"),
+        Performance,
+        "Instances of the group that run and are past their grace period.",
+    ),
+    entry(
+        "group.running",
+        Gauge,
+        Unit::Count,
+        Some("group"),
+        Performance,
+        "Instances of the group with a running process.",
+    ),
+    entry(
+        "balancer.healthy",
+        Gauge,
+        Unit::Count,
+        Some("balancer"),
+        Performance,
+        "Targets the balancer sends requests to.",
+    ),
+    entry(
+        "balancer.requests",
+        Count,
+        Unit::Count,
+        Some("balancer"),
+        Performance,
+        "Requests the balancer received (RequestCount).",
+    ),
+    entry(
+        "balancer.errors.5xx",
+        Count,
+        Unit::Count,
+        Some("balancer"),
+        Availability,
+        "Responses with a 5xx status sent by the balancer, its own and its targets' (HTTPCode_ELB_5XX_Count + HTTPCode_Target_5XX_Count).",
+    ),
+    entry(
+        "balancer.errors.target_5xx",
+        Count,
+        Unit::Count,
+        Some("balancer"),
+        Availability,
+        "Responses with a 5xx status that came from a target (HTTPCode_Target_5XX_Count).",
+    ),
+    entry(
+        "balancer.errors.own_5xx",
+        Count,
+        Unit::Count,
+        Some("balancer"),
+        Availability,
+        "502, 503 and 504 that the balancer itself produced (HTTPCode_ELB_5XX_Count).",
+    ),
+    entry(
+        "balancer.target_response_time.p50",
+        Quantile(500_000),
+        Unit::Seconds,
+        Some("balancer"),
+        Performance,
+        "Median time from sending a request to a target to its response (TargetResponseTime).",
+    ),
+    entry(
+        "balancer.target_response_time.p99",
+        Quantile(990_000),
+        Unit::Seconds,
+        Some("balancer"),
+        Performance,
+        "99th percentile of TargetResponseTime.",
+    ),
+    entry(
+        "balancer.target_response_time.mean",
+        Mean,
+        Unit::Seconds,
+        Some("balancer"),
+        Performance,
+        "Mean of TargetResponseTime.",
+    ),
+    entry(
+        "probe.success",
+        Gauge,
+        Unit::Count,
+        Some("probe"),
+        Availability,
+        "1 when the probe's last answer was as expected, 0 when not.",
+    ),
     entry("probe.latency", Gauge, Unit::Seconds, Some("probe"), Performance, "How long the probe's last answer took."),
 ];
 
@@ -216,10 +384,8 @@ impl FromStr for Quantity {
             .find(|&(at, c)| !(c.is_ascii_digit() || c == '.' || c == '_' || (at == 0 && matches!(c, '-' | '+'))))
             .map_or(text.len(), |(at, _)| at);
         let (number, unit) = text.split_at(end);
-        let value: f64 = number
-            .replace('_', "")
-            .parse()
-            .map_err(|_| QuantityError::NoNumber { text: text.to_owned() })?;
+        let value: f64 =
+            number.replace('_', "").parse().map_err(|_| QuantityError::NoNumber { text: text.to_owned() })?;
         let (factor, unit) = match unit.trim() {
             "" => (1.0, Unit::Count),
             "us" | "µs" => (1e-6, Unit::Seconds),
@@ -402,9 +568,14 @@ mod tests {
 
     #[test]
     fn quantities_print_as_a_person_writes_them() {
-        for (text, printed) in
-            [("200ms", "200 ms"), ("1.25s", "1.25 s"), ("0", "0"), ("99.95%", "99.95 %"), ("1536KiB", "1.5 MiB"), ("12345/s", "12345/s")]
-        {
+        for (text, printed) in [
+            ("200ms", "200 ms"),
+            ("1.25s", "1.25 s"),
+            ("0", "0"),
+            ("99.95%", "99.95 %"),
+            ("1536KiB", "1.5 MiB"),
+            ("12345/s", "12345/s"),
+        ] {
             assert_eq!(text.parse::<Quantity>().unwrap().to_string(), printed);
         }
     }

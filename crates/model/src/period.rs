@@ -97,8 +97,7 @@ impl FromStr for Period {
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.0.as_secs();
-        let (hours, minutes, seconds, nanos) =
-            (total / 3600, total / 60 % 60, total % 60, self.0.subsec_nanos());
+        let (hours, minutes, seconds, nanos) = (total / 3600, total / 60 % 60, total % 60, self.0.subsec_nanos());
         f.write_str("PT")?;
         if hours > 0 {
             write!(f, "{hours}H")?;
@@ -136,9 +135,14 @@ mod tests {
 
     #[test]
     fn reads_what_fis_documents_contain() {
-        for (text, seconds) in
-            [("PT5M", 300.0), ("PT10S", 10.0), ("PT0.25S", 0.25), ("P1DT2H", 93_600.0), ("PT1H30M", 5400.0), ("P1W", 604_800.0)]
-        {
+        for (text, seconds) in [
+            ("PT5M", 300.0),
+            ("PT10S", 10.0),
+            ("PT0.25S", 0.25),
+            ("P1DT2H", 93_600.0),
+            ("PT1H30M", 5400.0),
+            ("P1W", 604_800.0),
+        ] {
             let period: Period = text.parse().unwrap();
             assert!((period.as_secs_f64() - seconds).abs() < 1e-9, "{text}");
         }

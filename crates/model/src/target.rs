@@ -54,7 +54,11 @@ pub enum SelectionMode {
 impl SelectionMode {
     /// How many of `matching` resources this takes.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= percent <= 100, so the product fits in usize")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 <= percent <= 100, so the product fits in usize"
+    )]
     #[expect(clippy::cast_precision_loss, reason = "no provider has 2^52 resources")]
     pub fn take_of(self, matching: usize) -> usize {
         match self {
@@ -71,7 +75,9 @@ impl FromStr for SelectionMode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
-            format!("`{text}` is not a selection mode: {why}; write ALL, COUNT(n) with n >= 1, or PERCENT(n) with 0 < n <= 100")
+            format!(
+                "`{text}` is not a selection mode: {why}; write ALL, COUNT(n) with n >= 1, or PERCENT(n) with 0 < n <= 100"
+            )
         };
         if text == "ALL" {
             return Ok(Self::All);
