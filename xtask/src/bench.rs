@@ -67,11 +67,12 @@ const BENCHMARKS: &[Benchmark] = &[
 
 /// Runs the benchmarks named, or all. A missed aim fails only a strict run.
 pub(crate) fn bench(words: &[&str]) -> Result<()> {
-    let (mut strict, mut size, mut chosen) = (false, Size::Full, Vec::new());
+    let (mut strict, mut built, mut size, mut chosen) = (false, false, Size::Full, Vec::new());
     for word in words {
         match *word {
             "--strict" => strict = true,
             "--quick" => size = Size::Quick,
+            "--no-build" => built = true,
             name => chosen.push(
                 BENCHMARKS
                     .iter()
@@ -83,7 +84,9 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
     if chosen.is_empty() {
         chosen = BENCHMARKS.iter().collect();
     }
-    build()?;
+    if !built {
+        build()?;
+    }
     let mut sheet = Sheet::open()?;
     let mut failed = Vec::new();
     for one in chosen {
@@ -104,8 +107,13 @@ pub(crate) fn bench(words: &[&str]) -> Result<()> {
 }
 
 fn usage() -> String {
-    let lines: Vec<_> = BENCHMARKS.iter().map(|one| format!("  {:<8} {}", one.name, one.about)).collect();
-    format!("usage: cargo xtask bench [NAME...] [--quick] [--strict]\n{}", lines.join("\n"))
+    let lines: Vec<_> = BENCHMARKS.iter().map(|one| format!("  {:<12} {}", one.name, one.about)).collect();
+    format!(
+        "usage: cargo xtask bench [NAME...] [OPTION...]\n{}\n  --quick      only enough to see that it works
+  --no-build   measure what is built already
+  --strict     a missed aim is a failure",
+        lines.join("\n")
+    )
 }
 
 /// Everything that is measured, in one go: the binary, and the drivers among the crates' examples.

@@ -1,5 +1,4 @@
-//! How exact faults are, for `cargo xtask bench`: injects one into a small world of its own. Needs root, or `CAP_SYS_ADMIN`
-//! and `CAP_NET_ADMIN`.
+//! How exact faults are, for `cargo xtask bench`: injects one into a small world of its own, in a user namespace if it must.
 //!
 //! `accuracy cpu WORKERS PERCENT` uses CPUs until its input ends, so that somebody else can measure how much.
 //! `accuracy latency MILLISECONDS DATAGRAMS` measures round trips across a pair of interfaces without and with a delay.
@@ -19,7 +18,7 @@ use faults::{
     Host, Object, Parameters, Peer, helper,
     sys::{
         link::{Links, Route},
-        namespace::NetworkNamespace,
+        namespace::{NetworkNamespace, enter_user_namespace},
     },
 };
 use model::event::{InjectionId, Proof};
@@ -176,6 +175,10 @@ fn arrivals(socket: &UdpSocket, count: usize, start: Instant) -> io::Result<Vec<
 
 fn latency(millis: &str, datagrams: &str) -> Result<(), Box<dyn Error>> {
     let count: usize = datagrams.parse()?;
+    // While there is one thread.
+    if NetworkNamespace::create().is_err() {
+        enter_user_namespace()?;
+    }
     let instance = Idle::start()?;
     let world = World::new()?;
     let object = Object {

@@ -39,7 +39,7 @@ impl Sheet {
         if self.idle < machine::QUIET {
             self.busy = true;
             println!(
-                "  the machine is busy ({:.0} % idle, load {:.1}): figures are worse than they are",
+                "  the machine is busy ({:.0} % idle, load {:.1}): figures may be worse than this machine can do",
                 self.idle,
                 machine::load()
             );
