@@ -16,6 +16,9 @@ macro_rules! codes {
 }
 
 codes! {
+    MORE = "F000" "more" Warning,
+        "A file has more findings than are reported one by one.",
+        "Correct the ones that are shown, and check again.";
     BAD_TEXT = "F001" "not-utf8" Error,
         "The file is not UTF-8 text.",
         "Save it as UTF-8.";
@@ -61,6 +64,9 @@ codes! {
     FRAGMENT = "F016" "fragment" Error,
         "The file is only a part of a CloudFormation template.",
         "Put it under Resources, as the Properties of an AWS::FIS::ExperimentTemplate.";
+    TAG_PAIR = "F017" "tag-pair" Warning,
+        "Tags are written as `key` and `value`; that makes two tags of these names instead of one.",
+        "Write the tag's name as the key, and its value as the value.";
     UNKNOWN_ACTION = "F020" "unknown-action" Error,
         "No action has this id.",
         "Use the id that is named; `shaketable actions` lists all.";
@@ -132,7 +138,7 @@ codes! {
         "Give the alarm's ARN, or the name of one of the document's alarms, as `value`.";
     ALARM_ELSEWHERE = "F053" "alarm-elsewhere" Warning,
         "A stop condition names an alarm that the document does not define.",
-        "It must come from the lab file or from --alarms; otherwise correct the name.";
+        "It must come from the lab file; otherwise correct the name.";
     RESTART_OF_REPLACED = "F060" "restart-of-replaced" Warning,
         "Instances are stopped and started again, but a group would have terminated and replaced them by then, and the restart would fail.",
         "Set completeIfInstancesTerminated to true.";

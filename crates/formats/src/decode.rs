@@ -10,7 +10,7 @@ use model::{Period, nearest::nearest};
 use crate::{
     cloudformation::case::pascal,
     codes,
-    finding::Finding,
+    finding::{Finding, Severity},
     node::{Entry, Node, ScalarKind, Value},
     source::{Source, Span},
     yaml,
@@ -27,6 +27,8 @@ pub(crate) struct Reader<'s> {
     pub(crate) native_scalars: bool,
     /// Whether the document's keys are in PascalCase, so that messages name them as they are written there.
     pub(crate) pascal_case: bool,
+    /// Whether the document is read to be run, so that nothing may stay open.
+    pub(crate) to_run: bool,
     /// Keys that were misspelt: where their mapping starts, and which key was meant. That one is not missing as well.
     meant: HashSet<(usize, String)>,
     /// Keys that belong elsewhere than where people put them: key, and where it belongs.
@@ -64,6 +66,15 @@ impl<'n> Fields<'n> {
     }
 }
 
+/// `key` and `value` of a mapping that has these two and nothing else.
+fn pair(node: &Node) -> Option<(&str, &str)> {
+    let [first, second] = node.as_mapping()? else { return None };
+    let named = |entry: &Entry, name: &str| entry.key.eq_ignore_ascii_case(name);
+    let (key, value) = if named(first, "key") { (first, second) } else { (second, first) };
+    let texts = (key.value.as_text()?, value.value.as_text()?);
+    (named(key, "key") && named(value, "value")).then_some(texts)
+}
+
 impl<'s> Reader<'s> {
     pub(crate) fn new(source: &'s Source, misplaced: &'static [(&'static str, &'static str)]) -> Self {
         Self {
@@ -71,6 +82,7 @@ impl<'s> Reader<'s> {
             findings: Vec::new(),
             native_scalars: false,
             pascal_case: false,
+            to_run: true,
             meant: HashSet::new(),
             misplaced,
         }
@@ -78,6 +90,11 @@ impl<'s> Reader<'s> {
 
     pub(crate) fn report(&mut self, finding: Finding) {
         self.findings.push(finding);
+    }
+
+    /// How bad it is that a value is not known: nothing can be run with it, but a template may be right all the same.
+    pub(crate) const fn open_value(&self) -> Severity {
+        if self.to_run { Severity::Error } else { Severity::Warning }
     }
 
     /// Opens a mapping and reports every key that is not known. `what` is the subject of messages: "a target".
@@ -103,7 +120,7 @@ impl<'s> Reader<'s> {
     }
 
     /// A key as the document would write it.
-    fn shown(&self, key: &str) -> String {
+    pub(crate) fn shown(&self, key: &str) -> String {
         if self.pascal_case { pascal(key) } else { key.to_owned() }
     }
 
@@ -147,8 +164,11 @@ impl<'s> Reader<'s> {
         items
     }
 
-    /// The entries of a map in which only values of collections count; `null` is nothing.
+    /// Reports a value of the wrong type. One that could not be computed has been reported where it was tried.
     pub(crate) fn wrong_type(&mut self, node: &Node, what: &str, wanted: &str) {
+        if node.is_unknown() {
+            return;
+        }
         if node.as_text().is_some_and(|text| text.contains('：')) {
             self.report(yaml::full_width(node.span));
             return;
@@ -265,6 +285,35 @@ impl<'s> Reader<'s> {
     /// A list of texts, or one text alone.
     pub(crate) fn one_or_more(&mut self, node: &Node, what: &str) -> Vec<String> {
         if node.as_scalar().is_some() { self.text(node, what).into_iter().collect() } else { self.texts(node, what) }
+    }
+
+    /// Tags: a map of texts, which other services of AWS write as a list of pairs, or as one pair.
+    pub(crate) fn tags(&mut self, node: &Node, what: &str) -> BTreeMap<String, String> {
+        if let Some(pairs) = node.as_sequence().and_then(|items| items.iter().map(pair).collect::<Option<Vec<_>>>())
+            && !pairs.is_empty()
+        {
+            let what = self.shown(what);
+            let message = format!("{what} must be a mapping of names and values, not a list");
+            let right: Vec<String> = pairs.iter().map(|(key, value)| self.tag(key, value)).collect();
+            let help = format!("write {what}: {{ {} }}", right.join(", "));
+            self.report(Finding::new(&codes::WRONG_TYPE, node.head, message).help(help));
+            return BTreeMap::new();
+        }
+        if let Some((key, value)) = pair(node) {
+            let message = format!("these are two tags, named `key` and `value`, and none that is named `{key}`");
+            let help = format!("if one tag is meant, write {}: {{ {} }}", self.shown(what), self.tag(key, value));
+            self.report(Finding::new(&codes::TAG_PAIR, node.head, message).help(help));
+        }
+        self.text_map(node, what)
+    }
+
+    /// A tag as the document would write it.
+    fn tag(&self, key: &str, value: &str) -> String {
+        if self.source.text().trim_start().starts_with('{') {
+            format!("{key:?}: {value:?}")
+        } else {
+            format!("{key}: {value}")
+        }
     }
 
     /// A map of texts.

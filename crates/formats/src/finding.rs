@@ -4,7 +4,10 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use crate::source::{Source, Span};
+use crate::{
+    codes,
+    source::{Source, Span},
+};
 
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -107,16 +110,58 @@ impl Finding {
     }
 }
 
-/// Fills in file, line and column, orders by place (at one place the worst first), and drops repetitions (the same finding by way of two aliases).
+/// Most findings of a file that are reported one by one. Nobody reads as many before correcting the first; beyond it a
+/// generated file of megabytes would be answered by a report of a hundred.
+const MOST: usize = 500;
+
+/// Fills in file, line and column, orders by place (at one place the worst first), drops repetitions (the same finding
+/// by way of two aliases), and says how many there are beyond [`MOST`].
 pub(crate) fn locate(mut findings: Vec<Finding>, source: &Source) -> Vec<Finding> {
     for finding in &mut findings {
         let start = source.boundary(finding.span.start);
         let end = source.boundary(finding.span.end).max(start);
         finding.span = Span::new(start, end);
-        source.path().clone_into(&mut finding.file);
-        (finding.line, finding.column) = source.position(start);
     }
     findings.sort_by_key(|finding| (finding.span.start, Reverse(finding.severity), finding.code.id, finding.span.end));
     findings.dedup();
+    if findings.len() > MOST {
+        let rest = findings.split_off(MOST);
+        findings.extend(more(&rest));
+    }
+    let mut positions = source.positions();
+    for finding in &mut findings {
+        source.path().clone_into(&mut finding.file);
+        (finding.line, finding.column) = positions.of(finding.span.start);
+        if finding.label.is_none() {
+            finding.label = label(finding.code).map(ToOwned::to_owned);
+        }
+    }
     findings
+}
+
+/// The finding that stands for the rest, at the place of the first of them and as bad as the worst.
+fn more(rest: &[Finding]) -> Option<Finding> {
+    let first = rest.first()?;
+    let worst = rest.iter().map(|finding| finding.severity).max()?;
+    let errors = rest.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let message = format!("from here on there are {} findings more, {errors} of them errors", rest.len());
+    let help = "correct the ones before; many findings often have one cause";
+    Some(Finding::new(&codes::MORE, first.span, message).severity(worst).help(help))
+}
+
+/// A few words at the underlined text, for the findings whose reader has none of its own.
+fn label(code: &Code) -> Option<&'static str> {
+    Some(match code.name {
+        "unknown-key" | "unknown-parameter" | "unknown-target-key" => "not known here",
+        "unknown-action" => "no such action",
+        "unknown-resource-type" => "no such resource type",
+        "unknown-metric" => "no such metric",
+        "undefined-target" | "unknown-disjoint" | "unknown-start-after" | "unresolved-reference" => "not defined",
+        "unused-target" => "not used",
+        "no-selector" => "which ones?",
+        "stop-source-none" => "no alarm",
+        "several-experiment-templates" => "the second one",
+        "unmeasured-metric" => "not measured here",
+        _ => return None,
+    })
 }

@@ -60,6 +60,22 @@ impl Parser<'_, '_> {
         Box::new(Finding::new(&codes::JSON_SYNTAX, Span::new(self.at, end), message).help(help))
     }
 
+    fn comment(&self) -> Box<Finding> {
+        self.wrong("JSON has no comments", "remove it, or write the document as YAML")
+    }
+
+    /// A text whose quotes are open at the end of the line; where a typographic quote was meant to close it, at that.
+    fn open_quotes(&self, start: usize) -> Box<Finding> {
+        let text = &self.text[start..self.at];
+        if let Some((at, quote)) = text.char_indices().rev().find(|(_, c)| matches!(c, '“' | '”' | '„' | '‟' | '＂'))
+        {
+            let span = Span::new(start + at, start + at + quote.len_utf8());
+            let message = format!("`{quote}` is a typographic quote, which does not close a text in JSON");
+            return Box::new(Finding::new(&codes::JSON_SYNTAX, span, message).help("write \" instead"));
+        }
+        self.wrong("a text in quotes ends with its line", "write \\n for a line break, or close the quotes")
+    }
+
     fn value(&mut self, depth: usize) -> Parsed<Node> {
         self.space();
         if depth > MAX_DEPTH {
@@ -75,7 +91,7 @@ impl Parser<'_, '_> {
             }
             Some(b'-' | b'0'..=b'9') => self.number(),
             Some(b'a'..=b'z' | b'A'..=b'Z') => self.word(),
-            Some(b'/' | b'#') => Err(self.wrong("JSON has no comments", "remove it, or write the document as YAML")),
+            Some(b'/' | b'#') => Err(self.comment()),
             Some(b'\'') => Err(self.wrong("JSON text stands in double quotes", "write \"…\" instead of '…'")),
             Some(b'}' | b']' | b',') => {
                 Err(self.wrong("a value is missing here", "remove the comma before, or add a value"))
@@ -99,6 +115,7 @@ impl Parser<'_, '_> {
                     return Err(self.wrong("a key is missing after the comma", "remove the comma before the `}`"));
                 }
                 None => return Err(self.wrong("the text ends inside an object", "add the missing `}`")),
+                Some(b'/' | b'#') => return Err(self.comment()),
                 Some(_) => return Err(self.wrong("a key in double quotes should stand here", "write \"key\": value")),
             }
             let (key, key_span) = self.string()?;
@@ -171,12 +188,7 @@ impl Parser<'_, '_> {
                     return Err(self
                         .wrong("a control character stands in this text", "write \\t for a tab, \\uXXXX for others"));
                 }
-                Some(_) => {
-                    return Err(self.wrong(
-                        "a text in quotes ends with its line",
-                        "write \\n for a line break, or close the quotes",
-                    ));
-                }
+                Some(_) => return Err(self.open_quotes(start)),
                 None => {
                     self.at = start;
                     return Err(self.wrong("these quotes are never closed", "add the closing quote"));

@@ -130,11 +130,17 @@ pub fn read_experiment(path: &str, bytes: &[u8], options: &Options<'_>) -> Read 
 /// Like [`read_experiment`], but keeps what a FIS template needs to be printed back equal.
 #[must_use]
 pub fn read_template(path: &str, bytes: &[u8], options: &Options<'_>) -> ReadTemplate {
+    template_from(path, bytes, options, true)
+}
+
+/// `to_run`: whether what is still open (which experiment of several, the value of a parameter) is an error.
+fn template_from(path: &str, bytes: &[u8], options: &Options<'_>, to_run: bool) -> ReadTemplate {
     let Opened { source, root, mut findings } = open(path, bytes);
     let kind = root.as_ref().map_or(Kind::Unknown, kind_of);
     let mut template = None;
     if let Some(root) = &root {
         let mut reader = Reader::new(&source, document::MISPLACED);
+        reader.to_run = to_run;
         match kind {
             Kind::Lab => reader.report(
                 Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, "this is a lab, not an experiment")
@@ -170,6 +176,9 @@ pub fn read_lab(path: &str, bytes: &[u8]) -> ReadLab {
 }
 
 /// Finds everything that is wrong with a file of any kind.
+///
+/// A CloudFormation template is looked at as a whole: that it holds several experiments, or that a parameter gets its
+/// value only when the stack is made, is no error as it is for [`read_experiment`].
 #[must_use]
 pub fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
     let Opened { root, .. } = open(path, bytes);
@@ -177,7 +186,7 @@ pub fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
         let ReadLab { findings, source, .. } = read_lab(path, bytes);
         return Checked { kind: Kind::Lab, findings, source };
     }
-    let ReadTemplate { kind, findings, source, .. } = read_template(path, bytes, options);
+    let ReadTemplate { kind, findings, source, .. } = template_from(path, bytes, options, false);
     Checked { kind, findings, source }
 }
 

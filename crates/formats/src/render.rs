@@ -13,14 +13,19 @@ use crate::{
 /// A line longer than this is shown in part, so that a document on one line of a megabyte can be reported on.
 const LONG_LINE: usize = 500;
 
+/// Columns of the narrowest terminal that is common; no line of a finding's own words is longer.
+const COLUMNS: usize = 80;
+
 /// For a terminal: each finding with the line it is about, the offending text underlined, and what is right.
 #[must_use]
 pub fn terminal(findings: &[Finding], source: &Source, colour: bool) -> String {
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii);
+    let renderer =
+        if colour { Renderer::styled() } else { Renderer::plain() }.decor_style(DecorStyle::Ascii).term_width(COLUMNS);
     let mut text = String::new();
     for finding in findings {
         let (excerpt, within) = excerpt(finding.span, finding.line, source);
-        let shown = renderer.render(&[group(finding, excerpt, within)]);
+        let words = Words::of(finding);
+        let shown = renderer.render(&[group(finding, &words, excerpt, within)]);
         // The renderer counts columns in what it is shown, which is a part of the line where the line is long.
         let column = excerpt[..within.start].chars().count() + 1;
         if column == finding.column {
@@ -34,7 +39,46 @@ pub fn terminal(findings: &[Finding], source: &Source, colour: bool) -> String {
     text
 }
 
-fn group<'a>(finding: &'a Finding, excerpt: &'a str, within: Span) -> Group<'a> {
+/// The words of a finding, broken into lines.
+struct Words {
+    message: String,
+    help: Option<String>,
+    notes: Vec<String>,
+}
+
+impl Words {
+    fn of(finding: &Finding) -> Self {
+        // What the renderer puts before: `warning[F015]: `, and `    = help: ` behind the line numbers' margin.
+        let title = finding.severity.to_string().len() + "[F000]: ".len();
+        let margin = finding.line.to_string().len() + " = help: ".len() + 1;
+        Self {
+            message: wrap(&finding.message, COLUMNS - title),
+            help: finding.help.as_deref().map(|help| wrap(help, COLUMNS - margin)),
+            notes: finding.notes.iter().map(|note| wrap(note, COLUMNS - margin)).collect(),
+        }
+    }
+}
+
+/// Breaks a text at spaces into lines of at most so many characters; a longer word has a line of its own.
+fn wrap(text: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            wrapped.push('\n');
+            column = 0;
+        } else if column > 0 {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped
+}
+
+fn group<'a>(finding: &'a Finding, words: &'a Words, excerpt: &'a str, within: Span) -> Group<'a> {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -43,11 +87,11 @@ fn group<'a>(finding: &'a Finding, excerpt: &'a str, within: Span) -> Group<'a> 
     let annotation = AnnotationKind::Primary.span(within.range()).label(finding.label.as_deref());
     let snippet = Snippet::source(excerpt).path(finding.file.as_str()).line_start(finding.line).fold(false);
     let mut group =
-        level.primary_title(finding.message.as_str()).id(finding.code.id).element(snippet.annotation(annotation));
-    if let Some(help) = &finding.help {
+        level.primary_title(words.message.as_str()).id(finding.code.id).element(snippet.annotation(annotation));
+    if let Some(help) = &words.help {
         group = group.element(Level::HELP.message(help.as_str()));
     }
-    for note in &finding.notes {
+    for note in &words.notes {
         group = group.element(Level::NOTE.message(note.as_str()));
     }
     group
@@ -166,4 +210,17 @@ fn sarif_result(finding: &Finding, source: &Source) -> Value {
             },
         }],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_long_words_stay_whole() {
+        assert_eq!(wrap("a bc def", 4), "a bc\ndef");
+        assert_eq!(wrap("aaaaaa b c", 3), "aaaaaa\nb c");
+        assert_eq!(wrap("日本 日本", 5), "日本 日本");
+        assert_eq!(wrap("", 5), "");
+    }
 }

@@ -62,6 +62,12 @@ impl Source {
         (line + 1, self.text[self.lines[line]..at].chars().count() + 1)
     }
 
+    /// Line and column of places in rising order, each counted on from the one before: a document on one line of a
+    /// megabyte is walked once and not once for every place.
+    pub(crate) const fn positions(&self) -> Positions<'_> {
+        Positions { source: self, line_start: 0, at: 0, line: 1, column: 1 }
+    }
+
     /// The bytes of the line (counted from 1) without its line break.
     #[must_use]
     pub fn line(&self, line: usize) -> Span {
@@ -93,7 +99,15 @@ impl Source {
     /// that were folded over lines give the start of the scalar.
     #[must_use]
     pub fn inside(&self, scalar: Span, offset: usize) -> usize {
-        let raw = self.slice(scalar);
+        // A tag such as `!Sub` and the space behind it are no part of the value.
+        let (tag, raw) = match self.slice(scalar) {
+            raw if raw.starts_with('!') => {
+                let tag = raw.find(char::is_whitespace).unwrap_or(raw.len());
+                raw.split_at(tag + raw[tag..].len() - raw[tag..].trim_start().len())
+            }
+            raw => ("", raw),
+        };
+        let scalar = Span::new(scalar.start + tag.len(), scalar.end);
         let Some(quote @ ('"' | '\'')) = raw.chars().next() else {
             return if raw.contains('\n') {
                 scalar.start
@@ -130,6 +144,29 @@ impl Source {
     }
 }
 
+/// See [`Source::positions`].
+pub(crate) struct Positions<'s> {
+    source: &'s Source,
+    line_start: usize,
+    at: usize,
+    line: usize,
+    column: usize,
+}
+
+impl Positions<'_> {
+    /// Line and column of a byte on a character boundary, both counted from 1.
+    pub(crate) fn of(&mut self, at: usize) -> (usize, usize) {
+        let line = self.source.lines.partition_point(|start| *start <= at).max(1);
+        let line_start = self.source.lines[line - 1];
+        if (line, line_start) != (self.line, self.line_start) || at < self.at {
+            (self.line, self.line_start, self.at, self.column) = (line, line_start, line_start, 1);
+        }
+        self.column += self.source.text[self.at..at].chars().count();
+        self.at = at;
+        (self.line, self.column)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +182,16 @@ mod tests {
     }
 
     #[test]
+    fn positions_one_after_the_other_are_those_found_alone() {
+        let source = Source::new("f", "ab\n\n日本x\r\nlast");
+        let mut positions = source.positions();
+        let text = source.text();
+        for at in (0..=text.len()).filter(|at| text.is_char_boundary(*at)).chain([4, 0, 7]) {
+            assert_eq!(positions.of(at), source.position(at), "{at}");
+        }
+    }
+
+    #[test]
     fn a_place_in_a_value_is_found_behind_escapes() {
         let text = r#""{\"a\": \"\u00e9b\"}""#;
         let source = Source::new("f", text);
@@ -154,6 +201,8 @@ mod tests {
         assert_eq!(&text[at..=at], "b");
         let single = Source::new("f", "'it''s'");
         assert_eq!(single.inside(Span::new(0, 7), 3), 5);
+        let tagged = Source::new("f", "!Sub  'it''s'");
+        assert_eq!(tagged.inside(Span::new(0, 13), 3), 11);
         let plain = Source::new("f", "plain");
         assert_eq!(plain.inside(Span::new(0, 5), 2), 2);
     }

@@ -99,7 +99,7 @@ impl<'t, 'f> Builder<'t, 'f> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let node = scalar(text.into_owned(), style, tag.as_deref(), span);
+                let node = scalar(text.into_owned(), style, tag.as_deref(), self.with_tag(span, tag.as_deref()));
                 self.add(node, anchor)?;
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -123,10 +123,19 @@ impl<'t, 'f> Builder<'t, 'f> {
         Ok(true)
     }
 
+    /// The span of a value together with the tag before it.
+    fn with_tag(&self, span: Span, tag: Option<&Tag>) -> Span {
+        let Some(tag) = tag.and_then(custom_tag) else { return span };
+        let before = self.text.get(..span.start).unwrap_or_default().trim_end();
+        // An anchor between the two is rare, and the tag then stays outside.
+        if before.ends_with(&tag) { Span::new(before.len() - tag.len(), span.end) } else { span }
+    }
+
     fn begin(&mut self, value: Value, start: Span, anchor: usize, tag: Option<&Tag>) -> Result<(), Box<Finding>> {
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(start));
         }
+        let start = self.with_tag(start, tag);
         let tag = tag.and_then(custom_tag);
         self.open.push(Frame { value, seen: HashSet::new(), key: None, start, tag, anchor });
         Ok(())
@@ -142,7 +151,9 @@ impl<'t, 'f> Builder<'t, 'f> {
         // The end of a block collection is only seen at the next token; its last child says where it really ends. In
         // flow style the closing bracket counts.
         let children = last.map_or(start.end, |node| node.span.end);
-        let closed_by_bracket = matches!(self.text.as_bytes().get(start.start), Some(b'{' | b'['));
+        let opening = start.start + tag.as_ref().map_or(0, String::len);
+        let opening = self.text.get(opening..).and_then(|text| text.trim_start().chars().next());
+        let closed_by_bracket = matches!(opening, Some('{' | '['));
         let end = if closed_by_bracket { span.end.max(children) } else { children.max(start.end) };
         let head = match &value {
             Value::Mapping(entries) if !closed_by_bracket => entries.first().map_or(start, |entry| entry.key_span),

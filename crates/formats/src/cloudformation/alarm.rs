@@ -84,6 +84,11 @@ fn alarm(reader: &mut Reader<'_>, node: &Node, name: &str) -> Option<Alarm> {
         .get("TreatMissingData")
         .map_or(Some(TreatMissingData::Missing), |node| reader.one_of(node, "TreatMissingData", MISSING_DATA));
     let statistic: Option<Statistic> = match (fields.get("Statistic"), fields.get("ExtendedStatistic")) {
+        (None, Some(node)) if node.as_text().is_some_and(extended) => {
+            let message = format!("the statistic {} is not computed here", node.as_text().unwrap_or_default());
+            unmeasured(reader, node, name, &message);
+            return None;
+        }
         (Some(node), None) | (None, Some(node)) => reader.parsed(node, "the statistic"),
         _ => {
             let message = "an alarm has either `Statistic` or `ExtendedStatistic`";
@@ -112,6 +117,13 @@ fn alarm(reader: &mut Reader<'_>, node: &Node, name: &str) -> Option<Alarm> {
         treat_missing_data: missing?,
         cloudwatch: Some(cloudwatch),
     })
+}
+
+/// Whether this is one of CloudWatch's statistics that are more than a percentile: trimmed means, winsorised means,
+/// counts, sums and ranks between bounds.
+fn extended(statistic: &str) -> bool {
+    let statistic = statistic.to_ascii_uppercase();
+    statistic == "IQM" || ["TM", "WM", "TC", "TS", "PR"].iter().any(|kind| statistic.starts_with(kind))
 }
 
 fn dimensions(reader: &mut Reader<'_>, node: &Node) -> Vec<(String, String)> {
@@ -183,7 +195,7 @@ fn unmeasured(reader: &mut Reader<'_>, node: &Node, alarm: &str, why: &str) {
         Finding::new(&codes::UNMEASURED_METRIC, span, format!("the alarm `{alarm}` cannot be watched: {why}"));
     reader.report(
         finding
-            .help(format!("define an alarm `{alarm}` in the lab file or with --alarms; it takes this one's place"))
+            .help(format!("define an alarm `{alarm}` in the lab file; it takes this one's place"))
             .note("measured are HealthyHostCount, HTTPCode_Target_5XX_Count, HTTPCode_ELB_5XX_Count, RequestCount and TargetResponseTime of AWS/ApplicationELB"),
     );
 }

@@ -10,6 +10,7 @@ use crate::{
     source::Span,
 };
 
+use super::functions;
 use super::stack::{ACCOUNT, Given, REGION, Stack, pseudo, type_of};
 
 /// Most bytes that functions may produce: a template is at most 1 MiB in CloudFormation.
@@ -28,6 +29,8 @@ pub(super) struct Evaluator<'s, 'n> {
     chain: usize,
     /// Whether an ARN that cannot be resolved is an alarm's.
     alarm_wanted: bool,
+    /// Whether the function at hand met a value that is not known, so that its own is not known either.
+    met_unknown: bool,
 }
 
 /// The function a node calls, and its argument: `!Sub x` and `{ "Fn::Sub": x }` alike.
@@ -73,7 +76,7 @@ pub(super) fn pieces(mut text: &str) -> Option<Vec<Piece<'_>>> {
 
 impl<'s, 'n> Evaluator<'s, 'n> {
     pub(super) const fn new(stack: &'s Stack<'n>) -> Self {
-        Self { stack, produced: 0, chain: 0, alarm_wanted: false }
+        Self { stack, produced: 0, chain: 0, alarm_wanted: false, met_unknown: false }
     }
 
     /// Whether the resource's `Condition` holds, if it has one.
@@ -113,14 +116,30 @@ impl<'s, 'n> Evaluator<'s, 'n> {
 
     fn function(&mut self, reader: &mut Reader<'_>, node: &Node, name: &str, argument: &Node) -> Option<Node> {
         let span = node.span;
-        let result = match name {
-            "Ref" => {
-                if argument.as_text() == Some("AWS::NoValue") {
-                    return None;
-                }
-                let name = argument.as_text().map(ToOwned::to_owned);
-                name.map(|name| self.reference(reader, &name, span))
-            }
+        if (name, argument.as_text()) == ("Ref", Some("AWS::NoValue")) {
+            return None;
+        }
+        if name == "If" {
+            return self.choice(reader, argument, span);
+        }
+        let outer = std::mem::take(&mut self.met_unknown);
+        let result = self.call(reader, node, name, argument);
+        let met_unknown = std::mem::replace(&mut self.met_unknown, outer);
+        if let Some(node) = result {
+            return Some(self.spend(reader, node));
+        }
+        if !met_unknown {
+            let finding = Finding::new(&codes::INTRINSIC, span, format!("the arguments of `{name}` are wrong"));
+            reader.report(finding.help(usage(name)));
+        }
+        Some(Node::unknown(span))
+    }
+
+    /// The value of a function; nothing where its arguments are wrong or not known.
+    fn call(&mut self, reader: &mut Reader<'_>, node: &Node, name: &str, argument: &Node) -> Option<Node> {
+        let span = node.span;
+        match name {
+            "Ref" => argument.as_text().map(|name| self.reference(reader, name, span)),
             "GetAtt" => self.get_att(reader, argument, span),
             "Sub" => self.sub(reader, argument, span),
             "Join" => self.join(reader, argument, span),
@@ -128,12 +147,14 @@ impl<'s, 'n> Evaluator<'s, 'n> {
             "Select" => self.select(reader, argument, span),
             "GetAZs" => self.zones(reader, argument, span),
             "FindInMap" => self.find_in_map(reader, argument, span),
-            "If" => return self.choice(reader, argument, span),
             "Equals" | "Not" | "And" | "Or" | "Condition" => {
                 let holds = self.condition(reader, node);
                 Some(Node::text(holds.to_string(), span))
             }
-            "Base64" => self.text_of(reader, argument).map(|text| Node::text(text, span)),
+            "Base64" => self.text_of(reader, argument).map(|text| Node::text(functions::base64(text.as_bytes()), span)),
+            "Cidr" => self.cidr(reader, argument, span),
+            "Length" => self.list_of(reader, argument).map(|items| Node::text(items.len().to_string(), span)),
+            "ToJsonString" => self.json_string(reader, argument, span),
             "ImportValue" => {
                 let export = self.text_of(reader, argument)?;
                 let message = format!("the value `{export}` is exported by another stack");
@@ -142,37 +163,44 @@ impl<'s, 'n> Evaluator<'s, 'n> {
                 );
                 Some(Node::text(export, span))
             }
-            _ => {
-                let known = [
-                    "Ref",
-                    "GetAtt",
-                    "Sub",
-                    "Join",
-                    "Split",
-                    "Select",
-                    "GetAZs",
-                    "FindInMap",
-                    "If",
-                    "Equals",
-                    "Not",
-                    "And",
-                    "Or",
-                ];
-                let finding =
-                    Finding::new(&codes::INTRINSIC, span, format!("the function `{name}` is not evaluated here"));
-                reader.report(match model::nearest::nearest(name, known) {
-                    Some(near) => finding.help(format!("did you mean `{near}`?")),
-                    None => finding.help(format!("evaluated are {}", known.join(", "))),
-                });
-                return Some(Node::unknown(span));
+            "Transform" => {
+                let macro_name = argument.get("Name").and_then(Node::as_text).unwrap_or("the macro");
+                let message = format!("what `{macro_name}` puts here is known only in AWS");
+                Some(open(reader, span, message, "to run the experiment here, write the value itself"))
             }
-        };
-        if let Some(node) = result {
-            return Some(self.spend(reader, node));
+            _ => {
+                let message = format!("the function `{name}` is not evaluated here");
+                match reader.near(name, functions::EVALUATED.iter().copied()) {
+                    Some(near) => {
+                        let finding = Finding::new(&codes::INTRINSIC, span, message);
+                        reader.report(finding.help(format!("did you mean `{near}`?")));
+                        Some(Node::unknown(span))
+                    }
+                    None => {
+                        let help = format!("evaluated are {}", functions::EVALUATED.join(", "));
+                        Some(open(reader, span, message, help))
+                    }
+                }
+            }
         }
-        let finding = Finding::new(&codes::INTRINSIC, span, format!("the arguments of `{name}` are wrong"));
-        reader.report(finding.help(usage(name)));
-        Some(Node::unknown(span))
+    }
+
+    fn cidr(&mut self, reader: &mut Reader<'_>, argument: &Node, span: Span) -> Option<Node> {
+        let [block, count, bits] = argument.as_sequence()? else { return None };
+        let block = self.text_of(reader, block)?;
+        let (count, bits) = (self.text_of(reader, count)?.parse().ok()?, self.text_of(reader, bits)?.parse().ok()?);
+        if !block.contains('/') {
+            let message = format!("the address block `{block}` is known only in AWS");
+            return Some(open(reader, span, message, "to run the experiment here, write a block such as 10.0.0.0/16"));
+        }
+        Some(list(functions::cidr(&block, count, bits)?, span))
+    }
+
+    fn json_string(&mut self, reader: &mut Reader<'_>, argument: &Node, span: Span) -> Option<Node> {
+        let value = self.evaluate(reader, argument)?;
+        self.met_unknown |= functions::has_unknown(&value);
+        let wanted = !self.met_unknown && value.as_scalar().is_none();
+        wanted.then(|| Node::text(value.to_json().to_string(), span))
     }
 
     /// Counts what a function produced, and stops at the limit.
@@ -193,6 +221,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         match self.stack.parameter(name).cloned().or_else(|| pseudo(name)) {
             Some(Given::Text(text)) => Node::text(text, span),
             Some(Given::List(items)) => list(items, span),
+            Some(Given::Open) => Node::unknown(span),
             None if self.stack.resource(name).is_some_and(|node| type_of(node) == Some(super::alarm::TYPE)) => {
                 Node::text(self.alarm_name(reader, name), span)
             }
@@ -226,7 +255,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
     fn attribute(&mut self, reader: &mut Reader<'_>, id: &str, attribute: &str) -> String {
         let kind = self.stack.resource(id).and_then(type_of);
         if attribute != "Arn" {
-            return format!("{id}.{attribute}");
+            return self.property(reader, id, attribute).unwrap_or_else(|| format!("{id}.{attribute}"));
         }
         match kind {
             Some(super::alarm::TYPE) => {
@@ -245,6 +274,15 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         }
     }
 
+    /// A property of a resource; an attribute of the same name, such as a subnet's `CidrBlock`, has its value.
+    fn property(&mut self, reader: &mut Reader<'_>, id: &str, name: &str) -> Option<String> {
+        let node = self.stack.resource(id)?.get("Properties")?.get(name).filter(|_| self.chain < MAX_CHAIN)?;
+        self.chain += 1;
+        let value = self.evaluate(reader, node);
+        self.chain -= 1;
+        value?.as_text().map(ToOwned::to_owned)
+    }
+
     fn sub(&mut self, reader: &mut Reader<'_>, argument: &Node, span: Span) -> Option<Node> {
         let (text, local) = match argument.as_sequence() {
             Some([text, local]) => (text.as_text()?, local.as_mapping()?),
@@ -260,7 +298,11 @@ impl<'s, 'n> Evaluator<'s, 'n> {
                     let value = match (local, name.split_once('.')) {
                         (Some(entry), _) => self.text_of(reader, &entry.value)?,
                         (None, Some((id, attribute))) => self.attribute(reader, id, attribute),
-                        (None, None) => self.reference(reader, name, span).as_text().unwrap_or_default().to_owned(),
+                        (None, None) => match self.reference(reader, name, span).as_text() {
+                            Some(text) => text.to_owned(),
+                            // What is to be filled in is left as it is, so that every reader sees that it is.
+                            None => format!("${{{name}}}"),
+                        },
                     };
                     result.push_str(&value);
                 }
@@ -391,12 +433,15 @@ impl<'s, 'n> Evaluator<'s, 'n> {
 
     /// The text of an evaluated node.
     fn text_of(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<String> {
-        self.evaluate(reader, node)?.as_text().map(ToOwned::to_owned)
+        let node = self.evaluate(reader, node)?;
+        self.met_unknown |= node.is_unknown();
+        node.as_text().map(ToOwned::to_owned)
     }
 
     /// The texts of an evaluated list.
     fn list_of(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
         let node = self.evaluate(reader, node)?;
+        self.met_unknown |= functions::has_unknown(&node);
         node.as_sequence()?.iter().map(|item| item.as_text().map(ToOwned::to_owned)).collect()
     }
 }
@@ -404,6 +449,13 @@ impl<'s, 'n> Evaluator<'s, 'n> {
 fn list(items: Vec<String>, span: Span) -> Node {
     let items = items.into_iter().map(|item| Node::text(item, span)).collect();
     Node { value: Value::Sequence(items), span, head: span, tag: None }
+}
+
+/// A value that nobody knows before the stack is made.
+fn open(reader: &mut Reader<'_>, span: Span, message: String, help: impl Into<String>) -> Node {
+    let finding = Finding::new(&codes::INTRINSIC, span, message).severity(reader.open_value());
+    reader.report(finding.help(help));
+    Node::unknown(span)
 }
 
 fn weight(node: &Node) -> usize {
@@ -426,6 +478,9 @@ fn usage(name: &str) -> &'static str {
         "GetAZs" => "write !GetAZs \"\" or !GetAZs REGION",
         "FindInMap" => "write !FindInMap [mapping, first key, second key]",
         "If" => "write !If [condition, then, else]",
+        "Cidr" => "write !Cidr [block, count, host bits], such as !Cidr [10.0.0.0/16, 4, 8]",
+        "Length" => "write !Length [a, b]",
+        "ToJsonString" => "write a mapping or a list under Fn::ToJsonString",
         "Equals" => "write !Equals [a, b]",
         "Not" => "write !Not [condition]",
         "And" | "Or" => "write a list of two to ten conditions",

@@ -6,6 +6,7 @@
 mod alarm;
 pub(crate) mod case;
 mod evaluate;
+mod functions;
 mod references;
 mod stack;
 
@@ -14,7 +15,7 @@ use model::nearest::nearest;
 use crate::{
     Options, codes,
     decode::Reader,
-    finding::Finding,
+    finding::{Finding, Severity},
     fis::{self, Template},
     node::{Entry, Node},
     semantics,
@@ -120,8 +121,10 @@ fn choose<'e>(reader: &mut Reader<'_>, root: &Node, all: &[&'e Entry], wanted: O
         }
         (None, [_, second, ..]) => {
             let message = format!("there are {} experiment templates", all.len());
-            let help = format!("choose one by its logical id: {}", names.join(", "));
-            reader.report(Finding::new(&codes::SEVERAL_TEMPLATES, second.key_span, message).help(help));
+            let help = format!("to run one, choose it by its logical id: {}", names.join(", "));
+            let severity = if reader.to_run { Severity::Error } else { Severity::Note };
+            let finding = Finding::new(&codes::SEVERAL_TEMPLATES, second.key_span, message).severity(severity);
+            reader.report(finding.help(help));
             None
         }
     }

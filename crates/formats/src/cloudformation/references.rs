@@ -12,14 +12,19 @@ use crate::{codes, decode::Reader, finding::Finding, node::Node, source::Span};
 
 /// Reports every `Ref`, `GetAtt` and `Sub` of something that is not defined; returns their names.
 pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) -> BTreeSet<String> {
-    let mut search = Search { stack, unresolved: BTreeSet::new() };
+    let mut search = Search { stack, unresolved: BTreeSet::new(), local: Vec::new() };
     search.walk(reader, root);
     search.unresolved
 }
 
+/// What the key of a loop begins with.
+const FOR_EACH: &str = "Fn::ForEach::";
+
 struct Search<'s, 'n> {
     stack: &'s Stack<'n>,
     unresolved: BTreeSet<String>,
+    /// Names that the `Fn::ForEach` around the place gives to its items.
+    local: Vec<String>,
 }
 
 impl Search<'_, '_> {
@@ -45,8 +50,25 @@ impl Search<'_, '_> {
             self.walk(reader, child);
         }
         for entry in node.as_mapping().unwrap_or_default() {
+            let item = entry.key.starts_with(FOR_EACH).then(|| entry.value.as_sequence()?.first()?.as_text()).flatten();
+            self.local.extend(item.map(ToOwned::to_owned));
             self.walk(reader, &entry.value);
+            self.local.truncate(self.local.len() - usize::from(item.is_some()));
         }
+    }
+
+    /// Whether something that is not in the text may make a thing of this name: a transform, or a loop.
+    fn may_be_made(&self, name: &str) -> bool {
+        let resources = self.stack.section("Resources");
+        let made = resources.iter().any(|entry| entry.key.starts_with(FOR_EACH) || entry.key == "Fn::Transform");
+        made || self.stack.transforms().into_iter().any(|transform| match transform {
+            // SAM makes roles, permissions and stages named after what they belong to, and one API for all functions.
+            name_of if name_of.starts_with("AWS::Serverless") => {
+                name.starts_with("Serverless") || resources.iter().any(|entry| name.starts_with(&entry.key))
+            }
+            "AWS::LanguageExtensions" => false,
+            _ => true,
+        })
     }
 
     fn substitutions(&mut self, reader: &mut Reader<'_>, node: &Node, argument: &Node) {
@@ -68,7 +90,9 @@ impl Search<'_, '_> {
         let known = self.stack.parameter(name).is_some()
             || self.stack.resource(name).is_some()
             || name == "AWS::NoValue"
-            || pseudo(name).is_some();
+            || pseudo(name).is_some()
+            || self.local.iter().any(|local| local == name)
+            || self.may_be_made(name);
         if known {
             return;
         }

@@ -7,7 +7,7 @@ use model::nearest::nearest;
 use crate::{
     Options, codes,
     decode::Reader,
-    finding::Finding,
+    finding::{Finding, Severity},
     node::{Entry, Node, Value},
     source::Span,
 };
@@ -20,7 +20,7 @@ pub(super) const ACCOUNT: &str = "000000000000";
 /// A template, taken apart.
 pub(super) struct Stack<'n> {
     root: &'n Node,
-    /// Values of the parameters; a parameter without a value is there, too, as an empty text.
+    /// Values of the parameters.
     parameters: BTreeMap<String, Given>,
 }
 
@@ -31,6 +31,8 @@ pub(super) enum Given {
     Text(String),
     /// The items of a list type.
     List(Vec<String>),
+    /// Known only when the stack is made.
+    Open,
 }
 
 impl<'n> Stack<'n> {
@@ -65,6 +67,17 @@ impl<'n> Stack<'n> {
         self.root.get("Resources")?.get(id)
     }
 
+    /// The macros that CloudFormation applies to the whole template.
+    pub(super) fn transforms(&self) -> Vec<&'n str> {
+        match self.root.get("Transform") {
+            Some(node) => node.as_sequence().unwrap_or_else(|| std::slice::from_ref(node)),
+            None => &[],
+        }
+        .iter()
+        .filter_map(|node| node.as_text().or_else(|| node.get("Name")?.as_text()))
+        .collect()
+    }
+
     /// Resources of a type, in the order of the document.
     pub(super) fn of_type<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'n Entry> + 's {
         self.section("Resources").iter().filter(move |entry| type_of(&entry.value) == Some(kind))
@@ -91,8 +104,10 @@ fn parameter(reader: &mut Reader<'_>, entry: &Entry, given: Option<&String>) -> 
         (None, None) => {
             let message = format!("the parameter `{}` has no value", entry.key);
             let help = format!("give one with --param {}=VALUE, or add a Default", entry.key);
-            reader.report(Finding::new(&codes::STACK_PARAMETER, entry.key_span, message).help(help));
-            return Given::Text(String::new());
+            let severity = if reader.to_run { Severity::Error } else { Severity::Note };
+            let finding = Finding::new(&codes::STACK_PARAMETER, entry.key_span, message).severity(severity);
+            reader.report(finding.help(help));
+            return Given::Open;
         }
     };
     let list = kind == "CommaDelimitedList" || kind.starts_with("List<");

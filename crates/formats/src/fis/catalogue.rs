@@ -21,12 +21,16 @@ pub fn action(id: &str) -> Option<&'static Entry> {
 }
 
 /// Ids that FIS has renamed: old and new.
-pub const OLD_IDS: &[(&str, &str)] =
-    &[("aws:elasticache:interrupt-cluster-az-power", "aws:elasticache:replicationgroup-interrupt-az-power")];
+pub const OLD_IDS: &[(&str, &str)] = &[
+    ("aws:dynamodb:encrypted-global-table-pause-replication", "aws:dynamodb:global-table-pause-replication"),
+    ("aws:elasticache:interrupt-cluster-az-power", "aws:elasticache:replicationgroup-interrupt-az-power"),
+];
 
 /// Resource types that FIS has renamed: old and new.
-pub const OLD_RESOURCE_TYPES: &[(&str, &str)] =
-    &[("aws:elasticache:redis-replicationgroup", "aws:elasticache:replicationgroup")];
+pub const OLD_RESOURCE_TYPES: &[(&str, &str)] = &[
+    ("aws:dynamodb:encrypted-global-table", "aws:dynamodb:global-table"),
+    ("aws:elasticache:redis-replicationgroup", "aws:elasticache:replicationgroup"),
+];
 
 /// A resource type and the parameters a target of it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -53,7 +53,7 @@ pub(crate) fn fis_part(reader: &mut Reader<'_>, root: &Fields<'_>, fragment: boo
         template.client_token = reader.text(node, "clientToken");
     }
     if let Some(node) = root.get("tags") {
-        experiment.tags = reader.text_map(node, "tags");
+        experiment.tags = reader.tags(node, "tags");
         remember_empty(spelling, "/tags", node);
     }
     if let Some(node) = root.get("targets") {
@@ -115,7 +115,7 @@ fn target(reader: &mut Reader<'_>, spelling: &mut Spelling, name: &str, node: &N
         remember_empty(spelling, &format!("{path}/resourceArns"), node);
     }
     if let Some(node) = fields.get("resourceTags") {
-        target.resource_tags = reader.text_map(node, "resourceTags");
+        target.resource_tags = reader.tags(node, "resourceTags");
         remember_empty(spelling, &format!("{path}/resourceTags"), node);
     }
     if let Some(node) = fields.get("filters") {
@@ -135,7 +135,9 @@ fn target(reader: &mut Reader<'_>, spelling: &mut Spelling, name: &str, node: &N
                 target.selection_mode = mode;
                 remember_other(spelling, &format!("{path}/selectionMode"), &text, &mode.to_string());
             }
-            Err(message) => reader.report(selection_mode(node, &text, message)),
+            // A part that is filled in when the stack is made.
+            Err(_) if !reader.to_run && text.contains("${") => {}
+            Err(error) => reader.report(selection_mode(node, &text, &error)),
         }
     }
     if let Some(node) = fields.get("disjointFrom") {
@@ -145,7 +147,9 @@ fn target(reader: &mut Reader<'_>, spelling: &mut Spelling, name: &str, node: &N
 }
 
 /// The finding for a malformed selection mode, with the repair where it can be guessed.
-fn selection_mode(node: &Node, text: &str, message: String) -> Finding {
+fn selection_mode(node: &Node, text: &str, error: &str) -> Finding {
+    // What is right has a line of its own.
+    let message = error.split("; write").next().unwrap_or(error).trim_end_matches(": unknown form");
     let finding = Finding::new(&codes::SELECTION_MODE, node.span, message);
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let upper = text.to_uppercase();
@@ -155,14 +159,14 @@ fn selection_mode(node: &Node, text: &str, message: String) -> Finding {
         None
     } else if upper.contains('%') || upper.starts_with("PERC") {
         Some(format!("PERCENT({digits})"))
-    } else if upper.starts_with("COUNT") || text.trim() == digits {
+    } else if upper.starts_with("COUNT") || upper.starts_with("RANDOM") || text.trim() == digits {
         Some(format!("COUNT({digits})"))
     } else {
         None
     };
     match repaired.filter(|mode| mode.parse::<SelectionMode>().is_ok()) {
-        Some(mode) => finding.help(format!("write {mode}")),
-        None => finding,
+        Some(mode) => finding.help(format!("did you mean {mode}?")),
+        None => finding.help("write ALL, COUNT(n) with n of at least 1, or PERCENT(n) above 0 and up to 100"),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use model::{
-    catalogue::Entry,
+    catalogue::{Entry, TargetKind},
     experiment::{Action, Experiment},
+    target::Target,
 };
 
 use super::{Context, mapping, parameters, placeholder, suggestion};
@@ -31,7 +32,7 @@ pub(super) fn check(
         let known = context.action(&action.action_id).or_else(|| unknown(reader, entry, action, context));
         if let Some(known) = known {
             parameters::check(reader, &entry.value, action, known, context.own);
-            target_keys(reader, &entry.value, action, known);
+            target_keys(reader, &entry.value, action, known, experiment);
             restart_of_replaced(reader, &entry.value, action);
             not_what_it_says(reader, entry, action, known);
         }
@@ -77,7 +78,7 @@ fn unknown(
 }
 
 /// The keys under the action's `targets`.
-fn target_keys(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &Entry) {
+fn target_keys(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &Entry, experiment: &Experiment) {
     let written = mapping(node, "targets");
     let keys: Vec<&str> = known.targets.iter().map(|target| target.key).collect();
     let mut wrong = false;
@@ -85,8 +86,17 @@ fn target_keys(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &En
         wrong = true;
         let message = format!("`{}` takes no target under `{}`", known.id, entry.key);
         let finding = Finding::new(&codes::UNKNOWN_TARGET_KEY, entry.key_span, message);
-        let help = if let [only] = keys.as_slice() {
-            format!("write `{only}`")
+        let help = if let [only] = known.targets {
+            let named = action.targets.get(&entry.key).and_then(|name| experiment.targets.get(name));
+            match named.filter(|target| !takes(only, target)) {
+                Some(target) => format!(
+                    "write `{}`, and name a target of type {} (this one is {})",
+                    only.key,
+                    only.resource_types.join(" or "),
+                    target.resource_type
+                ),
+                None => format!("write `{}`", only.key),
+            }
         } else if keys.is_empty() {
             "it takes no target at all; remove it".to_owned()
         } else {
@@ -96,11 +106,18 @@ fn target_keys(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &En
     }
     // Misspelt is not missing: one cause, one finding.
     let any = known.targets.iter().any(|target| written.iter().any(|entry| entry.key == target.key));
-    if !known.targets.is_empty() && !any && !wrong && action.targets.is_empty() {
+    let misspelt = wrong || reader.is_meant(node, "targets");
+    if !known.targets.is_empty() && !any && !misspelt && action.targets.is_empty() {
         let message = format!("`{}` needs a target under `{}`", known.id, keys.join("` or `"));
         let help = format!("add targets: {{ {}: NAME-OF-A-TARGET }}", keys[0]);
         reader.report(Finding::new(&codes::MISSING_TARGET, node.head, message).help(help));
     }
+}
+
+/// Whether an action's slot takes a target, whose type may have an old name.
+fn takes(slot: &TargetKind, target: &Target) -> bool {
+    let name = target.resource_type.as_str();
+    slot.resource_types.contains(&fis::resource_type(name).map_or(name, |row| row.name))
 }
 
 /// The names under the action's `targets`, and the types of what they name.
@@ -141,10 +158,12 @@ fn targets(
 
 /// A stopped instance of a group is terminated and replaced long before it is to be started again.
 fn restart_of_replaced(reader: &mut Reader<'_>, node: &Node, action: &Action) {
-    let complete = action.parameters.get("completeIfInstancesTerminated");
+    let name = "completeIfInstancesTerminated";
+    let complete = action.parameters.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        || mapping(node, "parameters").iter().any(|entry| entry.key == name && entry.value.is_unknown());
     if action.action_id == "aws:ec2:stop-instances"
         && let Some(entry) = node.get("parameters").and_then(|node| node.entry("startInstancesAfterDuration"))
-        && !complete.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        && !complete
     {
         let message = "an Auto Scaling group replaces a stopped instance by then, and starting it again fails";
         let help = "add completeIfInstancesTerminated: \"true\" if the instances belong to a group";

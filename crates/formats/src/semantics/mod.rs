@@ -163,9 +163,10 @@ pub(crate) fn selectors(reader: &mut Reader<'_>, target: &Target, node: &Node) {
             let misspelt = reader.is_meant(node, key);
             misspelt
                 || node.get(key).is_some_and(|node| {
-                    !node.is_null()
-                        && !node.as_mapping().is_some_and(<[_]>::is_empty)
-                        && !node.as_sequence().is_some_and(<[_]>::is_empty)
+                    node.is_unknown()
+                        || !node.is_null()
+                            && !node.as_mapping().is_some_and(<[_]>::is_empty)
+                            && !node.as_sequence().is_some_and(<[_]>::is_empty)
                 })
         });
         if !unreadable {
@@ -208,6 +209,7 @@ pub(crate) fn selectors(reader: &mut Reader<'_>, target: &Target, node: &Node) {
 fn target_parameters(reader: &mut Reader<'_>, node: &Node, target: &Target) {
     let Some(row) = fis::resource_type(&target.resource_type) else { return };
     let known: Vec<&str> = row.parameters.iter().map(|(name, _)| *name).collect();
+    let given = |name: &str| mapping(node, "parameters").iter().any(|entry| entry.key == name);
     for entry in mapping(node, "parameters") {
         if !known.contains(&entry.key.as_str()) {
             let message = format!("`{}` takes no parameter `{}`", row.name, entry.key);
@@ -215,9 +217,7 @@ fn target_parameters(reader: &mut Reader<'_>, node: &Node, target: &Target) {
             reader.report(finding.help(suggestion(&entry.key, known.iter().copied(), "parameters")));
         }
     }
-    for (name, _) in
-        row.parameters.iter().filter(|(name, required)| *required && !target.parameters.contains_key(*name))
-    {
+    for (name, _) in row.parameters.iter().filter(|(name, required)| *required && !given(name)) {
         let message = format!("a target of type `{}` needs the parameter `{name}`", row.name);
         reader.report(
             Finding::new(&codes::WRONG_TARGET_PARAMETER, node.head, message)
@@ -241,7 +241,8 @@ fn blast_radius(reader: &mut Reader<'_>, node: &Node, target: &Target) {
     // Ten percent is the most that the literature begins with (5 to 10 percent after a single instance).
     let large = match target.selection_mode {
         SelectionMode::Percent(share) => share > 10.0,
-        SelectionMode::All => true,
+        // Also stands for a mode that could not be read, which has been reported.
+        SelectionMode::All => node.get("selectionMode").and_then(Node::as_text) == Some("ALL"),
         SelectionMode::Count(_) => false,
     };
     let production = target.resource_tags.iter().any(|(key, value)| {
@@ -260,6 +261,11 @@ fn unused_targets(reader: &mut Reader<'_>, root: &Node, experiment: &Experiment)
     // An action whose target is missing, misspelt or inline is the likelier cause, and reported.
     let causes = [&codes::MISSING_TARGET, &codes::UNDEFINED_TARGET, &codes::INLINE_TARGET];
     if reader.findings.iter().any(|finding| causes.iter().any(|cause| cause.id == finding.code.id)) {
+        return;
+    }
+    // So is one whose name is not known yet.
+    let open = mapping(root, "actions").iter().flat_map(|entry| mapping(&entry.value, "targets"));
+    if open.into_iter().any(|entry| entry.value.is_unknown()) {
         return;
     }
     let used: HashSet<&str> =
@@ -351,7 +357,7 @@ fn guard(
     context: &Context<'_>,
 ) {
     let Some(value) = item.get("value").filter(|node| node.as_text().is_some_and(|text| !text.is_empty())) else {
-        let unreadable = item.get("value").is_some_and(|node| node.as_scalar().is_none());
+        let unreadable = item.get("value").is_some_and(|node| node.as_scalar().is_none() || node.is_unknown());
         if !unreadable {
             let message = "the stop condition does not say which alarm";
             let help = "add value: the alarm's ARN, or the name of one of this document's `alarms`";
@@ -365,8 +371,8 @@ fn guard(
             let message = format!("the document defines no alarm `{name}`");
             let near = nearest(name, experiment.alarms.keys().map(String::as_str));
             let help = match near {
-                Some(near) => format!("did you mean `{near}`? otherwise the lab file or --alarms must define it"),
-                None => "define it under `alarms`; otherwise the lab file or --alarms must".to_owned(),
+                Some(near) => format!("did you mean `{near}`? otherwise the lab file must define it"),
+                None => "define it under `alarms`; otherwise the lab file must".to_owned(),
             };
             reader.report(Finding::new(&codes::ALARM_ELSEWHERE, value.span, message).help(help));
         }

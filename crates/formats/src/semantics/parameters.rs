@@ -35,6 +35,9 @@ pub(super) fn check(reader: &mut Reader<'_>, node: &Node, action: &Action, known
             if parameter.name == "documentParameters" {
                 document_parameters(reader, &entry.value, text, action, own);
             } else {
+                if parameter.name == "documentArn" {
+                    document_arn(reader, text, entry.value.span);
+                }
                 value(reader, &subject, parameter, text, entry.value.span);
             }
         }
@@ -68,6 +71,11 @@ fn unknown(reader: &mut Reader<'_>, subject: &Subject<'_>, written: &[node::Entr
         if subject.parameters.iter().any(|parameter| parameter.name == key) {
             continue;
         }
+        if entry.value.as_scalar().is_none() {
+            // That it is a list besides, which no parameter is, tells nothing more.
+            let head = entry.value.head;
+            reader.findings.retain(|finding| finding.span != head || finding.code.id != codes::WRONG_TYPE.id);
+        }
         let finding = Finding::new(
             &codes::UNKNOWN_PARAMETER,
             entry.key_span,
@@ -100,6 +108,19 @@ fn unknown(reader: &mut Reader<'_>, subject: &Subject<'_>, written: &[node::Entr
         reader.report(finding.help(help));
     }
     stand_ins
+}
+
+/// A document is named by an ARN that says so: `arn:aws:ssm:REGION:ACCOUNT:document/NAME`.
+fn document_arn(reader: &mut Reader<'_>, text: &str, span: Span) {
+    if placeholder(text) || !text.starts_with("arn:") || text.contains(":document/") {
+        return;
+    }
+    let name = text.rsplit([':', '/']).next().unwrap_or_default();
+    let message = "this is not the ARN of a Systems Manager document";
+    let help = format!(
+        "write arn:aws:ssm:REGION::document/{name}; a document of your own has your account before `:document`"
+    );
+    reader.report(Finding::new(&codes::WRONG_PARAMETER, span, message).help(help));
 }
 
 /// A resource type whose targets take this parameter.

@@ -321,6 +321,17 @@ fn guards_and_claims() -> Vec<(&'static str, &'static str, String)> {
 
 fn stacks_and_labs() -> Vec<(&'static str, &'static str, String)> {
     vec![
+        (
+            "F017",
+            "x.yaml",
+            stack(ALARM).replace("      Description: x", "      Description: x\n      Tags: { Key: Team, Value: SRE }"),
+        ),
+        (
+            "F012",
+            "x.yaml",
+            stack(ALARM)
+                .replace("      Description: x", "      Description: x\n      Tags: [{ Key: Team, Value: SRE }]"),
+        ),
         ("F080", "x.yaml", stack(ALARM).replace("!GetAtt Errors.Arn", "!GetAtt Error.Arn")),
         ("F081", "x.yaml", stack(ALARM).replace("Description: x", "Description: !Select [7, [a, b]]")),
         ("F081", "x.yaml", stack(ALARM).replace("Description: x", "Description: !Jion [\"\", [a, b]]")),
@@ -367,6 +378,12 @@ fn every_code_has_a_document_that_gives_it_and_is_shown_like_this() {
     let bytes = formats::check("x.yaml", b"description: \xff", &Options::new(&catalogue));
     assert_eq!(crate::codes(&bytes.findings), ["F001"]);
     seen.insert("F001");
+    let keys: Vec<String> = (0..600).map(|n| format!("\"key{n}\": {n}")).collect();
+    let many = formats::check("x.json", fis(&keys.join(", ")).as_bytes(), &Options::new(&catalogue));
+    let last = many.findings.last().unwrap();
+    assert_eq!((many.findings.len(), last.code.id, last.severity), (501, "F000", formats::Severity::Error));
+    assert!(last.message.contains("102 findings more"), "{}", last.message);
+    seen.insert("F000");
     for code in CODES {
         assert!(seen.contains(code.id), "no document gives {}", code.id);
     }

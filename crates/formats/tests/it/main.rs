@@ -7,6 +7,8 @@ mod examples;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod functions;
+#[cfg(test)]
 mod own_document;
 #[cfg(test)]
 mod properties;
