@@ -114,7 +114,6 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 
 /// `shaketable run`
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are independent of each other")]
 pub(crate) struct Run {
     /// The experiment: a Shaketable document, an AWS FIS template, or a CloudFormation template that holds one.
     pub(crate) file: PathBuf,

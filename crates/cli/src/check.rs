@@ -52,18 +52,19 @@ pub(crate) fn check(call: &Check, style: Style) -> Result<ExitCode> {
 }
 
 fn text(all: &[Checked], style: Style) -> String {
-    let mut text = String::new();
-    for one in all {
-        text.push_str(&formats::render::terminal(&one.findings, &one.source, style.colour));
+    let of_one = |one: &Checked| {
+        let findings = formats::render::terminal(&one.findings, &one.source, style.colour);
         let summary = summary(&one.findings).unwrap_or_else(|| "nothing found".to_owned());
-        text += &format!("{} ({}): {summary}\n", one.source.path(), one.kind);
-    }
-    text
+        format!("{findings}{} ({}): {summary}\n", one.source.path(), one.kind)
+    };
+    all.iter().map(of_one).collect()
 }
 
-/// Prints what was found in a document that is about to be run; gives back whether it can be.
+/// Prints what was found in a document that is about to be run, but for notes, which `check` shows; gives back whether it
+/// can be run.
 pub(crate) fn show(findings: &[Finding], source: &Source, style: Style) -> bool {
-    terminal::err(&formats::render::terminal(findings, source, style.colour));
+    let grave: Vec<_> = findings.iter().filter(|finding| finding.severity > Severity::Note).cloned().collect();
+    terminal::err(&formats::render::terminal(&grave, source, style.colour));
     if formats::has_errors(findings) {
         let summary = summary(findings).unwrap_or_default();
         terminal::err(&format!("{}: {summary}; nothing was run\n", source.path()));

@@ -159,11 +159,9 @@ fn conclude(call: &Run, style: Style, outcome: Outcome) -> Result<(u8, String)> 
         return Ok((code, format!("{}: {}\n", record.verdict, record.reason)));
     }
     let look = report::Style { colour: style.colour, width: style.width };
-    let mut words = report::Summary::new(&record, look).to_string();
-    if let Some(paths) = paths {
-        words += &format!("\nReport: {}\n", paths.html.display());
-    }
-    Ok((code, words))
+    let summary = report::Summary::new(&record, look);
+    let where_to_read = paths.map_or_else(String::new, |paths| format!("\nReport: {}\n", paths.html.display()));
+    Ok((code, format!("{summary}{where_to_read}")))
 }
 
 /// Ctrl-C, and what supervisors send: undo everything, report, go. A second one: undo everything, go.

@@ -241,7 +241,7 @@ impl Measurements {
     }
 
     /// A metric over time, for plots: a gauge's changes; otherwise the value of each stretch of `step` (stamped with its
-    /// beginning) in which there was something to measure.
+    /// beginning) in which there was something to measure. A last stretch of less than half of that is left out.
     #[must_use]
     pub fn series(&self, metric: &Metric, step: Duration) -> Vec<(Moment, f64)> {
         if self.kind(metric) == Some(MetricKind::Gauge) {
@@ -249,9 +249,11 @@ impl Measurements {
             return lock(&series).iter().copied().filter(|(_, level)| !level.is_nan()).collect();
         }
         let Some(end) = self.last_sample(metric) else { return Vec::new() };
+        // What arrives in batches makes a monster of the rate of a short rest.
+        let is_whole = |start: &Moment| end.since(*start) * 2 >= step;
         self.stretches(metric, Moment::ZERO, end, step)
             .into_iter()
-            .filter(|(_, reading)| reading.samples() > 0)
+            .filter(|(start, reading)| reading.samples() > 0 && is_whole(start))
             .filter_map(|(at, reading)| Some((at, reading.value()?)))
             .collect()
     }

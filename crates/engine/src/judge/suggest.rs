@@ -75,27 +75,30 @@ fn after_green(evidence: &Evidence<'_>, out: &mut Vec<Suggestion>) {
     ));
 }
 
-/// The next larger blast radius of a target: half as a share, or one more where a share would select nothing more.
+/// The next larger blast radius of a target: a quarter, then a half. Everything at once is no experiment but an outage, so
+/// a group that is too small for the next step should grow first.
 fn larger(target: &ResolvedTarget, mode: SelectionMode) -> Option<Suggestion> {
     let (matching, taken) = (target.matching, target.chosen.len());
     if taken == 0 || taken >= matching {
         return None;
     }
-    // 25 % and 50 % are the steps of the usual ladder; the first that takes more than now is the next.
-    let share = [25_u32, 50, 100]
-        .into_iter()
-        .find(|percent| SelectionMode::Percent(f64::from(*percent)).take_of(matching) > taken)?;
-    let next = SelectionMode::Percent(f64::from(share)).take_of(matching);
-    let quarter = SelectionMode::Percent(25.0).take_of(matching);
-    let note = if share == 25 {
-        String::new()
-    } else {
-        format!(" (PERCENT(25) of {matching} is {quarter}: no more than now)")
+    let share = |percent: u32| SelectionMode::Percent(f64::from(percent)).take_of(matching);
+    let held = format!("With {mode}, that is {taken} of {matching}, it held");
+    let quarter = format!("PERCENT(25) of {matching} is {}", share(25));
+    let Some(next) = [25, 50].into_iter().find(|percent| share(*percent) > taken) else {
+        // The smallest group of which a quarter is more than now.
+        let enough = (taken + 1) * 4;
+        return Some(Suggestion {
+            what: format!("Run it with {enough} instances or more, to hit a quarter of {}.", target.name),
+            why: format!("{held}; {quarter}, no more than now."),
+            change: Some(format!("in the lab, desired: {enough}; then targets.{}.selectionMode: PERCENT(25)", target.name)),
+        });
     };
+    let note = if next == 25 { String::new() } else { format!(" ({quarter}: no more than now)") };
     Some(Suggestion {
-        what: format!("Widen the blast radius of {}: {next} of {matching} instead of {taken}.", target.name),
-        why: format!("With {mode}, that is {taken} of {matching}, it held{note}."),
-        change: Some(format!("targets.{}.selectionMode: PERCENT({share})", target.name)),
+        what: format!("Widen the blast radius of {}: {} of {matching} instead of {taken}.", target.name, share(next)),
+        why: format!("{held}{note}."),
+        change: Some(format!("targets.{}.selectionMode: PERCENT({next})", target.name)),
     })
 }
 

@@ -524,9 +524,11 @@ fn with_target(matching: usize, mode: &str) -> Case {
 fn after_green_the_blast_radius_grows_by_real_arithmetic() {
     // S1 L460 says "25 %", which of two instances is none.
     let two = with_target(2, "COUNT(1)").suggestions();
-    assert_eq!(two[0].what, "Widen the blast radius of some: 2 of 2 instead of 1.");
-    assert!(two[0].why.contains("PERCENT(25) of 2 is 0: no more than now"), "{}", two[0].why);
-    assert_eq!(two[0].change.as_deref(), Some("targets.some.selectionMode: PERCENT(100)"));
+    assert_eq!(two[0].what, "Run it with 8 instances or more, to hit a quarter of some.");
+    assert!(two[0].why.contains("PERCENT(25) of 2 is 0, no more than now"), "{}", two[0].why);
+    let four = with_target(4, "COUNT(1)").suggestions();
+    assert!(four[0].why.contains("(PERCENT(25) of 4 is 1: no more than now)"), "{}", four[0].why);
+    assert_eq!(four[0].change.as_deref(), Some("targets.some.selectionMode: PERCENT(50)"));
     let eight = with_target(8, "COUNT(1)").suggestions();
     assert_eq!(eight[0].change.as_deref(), Some("targets.some.selectionMode: PERCENT(25)"));
     assert!(eight.iter().any(|one| one.what.starts_with("Keep the report as evidence")));

@@ -184,7 +184,7 @@ fn plot(record: &Record, frame: &Frame, family: &Family, members: &[&Series]) ->
         .map(|(number, series)| {
             let scale = if per_second && series.kind == MetricKind::Count { 1.0 / series.bucket_seconds } else { 1.0 };
             let shape = match series.kind {
-                MetricKind::Gauge if series.unit == Unit::Count => Shape::Step,
+                MetricKind::Gauge => Shape::Step,
                 MetricKind::Count if *family != Family::Rate => Shape::Bars,
                 _ => Shape::Line,
             };
@@ -193,7 +193,7 @@ fn plot(record: &Record, frame: &Frame, family: &Family, members: &[&Series]) ->
                 shape,
                 style: style(family, series, number),
                 peak: *family == Family::Latency && series.metric.name.ends_with("p99"),
-                points: points(series, shape, scale),
+                points: points(series, shape, scale, frame.span),
             }
         })
         .collect();
@@ -221,31 +221,58 @@ fn style(family: &Family, series: &Series, number: usize) -> usize {
     }
 }
 
-/// The points of a series as its shape wants them, with a gap wherever a bucket has no samples.
-fn points(series: &Series, shape: Shape, scale: f64) -> Vec<Point> {
-    let bucket = series.bucket_seconds.max(0.0);
-    // A quantile or a count is of the whole bucket and drawn in its middle; a level begins where the bucket does.
-    let shift = if shape == Shape::Step { 0.0 } else { bucket / 2.0 };
-    let mut points: Vec<Point> = Vec::with_capacity(series.points.len());
-    for point in &series.points {
-        let at = point.at.as_secs_f64() + shift;
-        if let Some(last) = points.last().copied()
-            // Half a bucket of tolerance, because bucket starts may be rounded.
-            && at - last.at > bucket * 1.5
-            && shape != Shape::Bars
-        {
-            let end = last.at + bucket;
-            if shape == Shape::Step {
-                points.push(Point { at: end, value: last.value });
-            }
-            points.push(Point { at: end, value: None });
-        }
-        points.push(Point { at, value: Some(point.value * scale) });
+/// The points of a series within the time shown, as its shape wants them.
+fn points(series: &Series, shape: Shape, scale: f64, span: (f64, f64)) -> Vec<Point> {
+    let point = |at: f64, value: f64| Point { at, value: Some(value * scale) };
+    let all = series.points.iter().map(|one| (one.at.as_secs_f64(), one.value));
+    if shape == Shape::Step {
+        return held(all.map(|(at, value)| point(at, value)).collect(), span);
     }
-    if let Some(last) = points.last().copied().filter(|_| shape == Shape::Step) {
-        points.push(Point { at: last.at + bucket, value: last.value });
+    let bucket = series.bucket_seconds;
+    // What is measured over a bucket is drawn in its middle.
+    let mut points: Vec<Point> = all
+        // The last bucket of a run is cut short; a rate over a fraction of a second says nothing.
+        .filter(|(at, _)| series.kind != MetricKind::Rate || at + bucket <= span.1)
+        .map(|(at, value)| point(at + bucket / 2.0, value))
+        .filter(|one| (span.0..=span.1).contains(&one.at))
+        .collect();
+    if shape == Shape::Line {
+        points = interrupted(points, bucket);
     }
     points
+}
+
+/// Levels: each holds until the next one, and the last one to the end. The one before the time shown is what it begins with.
+fn held(mut changes: Vec<Point>, span: (f64, f64)) -> Vec<Point> {
+    changes.retain(|change| change.at <= span.1);
+    let before = changes.iter().rposition(|change| change.at <= span.0).unwrap_or(0);
+    changes.drain(..before);
+    if let Some(first) = changes.first_mut() {
+        first.at = first.at.max(span.0);
+    }
+    if let Some(last) = changes.last().copied() {
+        changes.push(Point { at: span.1, ..last });
+    }
+    changes
+}
+
+/// A line with a gap where samples are missing that are otherwise there.
+fn interrupted(points: Vec<Point>, bucket: f64) -> Vec<Point> {
+    let mut distances: Vec<f64> = points.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+    distances.sort_by(f64::total_cmp);
+    // Something asked every five seconds has one sample in five buckets, and no gap.
+    let usual = distances.get(distances.len() / 2).copied().unwrap_or_default().max(bucket);
+    let mut line: Vec<Point> = Vec::with_capacity(points.len());
+    for point in points {
+        // Half a bucket of tolerance, because buckets may be rounded.
+        if let Some(last) = line.last().copied()
+            && point.at - last.at > usual * 1.5
+        {
+            line.push(Point { at: last.at + usual / 2.0, value: None });
+        }
+        line.push(point);
+    }
+    line
 }
 
 /// A clause as a dashed line over the windows it speaks of.
@@ -321,21 +348,37 @@ mod tests {
     }
 
     #[test]
-    fn buckets_without_samples_are_gaps_and_counts_are_rates() {
-        let mut record = sample::crowded();
-        for series in &mut record.series {
-            series.bucket_seconds = 2.0;
-            series.points.retain(|point| point.at.since_start().as_secs().is_multiple_of(2));
-        }
-        let pictures = pictures(&record);
-        let memory = &pictures.plots[4].traces[0].points;
-        assert_eq!(memory.iter().filter(|point| point.value.is_none()).count(), 1, "the endpoint did not answer once");
-        let mut failing = sample::red();
-        let total: f64 = failing.series[2].points.iter().map(|point| point.value).sum();
-        failing.series[2].bucket_seconds = 4.0;
-        let drawn: f64 =
-            super::pictures(&failing).plots[1].traces[0].points.iter().filter_map(|point| point.value).sum();
-        assert!(total > 0.0 && (drawn * 4.0 - total).abs() < 1e-9);
+    fn a_line_has_gaps_where_samples_are_missing_and_only_there() {
+        let p99 = |keep: fn(u64) -> bool| {
+            let mut record = sample::green();
+            record.series[1].points.retain(|point| keep(point.at.since_start().as_secs()));
+            let points = pictures(&record).plots[0].traces[1].points.clone();
+            points.iter().filter(|point| point.value.is_none()).count()
+        };
+        assert_eq!(p99(|_| true), 0);
+        assert_eq!(p99(|second| !(15..18).contains(&second)), 1, "nothing was answered for three seconds");
+        assert_eq!(p99(|second| second.is_multiple_of(5)), 0, "it was never asked more often");
+    }
+
+    #[test]
+    fn a_level_holds_until_it_changes_and_to_the_end() {
+        let record = sample::green();
+        let healthy = &pictures(&record).plots[3].traces[0].points;
+        let drawn: Vec<_> = healthy.iter().map(|point| (point.at, point.value.unwrap())).collect();
+        assert_eq!(drawn, [(4.0, 2.0), (16.0, 1.0), (22.0, 2.0), (27.02, 2.0)]);
+    }
+
+    #[test]
+    fn counts_are_drawn_as_rates_and_a_rate_over_a_fragment_is_not_drawn() {
+        let mut record = sample::red();
+        let total: f64 = record.series[2].points.iter().map(|point| point.value).sum();
+        let drawn = |record: &Record, plot: usize| -> Vec<f64> {
+            pictures(record).plots[plot].traces[0].points.iter().filter_map(|point| point.value).collect()
+        };
+        record.series[2].bucket_seconds = 0.5;
+        assert!(total > 0.0 && (drawn(&record, 1).iter().sum::<f64>() * 0.5 - total).abs() < 1e-9);
+        record.series[3].points.push(crate::record::Point { at: Moment::from_millis(19_900), value: 5196.0 });
+        assert!(drawn(&record, 2).iter().all(|rate| *rate < 201.0));
     }
 
     #[test]
