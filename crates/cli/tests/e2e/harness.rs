@@ -53,11 +53,6 @@ impl Finished {
         self.status.code()
     }
 
-    /// The folder of the reports.
-    pub(crate) fn report_folder(&self) -> &Path {
-        self.report.path()
-    }
-
     /// `report.json`.
     pub(crate) fn report(&self) -> Value {
         let text = fs::read_to_string(self.report.path().join("report.json"))

@@ -1,10 +1,14 @@
 //! The built binary, real processes, real packets: what a user would do, and what must be left when it is over (nothing).
 
-#![expect(clippy::print_stderr, reason = "a skipped test says why")]
-
+#[cfg(test)]
 mod examples;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
 mod reports;
+#[cfg(test)]
 mod residue;
+#[cfg(test)]
 mod signals;
+#[cfg(test)]
 mod users;
