@@ -3,7 +3,7 @@
 //! On a terminal, three lines are drawn again and again, and what happens scrolls by above them:
 //!
 //! ```text
-//!   +14.040s  #1 is injected: latency 300 ms configured, median round trip +300.1 ms achieved
+//!   +14.040s  #1 is injected: configured latency 300 ms; achieved median +300.6 ms
 //!   fault     ━━━━━━━━━━━━━━━━━────────────  6 s left of this window, at most 4 min 52 s in all
 //!   web 2 healthy   198/s   p99 312 ms ▁▁▁▁▂▇█▇▇   0 errors
 //!   in effect: network:latency on 1

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Page, Suite, json};
+use super::{Page, Suite, json, words::whole_seconds};
 use crate::{Record, compare::compare, record::Changes};
 
 /// Where every run's files are kept, within the report folder.
@@ -92,11 +92,9 @@ pub fn write(folder: &Path, record: &Record) -> io::Result<Paths> {
 /// Makes the folder of this run: `20261122T011713Z-9f2a6c1b`, and `….2` for a second one in the same second.
 fn new_folder(history: &Path, record: &Record) -> io::Result<PathBuf> {
     fs::create_dir_all(history)?;
-    // The caller gives the time; a fraction of a second does not belong into a name that people read, nor do signs.
-    let whole = record.started.split('.').next().unwrap_or_default();
-    let zone = if record.started.ends_with('Z') && !whole.ends_with('Z') { "Z" } else { "" };
-    let started: String = whole.chars().filter(char::is_ascii_alphanumeric).collect();
-    let name = format!("{started}{zone}-{}", digits(record));
+    // Signs do not belong into the name of a folder, nor does a fraction of a second, which nobody reads.
+    let started: String = whole_seconds(&record.started).chars().filter(char::is_ascii_alphanumeric).collect();
+    let name = format!("{started}-{}", digits(record));
     for number in 1_u32.. {
         let path = history.join(if number == 1 { name.clone() } else { format!("{name}.{number}") });
         match fs::create_dir(&path) {

@@ -17,6 +17,7 @@ use super::{
     plot::{Paper, Plot, thin},
     plots::{Pictures, landmarks, pictures},
     sentence::{Tone, Topic, sentence},
+    words::{seconds, sentence_case, wanted, whole_seconds},
 };
 use crate::{
     plan::Work,
@@ -95,7 +96,7 @@ impl Page<'_> {
             f,
             "{} · {}</span>\n<nav aria-label=\"Sections\"><ul>",
             Markup(&self.record.document.name),
-            Markup(&self.record.started)
+            Markup(whole_seconds(&self.record.started))
         )?;
         let sections = [
             ("clauses", "Clauses", !self.record.clauses.is_empty()),
@@ -121,7 +122,7 @@ impl Page<'_> {
             Icon::of(record.verdict),
             record.verdict
         )?;
-        writeln!(f, "<h1>{}</h1>", Markup(&record.reason))?;
+        writeln!(f, "<h1>{}</h1>", Markup(sentence_case(&record.reason)))?;
         if !record.experiment.description.is_empty() {
             writeln!(f, "<p class=\"what\">{}</p>", Markup(&record.experiment.description))?;
         }
@@ -157,12 +158,10 @@ impl Page<'_> {
         figure(f, "Clauses held", &format!("{held} of {}", record.clauses.len()), &note)?;
         let achieved =
             record.injections.iter().filter(|one| one.proof.as_ref().is_some_and(|proof| proof.holds)).count();
-        figure(
-            f,
-            "Faults achieved",
-            &format!("{achieved} of {}", record.plan.injections().count().max(record.injections.len())),
-            "",
-        )?;
+        let begun = record.injections.len();
+        let never = record.plan.injections().count().saturating_sub(begun);
+        let note = if never == 0 { String::new() } else { format!("{never} planned, never begun") };
+        figure(f, "Faults achieved", &format!("{achieved} of {begun}"), &note)?;
         let clean = match (record.residue.len(), record.injections.len()) {
             (_, 0) => ("nothing injected", ""),
             (0, _) if record.injections.iter().all(|one| one.cleanliness.is_some() || one.injected.is_none()) => {
@@ -333,7 +332,13 @@ impl Page<'_> {
     fn previous(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Some(changes) = &self.record.previous else { return Ok(()) };
         f.write_str("<section id=\"previous\" aria-labelledby=\"previous-h\">\n<h2 id=\"previous-h\">Since the earlier run of this document</h2>\n<p class=\"lead\">")?;
-        write!(f, "It ran at {} with seed {} and was {}.", Markup(&changes.started), changes.seed, changes.verdict)?;
+        write!(
+            f,
+            "It ran at {} with seed {} and was {}.",
+            Markup(whole_seconds(&changes.started)),
+            changes.seed,
+            changes.verdict
+        )?;
         // Only a way within the report folder is a link: a scheme in it would lead elsewhere.
         if let Some(report) = changes.report.as_deref().filter(|report| !report.contains(':')) {
             write!(f, " <a href=\"{}{}\">Its report</a>", Markup(self.root), Markup(report))?;
@@ -571,13 +576,6 @@ fn clause_row(f: &mut Formatter<'_>, clause: &ClauseResult) -> fmt::Result {
     writeln!(f, "<td data-label=\"Held\">{state}</td></tr>")
 }
 
-/// The condition with what goes with it: `== 2 within PT5M`.
-pub(super) fn wanted(clause: &ClauseResult) -> String {
-    // The clause in words begins with the metric; the rest is the condition with `every` and `within`.
-    let metric = clause.metric.to_string();
-    clause.clause.strip_prefix(&metric).map_or_else(|| clause.wanted.to_string(), |rest| rest.trim().to_owned())
-}
-
 fn hit_row(f: &mut Formatter<'_>, injection: &InjectionRecord) -> fmt::Result {
     write!(
         f,
@@ -661,15 +659,6 @@ fn data_table(f: &mut Formatter<'_>, plot: &Plot) -> fmt::Result {
         f.write_str("</tr>\n")?;
     }
     f.write_str("</tbody></table></div></details>")
-}
-
-/// A length of time as people say it: `850 ms`, `8.42 s`, `5 min 12 s`.
-pub(super) fn seconds(seconds: f64) -> String {
-    if seconds < 120.0 {
-        return Quantity { value: seconds, unit: model::metric::Unit::Seconds }.to_string();
-    }
-    let whole = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();
-    format!("{} min {} s", whole / 60, whole % 60)
 }
 
 /// A state: its class, its shape, and the word for it.

@@ -12,7 +12,7 @@ use model::{
     verdict::Verdict,
 };
 
-use super::{escape::Markup, html::wanted};
+use super::{escape::Markup, words::wanted};
 use crate::record::{Claim, ClauseResult, Held, InjectionRecord, Record};
 
 /// The test suite of a record; prints as an XML document.

@@ -30,6 +30,7 @@ mod plots;
 mod sample;
 pub mod sentence;
 mod terminal;
+mod words;
 
 pub use self::{
     folder::{Paths, link, write},

@@ -125,12 +125,20 @@ fn plan() -> Plan {
     }
 }
 
-/// The points of a series, one each second where `of` has a value.
+/// A series with a value each second where `of` has one.
 fn series(metric: Metric, kind: MetricKind, unit: Unit, until: u32, of: impl Fn(f64) -> Option<f64>) -> Series {
-    let points = (4..until)
+    let mut points: Vec<Point> = (4..until)
         .filter_map(|second| of(f64::from(second)).map(|value| Point { at: at(f64::from(second)), value }))
         .collect();
-    Series { metric, kind, unit, bucket_seconds: 1.0, points }
+    let bucket_seconds = match kind {
+        MetricKind::Gauge => {
+            // Of a gauge the changes are kept.
+            points.dedup_by(|later, earlier| later.value.total_cmp(&earlier.value).is_eq());
+            0.0
+        }
+        _ => 1.0,
+    };
+    Series { metric, kind, unit, bucket_seconds, points }
 }
 
 /// A repeatable wobble between 0 and 1, so that lines look measured.

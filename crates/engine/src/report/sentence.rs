@@ -179,7 +179,7 @@ impl fmt::Display for Sentence<'_> {
                 let holds = if proof.holds { "" } else { ", which is not what was asked for" };
                 write!(
                     f,
-                    "{injection} is injected: {} configured, {} achieved{holds}",
+                    "{injection} is injected: configured {}; achieved {}{holds}",
                     proof.configured, proof.achieved
                 )
             }

@@ -9,7 +9,7 @@ use model::{event::Cleanliness, verdict::Verdict};
 
 use super::{
     columns::{Cell, Paint, row, widths, wrap},
-    html::{seconds, wanted},
+    words::{seconds, wanted, whole_seconds},
 };
 use crate::record::{Claim, ClauseResult, Held, InjectionRecord, Record, WindowValue};
 
@@ -284,7 +284,7 @@ impl Summary<'_> {
 
     fn previous(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Some(changes) = &self.record.previous else { return Ok(()) };
-        self.head(f, &format!("Since the run of {} ({})", super::escape::one_line(&changes.started), changes.verdict))?;
+        self.head(f, &format!("Since the run of {} ({})", whole_seconds(&changes.started), changes.verdict))?;
         if changes.lines.is_empty() {
             writeln!(f, "  nothing is different")?;
         }
