@@ -7,7 +7,7 @@
 //!            └─ Suite       junit.xml: a test case for each clause and each safety property
 //! ```
 //!
-//! All of them are functions of a [`Record`]. [`write`] puts the files into a folder and keeps those of earlier runs:
+//! All of them are functions of a [`Record`](crate::Record). [`write()`] puts the files into a folder and keeps those of earlier runs:
 //!
 //! ```text
 //!   DIR/report.html  report.json  junit.xml                           the last run
