@@ -78,8 +78,13 @@ async fn session(call: &Run, style: Style, documents: Documents, prepared: Prepa
     };
     let code = experiment(call, style, documents, &lab, books, stopped, news.as_ref()).await;
     lab.down().await;
+    let told = news.is_some();
     drop(news);
     let (code, last_words) = code?;
+    // Where both go to one terminal, an empty line parts what happened from what it amounts to.
+    if told && style.live {
+        terminal::err("\n");
+    }
     terminal::out(&last_words);
     Ok(ExitCode::from(code))
 }

@@ -136,7 +136,7 @@ impl Provider for Simulated {
 }
 
 fn instance(number: u32) -> Resource {
-    let zone = if number % 2 == 0 { "a" } else { "b" };
+    let zone = if number.is_multiple_of(2) { "a" } else { "b" };
     Resource {
         id: ResourceId(format!("i-{number}")),
         types: vec!["lab:instance".to_owned(), "aws:ec2:instance".to_owned()],
