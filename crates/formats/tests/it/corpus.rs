@@ -7,7 +7,12 @@ use formats::{Kind, Options};
 /// The folder with other people's files; it lies beside the project.
 pub(crate) fn shared() -> Option<std::path::PathBuf> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    shared.is_dir().then_some(shared)
+    if shared.is_dir() {
+        return Some(shared);
+    }
+    assert!(std::env::var_os("CI").is_none(), "in CI the shared documents lie beside the project");
+    eprintln!("skipped: the shared documents do not lie beside the project");
+    None
 }
 
 #[test]
