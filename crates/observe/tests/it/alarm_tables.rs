@@ -10,10 +10,17 @@ use model::{
 use observe::alarm::evaluate;
 use serde_json::Value;
 
-fn corpus() -> Value {
+/// The published tables, which lie beside the project; not on every machine, but in CI.
+fn corpus() -> Option<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus/alarms/alarm_vectors.json");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_str(&text).unwrap()
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(serde_json::from_str(&text).unwrap()),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{}: {error}", path.display());
+            eprintln!("skipped: the published tables do not lie beside the project");
+            None
+        }
+    }
 }
 
 fn alarm(m: u32, n: u32, treat_missing_data: TreatMissingData) -> Alarm {
@@ -54,7 +61,7 @@ fn every_cell_of_the_published_tables_holds() {
         TreatMissingData::Breaching,
         TreatMissingData::NotBreaching,
     ];
-    let corpus = corpus();
+    let Some(corpus) = corpus() else { return };
     let mut cells = 0;
     for row in corpus["vectors"].as_array().unwrap() {
         let datapoints = points(row[0].as_str().unwrap());
@@ -74,7 +81,8 @@ fn every_cell_of_the_published_tables_holds() {
 
 #[test]
 fn one_late_breaching_value_among_missing_ones_is_no_alarm_yet() {
-    for row in corpus()["not_alarm_when_missing_M3"].as_array().unwrap() {
+    let Some(corpus) = corpus() else { return };
+    for row in corpus["not_alarm_when_missing_M3"].as_array().unwrap() {
         let datapoints = points(row.as_str().unwrap());
         let (state, reason) = evaluate(&alarm(3, 3, TreatMissingData::Missing), &datapoints, AlarmState::Ok);
         assert_ne!(state, AlarmState::Alarm, "{row}: {reason}");
