@@ -1,6 +1,7 @@
 //! From a [`Node`] to values of the model, collecting findings instead of stopping at the first.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashSet},
     str::FromStr,
 };
@@ -8,7 +9,7 @@ use std::{
 use model::{Period, nearest::nearest};
 
 use crate::{
-    cloudformation::case::pascal,
+    cloudformation::case::{pascal, spoken},
     codes,
     finding::{Finding, Severity},
     node::{Entry, Node, ScalarKind, Value},
@@ -16,8 +17,9 @@ use crate::{
     yaml,
 };
 
-/// After so many findings no names are suggested any more.
-const MOST_SUGGESTIONS: usize = 500;
+/// Most names that are compared in search of the one that was meant, for a whole document. Thirty mistakes among a
+/// thousand names are within it; a generated file with tens of thousands of each would take minutes without it.
+const MOST_COMPARED: usize = 50_000;
 
 /// Reads one document: the source, and what was found so far.
 pub(crate) struct Reader<'s> {
@@ -29,6 +31,8 @@ pub(crate) struct Reader<'s> {
     pub(crate) pascal_case: bool,
     /// Whether the document is read to be run, so that nothing may stay open.
     pub(crate) to_run: bool,
+    /// Names compared so far in search of the ones that were meant.
+    compared: Cell<usize>,
     /// Keys that were misspelt: where their mapping starts, and which key was meant. That one is not missing as well.
     meant: HashSet<(usize, String)>,
     /// Keys that belong elsewhere than where people put them: key, and where it belongs.
@@ -55,7 +59,8 @@ impl<'n> Fields<'n> {
         if found.is_none() && !unknown && !reader.is_meant(self.node, key) {
             let key = reader.shown(key);
             let message = format!("{} has no `{key}`", self.what);
-            reader.report(Finding::new(&codes::MISSING_KEY, self.node.head, message).help(format!("add `{key}`")));
+            let finding = Finding::new(&codes::MISSING_KEY, self.node.head, message).help(format!("add `{key}`"));
+            reader.report(finding.label(format!("`{key}` is missing")));
         }
         found
     }
@@ -83,12 +88,21 @@ impl<'s> Reader<'s> {
             native_scalars: false,
             pascal_case: false,
             to_run: true,
+            compared: Cell::new(0),
             meant: HashSet::new(),
             misplaced,
         }
     }
 
-    pub(crate) fn report(&mut self, finding: Finding) {
+    /// Adds a finding; in a document of CloudFormation keys are named as they are written there.
+    pub(crate) fn report(&mut self, mut finding: Finding) {
+        if self.pascal_case {
+            // The message about an unknown key quotes it as it stands there.
+            if finding.code.id != codes::UNKNOWN_KEY.id {
+                finding.message = spoken(&finding.message);
+            }
+            finding.help = finding.help.as_deref().map(spoken);
+        }
         self.findings.push(finding);
     }
 
@@ -108,10 +122,11 @@ impl<'s> Reader<'s> {
         Some(Fields { node, entries, what })
     }
 
-    /// The known name that was probably meant. A search costs more than a check, so a document with hundreds of
-    /// findings gets no more of them: nobody reads that far before correcting the first.
+    /// The known name that was probably meant, while [`MOST_COMPARED`] lasts.
     pub(crate) fn near<'k>(&self, wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-        if self.findings.len() < MOST_SUGGESTIONS { nearest(wrong, known) } else { None }
+        let left = MOST_COMPARED.saturating_sub(self.compared.get());
+        let count = |_: &&str| self.compared.set(self.compared.get() + 1);
+        if left == 0 { None } else { nearest(wrong, known.into_iter().take(left).inspect(count)) }
     }
 
     /// Whether a key of this mapping is there, but misspelt, which has been reported.
@@ -175,7 +190,7 @@ impl<'s> Reader<'s> {
         }
         let span = if node.as_scalar().is_some() { node.span } else { node.head };
         let message = format!("{what} must be {wanted}, not {}", node.describe());
-        self.report(Finding::new(&codes::WRONG_TYPE, span, message));
+        self.report(Finding::new(&codes::WRONG_TYPE, span, message).label(format!("should be {wanted}")));
     }
 
     pub(crate) fn wrong_value(&mut self, span: Span, message: impl Into<String>) {

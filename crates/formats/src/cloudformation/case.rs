@@ -85,8 +85,60 @@ fn key(reader: &mut Reader<'_>, entry: &Entry) -> String {
     chars.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + chars.as_str())
 }
 
+/// Keys of the API that are no words of a sentence.
+const KEYS: &[&str] = &[
+    "actionId",
+    "disjointFrom",
+    "resourceArns",
+    "resourceTags",
+    "resourceType",
+    "roleArn",
+    "selectionMode",
+    "startAfter",
+    "stopConditions",
+];
+
+/// Keys that are words, too, and keys only where a colon follows.
+const WORDS: &[&str] = &["actions", "filters", "parameters", "source", "tags", "targets", "value"];
+
+/// A sentence about the API's keys in the words of a template: "add resourceTags: ..." as "add ResourceTags: ...".
+pub(crate) fn spoken(text: &str) -> String {
+    let mut spoken = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphabetic()) {
+        let joined = rest[..start].ends_with(['_', '-', '.', ':', '/', '$']);
+        spoken.push_str(&rest[..start]);
+        rest = &rest[start..];
+        let (word, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len()));
+        let key = KEYS.contains(&word) || (WORDS.contains(&word) && after.starts_with(": "));
+        spoken.push_str(&if key && !joined { pascal(word) } else { word.to_owned() });
+        rest = after;
+    }
+    spoken + rest
+}
+
 /// `selectionMode` as `SelectionMode`.
 pub(crate) fn pascal(key: &str) -> String {
     let mut chars = key.chars();
     chars.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::spoken;
+
+    #[test]
+    fn sentences_name_keys_as_a_template_writes_them() {
+        for (sentence, wanted) in [
+            (
+                "add resourceTags: { KEY: VALUE }, filters or parameters",
+                "add ResourceTags: { KEY: VALUE }, filters or parameters",
+            ),
+            ("there is no `roleArn`; targets: { a: 日本 }", "there is no `RoleArn`; Targets: { a: 日本 }"),
+            ("its value is my-source: x of documentArn", "its value is my-source: x of documentArn"),
+            ("", ""),
+        ] {
+            assert_eq!(spoken(sentence), wanted);
+        }
+    }
 }

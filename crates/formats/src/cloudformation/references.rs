@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use model::nearest::nearest;
-
 use super::{
     evaluate::{Piece, call, pieces},
-    stack::{Stack, pseudo},
+    stack::{FOR_EACH, Stack, pseudo},
 };
 use crate::{codes, decode::Reader, finding::Finding, node::Node, source::Span};
 
@@ -16,9 +14,6 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) -> 
     search.walk(reader, root);
     search.unresolved
 }
-
-/// What the key of a loop begins with.
-const FOR_EACH: &str = "Fn::ForEach::";
 
 struct Search<'s, 'n> {
     stack: &'s Stack<'n>,
@@ -59,16 +54,17 @@ impl Search<'_, '_> {
 
     /// Whether something that is not in the text may make a thing of this name: a transform, or a loop.
     fn may_be_made(&self, name: &str) -> bool {
-        let resources = self.stack.section("Resources");
-        let made = resources.iter().any(|entry| entry.key.starts_with(FOR_EACH) || entry.key == "Fn::Transform");
-        made || self.stack.transforms().into_iter().any(|transform| match transform {
-            // SAM makes roles, permissions and stages named after what they belong to, and one API for all functions.
-            name_of if name_of.starts_with("AWS::Serverless") => {
-                name.starts_with("Serverless") || resources.iter().any(|entry| name.starts_with(&entry.key))
-            }
-            "AWS::LanguageExtensions" => false,
-            _ => true,
-        })
+        self.stack.has_loops
+            || self.stack.transforms().into_iter().any(|transform| match transform {
+                // SAM makes roles, permissions and stages named after what they belong to, and one API for all functions.
+                name_of if name_of.starts_with("AWS::Serverless") => {
+                    name.starts_with("Serverless")
+                        || (1..=name.len())
+                            .any(|end| name.get(..end).is_some_and(|id| self.stack.resource(id).is_some()))
+                }
+                "AWS::LanguageExtensions" => false,
+                _ => true,
+            })
     }
 
     fn substitutions(&mut self, reader: &mut Reader<'_>, node: &Node, argument: &Node) {
@@ -100,7 +96,7 @@ impl Search<'_, '_> {
         let finding =
             Finding::new(&codes::UNRESOLVED_REFERENCE, span, format!("the template does not define `{name}`"));
         let names = self.stack.section("Resources").iter().chain(self.stack.section("Parameters"));
-        reader.report(match nearest(name, names.map(|entry| entry.key.as_str())) {
+        reader.report(match reader.near(name, names.map(|entry| entry.key.as_str())) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None if name.to_lowercase().contains("alarm") => finding.help(format!(
                 "an alarm `{name}` of the lab file takes its place; CloudFormation refuses the template"

@@ -1,6 +1,6 @@
 //! What a template defines: parameters with their values, mappings, conditions, resources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use model::nearest::nearest;
 
@@ -17,11 +17,17 @@ pub(super) const REGION: &str = "local-1";
 /// The account of everything that says `AWS::AccountId`.
 pub(super) const ACCOUNT: &str = "000000000000";
 
+/// What the key of a loop begins with.
+pub(super) const FOR_EACH: &str = "Fn::ForEach::";
+
 /// A template, taken apart.
 pub(super) struct Stack<'n> {
     root: &'n Node,
     /// Values of the parameters.
     parameters: BTreeMap<String, Given>,
+    resources: HashMap<&'n str, &'n Node>,
+    /// Whether some resources come from a loop or an included file.
+    pub(super) has_loops: bool,
 }
 
 /// A parameter's value.
@@ -51,7 +57,10 @@ impl<'n> Stack<'n> {
             .iter()
             .map(|entry| (entry.key.clone(), parameter(reader, entry, options.params.get(&entry.key))))
             .collect();
-        Self { root, parameters }
+        let resources = section(root, "Resources");
+        let has_loops = resources.iter().any(|entry| entry.key.starts_with(FOR_EACH) || entry.key == "Fn::Transform");
+        let resources = resources.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
+        Self { root, parameters, resources, has_loops }
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<&Given> {
@@ -64,7 +73,7 @@ impl<'n> Stack<'n> {
 
     /// The resource with this logical id.
     pub(super) fn resource(&self, id: &str) -> Option<&'n Node> {
-        self.root.get("Resources")?.get(id)
+        self.resources.get(id).copied()
     }
 
     /// The macros that CloudFormation applies to the whole template.

@@ -100,7 +100,7 @@ fn target_keys(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &En
         } else if keys.is_empty() {
             "it takes no target at all; remove it".to_owned()
         } else {
-            suggestion(&entry.key, keys.iter().copied(), "target keys")
+            suggestion(reader, &entry.key, keys.iter().copied(), "target keys")
         };
         reader.report(finding.help(help));
     }
@@ -110,7 +110,7 @@ fn target_keys(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &En
     if !known.targets.is_empty() && !any && !misspelt && action.targets.is_empty() {
         let message = format!("`{}` needs a target under `{}`", known.id, keys.join("` or `"));
         let help = format!("add targets: {{ {}: NAME-OF-A-TARGET }}", keys[0]);
-        reader.report(Finding::new(&codes::MISSING_TARGET, node.head, message).help(help));
+        reader.report(Finding::new(&codes::MISSING_TARGET, node.head, message).label("has no target").help(help));
     }
 }
 
@@ -137,7 +137,7 @@ fn targets(
             let help = if experiment.targets.is_empty() {
                 format!("add targets: {{ {name}: {{ resourceType: …, resourceTags: …, selectionMode: … }} }}")
             } else {
-                suggestion(name, experiment.targets.keys().map(String::as_str), "targets")
+                suggestion(reader, name, experiment.targets.keys().map(String::as_str), "targets")
             };
             reader.report(finding.help(help));
             continue;
@@ -151,7 +151,8 @@ fn targets(
         {
             let message = format!("`{}` cannot hit `{resource_type}`, which the target `{name}` is", known.id);
             let help = format!("it takes {}", slot.resource_types.join(" or "));
-            reader.report(Finding::new(&codes::WRONG_RESOURCE_TYPE, entry.value.span, message).help(help));
+            let finding = Finding::new(&codes::WRONG_RESOURCE_TYPE, entry.value.span, message).help(help);
+            reader.report(finding.label(format!("is {resource_type}")));
         }
     }
 }

@@ -98,17 +98,24 @@ fn has_fault(experiment: &Experiment, context: &Context<'_>) -> bool {
 }
 
 /// "did you mean", or what there is.
-fn suggestion(wrong: &str, known: impl IntoIterator<Item: AsRef<str>>, what: &str) -> String {
-    let known: Vec<_> = known.into_iter().collect();
-    if let Some(near) = nearest(wrong, known.iter().map(AsRef::as_ref)) {
+fn suggestion<'k>(
+    reader: &Reader<'_>,
+    wrong: &'k str,
+    known: impl Iterator<Item = &'k str> + Clone,
+    what: &str,
+) -> String {
+    if let Some(near) = reader.near(wrong, known.clone()) {
         return format!("did you mean `{near}`?");
     }
     // More names than fit on two lines help nobody.
-    let names: Vec<&str> = known.iter().take(12).map(AsRef::as_ref).collect();
-    match known.len() {
-        0 => format!("there are no {what} to choose from"),
-        1..=12 => format!("{what} are {}", names.join(", ")),
-        _ => format!("{what} are {}, ...", names.join(", ")),
+    let mut names: Vec<&str> = known.take(13).collect();
+    if names.len() == 13 {
+        names[12] = "...";
+    }
+    if names.is_empty() {
+        format!("there are no {what} to choose from")
+    } else {
+        format!("{what} are {}", names.join(", "))
     }
 }
 
@@ -131,7 +138,7 @@ fn check_target(
         if fis::resource_type(name).is_none() && !types.contains(name) {
             let finding =
                 Finding::new(&codes::UNKNOWN_RESOURCE_TYPE, place.span, format!("there is no resource type `{name}`"));
-            reader.report(finding.help(suggestion(name, types.iter().copied(), "resource types")));
+            reader.report(finding.help(suggestion(reader, name, types.iter().copied(), "resource types")));
         } else {
             target_parameters(reader, node, target);
         }
@@ -143,7 +150,12 @@ fn check_target(
             reader.report(Finding::new(&codes::UNKNOWN_DISJOINT, disjoint, message));
         } else if !experiment.targets.contains_key(other) {
             let finding = Finding::new(&codes::UNKNOWN_DISJOINT, disjoint, format!("there is no target `{other}`"));
-            reader.report(finding.help(suggestion(other, experiment.targets.keys().map(String::as_str), "targets")));
+            reader.report(finding.help(suggestion(
+                reader,
+                other,
+                experiment.targets.keys().map(String::as_str),
+                "targets",
+            )));
         }
     }
     blast_radius(reader, node, target);
@@ -214,7 +226,7 @@ fn target_parameters(reader: &mut Reader<'_>, node: &Node, target: &Target) {
         if !known.contains(&entry.key.as_str()) {
             let message = format!("`{}` takes no parameter `{}`", row.name, entry.key);
             let finding = Finding::new(&codes::WRONG_TARGET_PARAMETER, entry.key_span, message);
-            reader.report(finding.help(suggestion(&entry.key, known.iter().copied(), "parameters")));
+            reader.report(finding.help(suggestion(reader, &entry.key, known.iter().copied(), "parameters")));
         }
     }
     for (name, _) in row.parameters.iter().filter(|(name, required)| *required && !given(name)) {
@@ -231,7 +243,7 @@ fn target_parameters(reader: &mut Reader<'_>, node: &Node, target: &Target) {
                 node.get("parameters").and_then(|node| node.get("selectorType")).map_or(node.head, |node| node.span);
             let finding =
                 Finding::new(&codes::WRONG_TARGET_PARAMETER, span, format!("`{value}` is not a selectorType"));
-            reader.report(finding.help(suggestion(value, choices, "choices")));
+            reader.report(finding.help(suggestion(reader, value, choices.into_iter(), "choices")));
         }
     }
 }

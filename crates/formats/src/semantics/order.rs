@@ -19,7 +19,7 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, experiment: &Experimen
                 let finding =
                     Finding::new(&codes::UNKNOWN_START_AFTER, item.span, format!("there is no action `{name}`"));
                 let names = experiment.actions.keys().map(String::as_str);
-                reader.report(finding.help(suggestion(name, names, "actions")));
+                reader.report(finding.help(suggestion(reader, name, names, "actions")));
             }
         }
     }

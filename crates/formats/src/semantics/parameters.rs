@@ -71,7 +71,8 @@ fn unknown(reader: &mut Reader<'_>, subject: &Subject<'_>, written: &[node::Entr
         if subject.parameters.iter().any(|parameter| parameter.name == key) {
             continue;
         }
-        if entry.value.as_scalar().is_none() {
+        // A walk over all findings for each of a few; a document with hundreds has other worries.
+        if entry.value.as_scalar().is_none() && reader.findings.len() < 500 {
             // That it is a list besides, which no parameter is, tells nothing more.
             let head = entry.value.head;
             reader.findings.retain(|finding| finding.span != head || finding.code.id != codes::WRONG_TYPE.id);
@@ -137,7 +138,8 @@ fn missing(reader: &mut Reader<'_>, subject: &Subject<'_>, parameter: &Parameter
     {
         help = format!("add `duration`: at least {} for DurationSeconds {seconds}", Period::from_secs(seconds));
     }
-    reader.report(Finding::new(&codes::MISSING_PARAMETER, node.head, message).help(help));
+    let label = format!("`{}` is missing", parameter.name);
+    reader.report(Finding::new(&codes::MISSING_PARAMETER, node.head, message).label(label).help(help));
 }
 
 fn document_seconds(action: &Action) -> Option<u64> {

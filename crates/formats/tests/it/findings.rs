@@ -76,6 +76,7 @@ fn table() -> Vec<(&'static str, &'static str, String)> {
     rows.extend(actions_and_targets());
     rows.extend(targets_and_order());
     rows.extend(guards_and_claims());
+    rows.extend(seen_elsewhere());
     rows.extend(stacks_and_labs());
     rows
 }
@@ -83,6 +84,8 @@ fn table() -> Vec<(&'static str, &'static str, String)> {
 fn shapes() -> Vec<(&'static str, &'static str, String)> {
     vec![
         ("F002", "x.json", "{\n  \"description\": \"x\",\n}".to_owned()),
+        ("F002", "x.json", "{\n  \"roleArn\": \"arn:aws:iam::1:role/fis”,\n  \"description\": \"x\"\n}".to_owned()),
+        ("F002", "x.json", "{\n  // which ones\n  \"targets\": {}\n}".to_owned()),
         ("F003", "x.yaml", "a: [1, 2\nb: 3\n".to_owned()),
         (
             "F003",
@@ -316,6 +319,42 @@ fn guards_and_claims() -> Vec<(&'static str, &'static str, String)> {
         ("F013", "x.yaml", alarm("metric: group.healthy, of: web, statistic: Sum")),
         ("F013", "x.yaml", own("load:\n  - http: { url: web.lab, rate: 100 }")),
         ("F012", "x.yaml", own("load:\n  - command: k6 run x.js")),
+    ]
+}
+
+/// Mistakes of published templates.
+fn seen_elsewhere() -> Vec<(&'static str, &'static str, String)> {
+    let subnets = r#"{ "actionId": "aws:network:disrupt-connectivity", "parameters": { "scope": "all", "duration": "PT5M" }, "targets": { "Instances": "t" } }"#;
+    let document = |arn: &str| {
+        action(&format!(
+            r#"{{ "actionId": "aws:ssm:send-command", "parameters": {{ "documentArn": "{arn}", "duration": "PT1M" }}, {INSTANCES} }}"#
+        ))
+    };
+    vec![
+        ("F030", "x.json", action(subnets)),
+        ("F023", "x.json", document("arn:aws:ssm:us-east-1::AWSFIS-Run-Network-Latency-Sources")),
+        (
+            "F036",
+            "x.json",
+            target(
+                r#"{ "resourceType": "aws:ec2:instance", "resourceTags": { "env": "production" }, "selectionMode": "RANDOM(1)" }"#,
+            ),
+        ),
+        (
+            "F021",
+            "x.json",
+            action(&format!(
+                r#"{{ "actionId": "aws:ec2:stop-instances", "parameters": {{ "commands": ["dd"] }}, {INSTANCES} }}"#
+            )),
+        ),
+        (
+            "F032",
+            "x.yaml",
+            stack(ALARM).replace(
+                "Parameters: { duration: PT1M }",
+                "Parameters: { duration: PT1M }, Targets: { Instances: web }",
+            ),
+        ),
     ]
 }
 
