@@ -39,6 +39,14 @@ struct PreviousClause {
 #[derive(Debug, Clone, Deserialize)]
 struct PreviousValue {
     text: String,
+    value: Option<f64>,
+}
+
+/// Two runs of one system never give the same figures: a difference of less than a tenth is noise, not news.
+const NOISE: f64 = 0.1;
+
+fn is_noise(before: Option<f64>, now: Option<f64>) -> bool {
+    matches!((before, now), (Some(before), Some(now)) if (before - now).abs() < NOISE * before.abs().max(now.abs()))
 }
 
 /// Why an earlier report cannot be compared with.
@@ -61,7 +69,7 @@ pub enum CompareError {
     },
 }
 
-/// Says what is different in a run from an earlier one of the same document; `report` is where that one's report lies.
+/// Says what is different, by more than a tenth, in a run from an earlier one of the same document; `report` is where that one's report lies.
 ///
 /// # Errors
 ///
@@ -81,7 +89,6 @@ pub fn compare(previous: &serde_json::Value, now: &Record, report: Option<String
         }
     };
     line("verdict", previous.verdict.to_string(), now.verdict.to_string());
-    line("seed", previous.seed.to_string(), now.seed.to_string());
     let unknown = || "-".to_owned();
     for clause in &now.clauses {
         let same = |one: &&PreviousClause| one.clause == clause.clause && one.claim == plain(&clause.claim);
@@ -95,6 +102,9 @@ pub fn compare(previous: &serde_json::Value, now: &Record, report: Option<String
         for (window, before, after) in
             [("fault", &before.fault, &clause.fault), ("recovery", &before.recovery, &clause.recovery)]
         {
+            if is_noise(before.as_ref().and_then(|one| one.value), after.as_ref().and_then(|one| one.value)) {
+                continue;
+            }
             let before = before.as_ref().map_or_else(unknown, |value| value.text.clone());
             let after = after.as_ref().map_or_else(unknown, |value| value.text.clone());
             line(&format!("{name}: {window}"), before, after);
@@ -102,8 +112,12 @@ pub fn compare(previous: &serde_json::Value, now: &Record, report: Option<String
     }
     for (key, name, took) in named(&now.times) {
         let before = previous.times.get(key).and_then(|took| took.get("seconds")).and_then(serde_json::Value::as_f64);
+        let after = took.map(|took| took.seconds);
+        if is_noise(before, after) {
+            continue;
+        }
         let text = |seconds: Option<f64>| seconds.map_or_else(unknown, |seconds| format!("{seconds:.1} s"));
-        line(name, text(before), text(took.map(|took| took.seconds)));
+        line(name, text(before), text(after));
     }
     Ok(Changes { started: previous.started, verdict: previous.verdict, seed: previous.seed, report, lines })
 }
