@@ -59,11 +59,17 @@ impl Words {
     }
 }
 
-/// Breaks a text at spaces into lines of at most so many characters; a longer word has a line of its own.
+/// Breaks a text at spaces into lines of at most so many characters; a longer word has a line of its own, and closing
+/// brackets stay with what they close.
 fn wrap(text: &str, width: usize) -> String {
     let mut wrapped = String::new();
     let mut column = 0;
-    for word in text.split(' ') {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let closes = |at: &usize| rest[at + 1..].starts_with(['}', ']']);
+        let end = rest.match_indices(' ').map(|(at, _)| at).find(|at| !closes(at)).unwrap_or(rest.len());
+        let word = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
         let length = word.chars().count();
         if column > 0 && column + 1 + length > width {
             wrapped.push('\n');
@@ -222,5 +228,6 @@ mod tests {
         assert_eq!(wrap("aaaaaa b c", 3), "aaaaaa\nb c");
         assert_eq!(wrap("日本 日本", 5), "日本 日本");
         assert_eq!(wrap("", 5), "");
+        assert_eq!(wrap("add [{ a: b }] to it", 10), "add [{ a:\nb }] to it");
     }
 }
