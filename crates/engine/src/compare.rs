@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn figures_within_a_tenth_of_each_other_are_no_news() {
+        let earlier = serde_json::to_value(record(Verdict::Green, 400.0)).unwrap();
+        let lines = |p99: f64| compare(&earlier, &record(Verdict::Green, p99), None).unwrap().lines;
+        assert_eq!(lines(430.0), []);
+        assert!(!lines(450.0).is_empty());
+    }
+
+    #[test]
     fn what_changed_since_the_earlier_run_is_said_line_by_line() {
         let earlier = serde_json::to_value(record(Verdict::Yellow, 1500.0)).unwrap();
         let changes = compare(&earlier, &record(Verdict::Green, 400.0), Some("runs/1/report.html".to_owned())).unwrap();
