@@ -275,7 +275,10 @@ fn unused_targets(reader: &mut Reader<'_>, root: &Node, experiment: &Experiment)
     if reader.findings.iter().any(|finding| causes.iter().any(|cause| cause.id == finding.code.id)) {
         return;
     }
-    // So is one whose name is not known yet.
+    // So are misspelt `targets` of an action, and a target whose name is not known yet.
+    if mapping(root, "actions").iter().any(|entry| reader.is_meant(&entry.value, "targets")) {
+        return;
+    }
     let open = mapping(root, "actions").iter().flat_map(|entry| mapping(&entry.value, "targets"));
     if open.into_iter().any(|entry| entry.value.is_unknown()) {
         return;

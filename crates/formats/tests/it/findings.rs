@@ -440,6 +440,14 @@ fn a_long_line_is_shown_in_part_and_a_place_inside_a_text_is_found() {
 }
 
 #[test]
+fn misspelt_targets_of_an_action_are_one_mistake() {
+    let catalogue = crate::some_catalogue();
+    let text = action(r#"{ "actionId": "aws:ec2:terminate-instances", "target": { "Instances": "t" } }"#);
+    let checked = formats::check("x.json", text.as_bytes(), &Options::new(&catalogue));
+    assert_eq!(crate::codes(&checked.findings), ["F010"]);
+}
+
+#[test]
 fn the_programs_forms_have_the_same_findings() {
     let catalogue = crate::some_catalogue();
     let text = fis(WAIT);
