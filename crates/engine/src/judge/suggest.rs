@@ -91,7 +91,10 @@ fn larger(target: &ResolvedTarget, mode: SelectionMode) -> Option<Suggestion> {
         return Some(Suggestion {
             what: format!("Run it with {enough} instances or more, to hit a quarter of {}.", target.name),
             why: format!("{held}; {quarter}, no more than now."),
-            change: Some(format!("in the lab, desired: {enough}; then targets.{}.selectionMode: PERCENT(25)", target.name)),
+            change: Some(format!(
+                "in the lab, desired: {enough}; then targets.{}.selectionMode: PERCENT(25)",
+                target.name
+            )),
         });
     };
     let note = if next == 25 { String::new() } else { format!(" ({quarter}: no more than now)") };
