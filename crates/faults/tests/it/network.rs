@@ -13,12 +13,16 @@ fn latency_delays_what_comes_in() {
         return;
     }
     let world = World::new();
-    let usual = world.round_trip();
+    assert!(quickest(&world) < Duration::from_millis(50), "without the fault there is no such delay");
     let whole = inject_and_undo(&world, "network:latency", [("delayMilliseconds", "50")], |_| {
         assert!(world.round_trip() >= Duration::from_millis(50));
     });
     assert!(whole.unwrap().holds);
-    assert!(usual < Duration::from_millis(50));
+}
+
+/// The shortest of some round trips: a machine that is busy delays any one of them, but hardly all.
+fn quickest(world: &World) -> Duration {
+    (0..20).map(|_| world.round_trip()).min().unwrap()
 }
 
 #[test]
@@ -40,7 +44,7 @@ fn latency_spares_other_ports_and_proves_it_on_its_own() {
     let world = World::new();
     inject_and_undo(&world, "network:latency", [("delayMilliseconds", "50"), ("port", "8080")], |proof| {
         assert!(proof.achieved.contains("probe port"), "{}", proof.achieved);
-        assert!(world.round_trip() < Duration::from_millis(50));
+        assert!(quickest(&world) < Duration::from_millis(50));
     });
 }
 
@@ -85,22 +89,23 @@ fn a_blackholed_port_does_not_answer_and_others_do() {
     let world = World::new();
     let listen = |port| world.instance.run(|| TcpListener::bind((INSTANCE, port))).unwrap();
     let (closed, open) = (listen(8080), listen(8081));
-    let connect = |to: &TcpListener| {
+    // What is to succeed has long; what is to fail is waited for no longer than a person would believe it.
+    let connect = |to: &TcpListener, within: u64| {
         let address = to.local_addr().unwrap();
-        world.router.run(|| TcpStream::connect_timeout(&address, Duration::from_millis(200))).is_ok()
+        world.router.run(|| TcpStream::connect_timeout(&address, Duration::from_secs(within))).is_ok()
     };
-    assert!(connect(&closed));
+    assert!(connect(&closed, 10));
     inject_and_undo(
         &world,
         "network:blackhole",
         [("port", "8080"), ("protocol", "tcp"), ("sources", "10.77.0.0/24")],
         |proof| {
             assert!(proof.achieved.contains("port 8080 was answered before"), "{}", proof.achieved);
-            assert!(!connect(&closed));
-            assert!(connect(&open));
+            assert!(!connect(&closed, 1));
+            assert!(connect(&open, 10));
         },
     );
-    assert!(connect(&closed));
+    assert!(connect(&closed, 10));
 }
 
 #[test]
