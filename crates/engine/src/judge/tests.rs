@@ -406,6 +406,17 @@ fn too_few_samples_are_inconclusive_unless_something_worse_was_found() {
 }
 
 #[test]
+fn a_clause_that_was_never_judged_has_not_held() {
+    becomes(
+        |case| {
+            case.remove(|what| matches!(what, What::WindowBegan { window: Window::Recovery } | What::Recovered { .. }));
+        },
+        Verdict::Inconclusive,
+        "group.healthy of web == 2 within PT5M: the run did not get that far",
+    );
+}
+
+#[test]
 fn a_recovery_too_short_to_be_judged_alone_is_judged_with_the_fault_window() {
     // 3 s of recovery have too few samples for this p99; with the fault window before it they are enough.
     let mut case = Case::new();

@@ -154,7 +154,8 @@ fn degraded(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, Stri
 }
 
 fn too_few_samples(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
-    let first = clauses.iter().find(|one| one.held == Some(Held::NotEnough))?;
+    // A clause that was never judged has not held either.
+    let first = clauses.iter().find(|one| matches!(one.held, None | Some(Held::NotEnough)))?;
     Some((Verdict::Inconclusive, format!("{}: {}", first.clause, first.why)))
 }
 
