@@ -406,6 +406,48 @@ fn too_few_samples_are_inconclusive_unless_something_worse_was_found() {
 }
 
 #[test]
+fn a_stop_condition_that_never_had_data_watched_nothing() {
+    let ok = |case: &mut Case| {
+        let (alarm, from, to) = ("errors".to_owned(), AlarmState::InsufficientData, AlarmState::Ok);
+        case.event(1.0, What::Alarm { alarm, from, to, reason: String::new() });
+    };
+    let unmeasured = |case: &mut Case| {
+        case.plan.guards[0].alarm.metric = Metric::of("balancer.errors.5xx", "other");
+        case.plan.guards[0].alarm.treat_missing_data = TreatMissingData::NotBreaching;
+    };
+    becomes(Case::guard, Verdict::Inconclusive, "stop condition errors never had data");
+    becomes(
+        |case| {
+            case.guard();
+            ok(case);
+        },
+        Verdict::Green,
+        "every clause held",
+    );
+    // An alarm for which silence is good is OK from the start.
+    becomes(
+        |case| {
+            case.guard();
+            ok(case);
+            unmeasured(case);
+        },
+        Verdict::Inconclusive,
+        "stop condition errors never had data",
+    );
+    // Without a hypothesis nothing else is claimed than that the stop condition was not met.
+    becomes(
+        |case| {
+            case.experiment.hypothesis = Hypothesis::default();
+            case.guard();
+            ok(case);
+            unmeasured(case);
+        },
+        Verdict::Green,
+        "its stop conditions held",
+    );
+}
+
+#[test]
 fn a_clause_that_was_never_judged_has_not_held() {
     becomes(
         |case| {

@@ -1,16 +1,17 @@
 //! The verdict: one word and one sentence. The rules are tried in order; the first that applies decides.
 
 use model::{
-    alarm::AlarmState,
+    alarm::{AlarmState, TreatMissingData},
     event::{Cleanliness, What},
     metric::Concern,
+    moment::Moment,
     status::ActionStatus,
     verdict::{Verdict, Window},
 };
 
 use super::Evidence;
 use crate::{
-    plan::Work,
+    plan::{Guard, Work},
     record::{Claim, ClauseResult, Held},
 };
 
@@ -29,6 +30,7 @@ const RULES: &[Rule] = &[
     not_recovered,
     degraded,
     too_few_samples,
+    blind_guard,
     nothing_claimed,
 ];
 
@@ -159,6 +161,30 @@ fn too_few_samples(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdic
     Some((Verdict::Inconclusive, format!("{}: {}", first.clause, first.why)))
 }
 
+/// A stop condition that never had data watched nothing, and a run that nothing watched over proves less than it says.
+fn blind_guard(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
+    if clauses.is_empty() {
+        return None;
+    }
+    let blind = evidence.plan.guards.iter().find(|guard| {
+        // Where silence counts as good, the alarm is OK without any data: only the samples tell.
+        let silent = || {
+            let all = evidence.measurements.read(&guard.alarm.metric, Moment::ZERO, evidence.timeline.ended);
+            guard.alarm.treat_missing_data == TreatMissingData::NotBreaching && all.samples() == 0
+        };
+        never_ok(evidence, guard) || silent()
+    })?;
+    Some((Verdict::Inconclusive, format!("stop condition {} never had data", blind.name)))
+}
+
+/// Whether a guard's alarm was never seen in the state OK.
+fn never_ok(evidence: &Evidence<'_>, guard: &Guard) -> bool {
+    !evidence
+        .events
+        .iter()
+        .any(|event| matches!(&event.what, What::Alarm { alarm, to: AlarmState::Ok, .. } if *alarm == guard.name))
+}
+
 fn nothing_claimed(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
     if !clauses.is_empty() {
         return None;
@@ -169,12 +195,7 @@ fn nothing_claimed(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<
         return Some((Verdict::Inconclusive, why.to_owned()));
     }
     // An alarm that never had data watched nothing.
-    let blind = guards.iter().find(|guard| {
-        !evidence
-            .events
-            .iter()
-            .any(|event| matches!(&event.what, What::Alarm { alarm, to: AlarmState::Ok, .. } if *alarm == guard.name))
-    });
+    let blind = guards.iter().find(|guard| never_ok(evidence, guard));
     Some(match blind {
         Some(guard) => {
             (Verdict::Inconclusive, format!("it has no hypothesis, and stop condition {} never had data", guard.name))
