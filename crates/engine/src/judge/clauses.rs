@@ -92,6 +92,11 @@ fn during(
         // One of the windows is too short to be judged by itself: both together may do.
         _ => {
             let both = over(clause, evidence.measurements, fault_span.from, span.to);
+            // A calm recovery does not make good what the fault window shows, however few samples show it.
+            let shown_broken = fault.value.is_some_and(|value| !clause.is.holds(value));
+            if both.judgement == Judgement::Holds && shown_broken {
+                return (Some(held(fault.judgement)), fault.why("in the fault window"));
+            }
             (Some(held(both.judgement)), both.why("from the first injection until recovered"))
         }
     }

@@ -474,6 +474,27 @@ fn a_recovery_too_short_to_be_judged_alone_is_judged_with_the_fault_window() {
 }
 
 #[test]
+fn a_calm_recovery_does_not_make_good_what_the_fault_window_shows() {
+    // 5 of 205 requests are too slow under the fault: too few to tell, and no p99 that holds. 2,000 quick ones follow.
+    let mut case = Case::new();
+    case.measurements = Measurements::new();
+    case.healthy(&[(0.0, 2.0), (11.0, 1.0), (16.0, 2.0)]);
+    case.requests(5.0, 2000, 0, 10);
+    case.requests(15.0, 200, 0, 10);
+    case.requests(15.0, 5, 0, 900);
+    case.requests(21.0, 2000, 0, 10);
+    let during = case.clauses().into_iter().find(|one| one.claim == Claim::During).unwrap();
+    assert_eq!(during.recovery.unwrap().held, Held::Yes);
+    assert_eq!(during.held, Some(Held::NotEnough), "{}", during.why);
+    assert!(
+        during.why.contains("205 samples are too few to tell; it takes 1000 in the fault window"),
+        "{}",
+        during.why
+    );
+    assert_eq!(case.verdict().0, Verdict::Inconclusive);
+}
+
+#[test]
 fn without_a_hypothesis_stop_conditions_decide() {
     let plain = |case: &mut Case| case.experiment.hypothesis = Hypothesis::default();
     becomes(plain, Verdict::Inconclusive, "no stop condition was watched");
