@@ -5,10 +5,10 @@ use std::{
     env, fmt, io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -274,42 +274,71 @@ impl Shared {
         Ok(undone)
     }
 
-    /// What is live and past its lease, and when the next lease ends.
+    /// What is live and past its lease, and when the next lease ends. What is past it is so again after [`RETRY`].
     fn expired(&self, now: Instant) -> (Vec<InjectionId>, Option<Instant>) {
         let slots = lock(&self.slots);
-        let live = slots.iter().filter(|(_, slot)| slot.is_live()).map(|(id, slot)| (*id, *lock(&slot.expires)));
-        let (expired, running): (Vec<_>, Vec<_>) = live.partition(|(_, expires)| *expires <= now);
-        (expired.into_iter().map(|(id, _)| id).collect(), running.into_iter().map(|(_, expires)| expires).min())
+        let (mut expired, mut next) = (Vec::new(), None::<Instant>);
+        for (id, slot) in slots.iter().filter(|(_, slot)| slot.is_live()) {
+            let mut expires = lock(&slot.expires);
+            if *expires <= now {
+                expired.push(*id);
+                *expires = now + RETRY;
+            }
+            next = Some(next.map_or(*expires, |next| next.min(*expires)));
+        }
+        (expired, next)
     }
 }
 
 impl Slot {
     /// Whether there is, or may soon be, something to undo.
     fn is_live(&self) -> bool {
-        // Somebody who holds the lock injects or undoes.
-        self.state.try_lock().map_or(true, |state| !matches!(*state, State::Undone(_)))
+        match self.state.try_lock() {
+            Ok(state) => !matches!(*state, State::Undone(_)),
+            // Whoever panicked says nothing about what is there.
+            Err(TryLockError::Poisoned(state)) => !matches!(*state.into_inner(), State::Undone(_)),
+            // Somebody who holds the lock injects or undoes.
+            Err(TryLockError::WouldBlock) => true,
+        }
     }
 }
 
-/// Undoes what nobody renewed in time, until the host goes.
+/// After which time the undo of what outlived its lease is tried again: long enough that a repair by hand may come between.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Undoes what nobody renewed in time, until the host goes. Each on a thread of its own, for which nobody waits: an undo that
+/// hangs or panics is no reason for the others to live on.
 fn watch_leases(host: &Weak<Shared>) {
     // Upper limit of a sleep, so that the thread notices when the host is gone.
     let nap = Duration::from_millis(500);
+    let mut under_way = BTreeMap::<InjectionId, JoinHandle<()>>::new();
     while let Some(shared) = host.upgrade().filter(|shared| !shared.ending.load(Ordering::Acquire)) {
         let (expired, next) = shared.expired(Instant::now());
-        thread::scope(|scope| {
-            for id in &expired {
-                tracing::warn!(injection = %id, "its lease ended without renewal; undoing it");
-                let shared = &shared;
-                scope.spawn(move || {
-                    shared.undo(*id).inspect_err(|why| tracing::error!(injection = %id, %why, "cannot undo"))
-                });
+        under_way.retain(|_, attempt| !attempt.is_finished());
+        for id in expired {
+            if under_way.contains_key(&id) {
+                tracing::error!(injection = %id, "its lease has ended, and undoing it still goes on");
+                continue;
             }
-        });
+            tracing::warn!(injection = %id, "its lease ended without renewal; undoing it");
+            match undo_expired(&shared, id) {
+                Ok(attempt) => drop(under_way.insert(id, attempt)),
+                Err(why) => tracing::error!(injection = %id, %why, "cannot start a thread that undoes"),
+            }
+        }
         let wait = next.map_or(nap, |at| at.saturating_duration_since(Instant::now()).min(nap));
         let slots = lock(&shared.slots);
         drop(shared.watch.wait_timeout(slots, wait).unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+fn undo_expired(shared: &Arc<Shared>, id: InjectionId) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    thread::Builder::new().name(format!("undo {id}")).spawn(move || {
+        if let Err(why) = shared.undo(id) {
+            tracing::error!(injection = %id, %why, "cannot undo");
+        }
+    })
 }
 
 fn undo_record(undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -348,5 +377,73 @@ impl fmt::Debug for Shared {
 impl From<OpenError> for io::Error {
     fn from(error: OpenError) -> Self {
         Self::other(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// An injection whose end does what the test says.
+    struct Ends<F>(F);
+
+    impl<F: FnOnce() + Send> Injection for Ends<F> {
+        fn prove(&mut self, _: &Abort) -> Proof {
+            Proof { configured: String::new(), achieved: String::new(), holds: true }
+        }
+
+        fn end(self: Box<Self>) -> Result<Undone, UndoError> {
+            (self.0)();
+            Ok(Undone::CLEAN)
+        }
+    }
+
+    /// Puts a live injection into the host whose lease has ended.
+    fn expired(host: &Host, id: u32, end: impl FnOnce() + Send + 'static) {
+        // The record of a kill: undoing it from the record does nothing.
+        let undo = Undo {
+            fault: "process:kill".to_owned(),
+            token: 0,
+            object: Object::default(),
+            plan: serde_json::Value::Null,
+        };
+        let slot = Slot {
+            undo,
+            lease: Duration::ZERO,
+            expires: Mutex::new(Instant::now()),
+            abort: Abort::default(),
+            state: Mutex::new(State::Live(Box::new(Ends(end)))),
+        };
+        lock(&host.shared.slots).insert(InjectionId(id), Arc::new(slot));
+        host.shared.watch.notify_all();
+    }
+
+    #[test]
+    fn an_undo_that_hangs_or_panics_keeps_no_other_lease_from_ending() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::open(&folder.path().join("journal")).unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let began = tell.clone();
+        expired(&host, 1, move || {
+            began.send(1).unwrap();
+            let _sender_gone = released.recv();
+        });
+        assert_eq!(told.recv(), Ok(1));
+        let panics = tell.clone();
+        expired(&host, 2, move || {
+            panics.send(2).unwrap();
+            panic!("as the test wants it");
+        });
+        assert_eq!(told.recv(), Ok(2));
+        expired(&host, 3, move || tell.send(3).unwrap());
+        assert_eq!(told.recv(), Ok(3));
+        drop(release);
+        assert_eq!(host.undo(InjectionId(1)), Ok(Undone::CLEAN));
+        // What panicked is undone from its record.
+        assert_eq!(host.undo(InjectionId(2)).unwrap().cleanliness, Cleanliness::Gone);
+        assert!(!lock(&host.shared.slots)[&InjectionId(2)].is_live());
     }
 }
