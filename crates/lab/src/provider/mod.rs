@@ -3,7 +3,7 @@
 //! What happens to an instance as a whole is done here, through the control plane, one file per action:
 //! [`instance_terminate`], [`instance_stop`], [`instance_reboot`]; so is what happens to a zone's network
 //! ([`network_disrupt`]). What happens inside an instance is done by [`faults::Host`], to an object that describes the
-//! instance, or, on loopback addresses, by the [links](links) between instances.
+//! instance, or, on loopback addresses, by the [links] between instances.
 
 mod dispatch;
 mod instance_reboot;
