@@ -1,7 +1,7 @@
 //! The nouns of Shaketable.
 //!
 //! Everything the other crates talk *about* is defined here: an [`Experiment`](experiment::Experiment) and its
-//! [`Target`](target::Target)s, the [catalogue](catalogue) of actions, [`Alarm`](alarm::Alarm)s, the
+//! [`Target`](target::Target)s, the [catalogue] of actions, [`Alarm`](alarm::Alarm)s, the
 //! [`Lab`](lab::Lab), what happened ([`Event`](event::Event)) and what it amounts to ([`Verdict`](verdict::Verdict)).
 //!
 //! ```text
