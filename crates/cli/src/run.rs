@@ -130,7 +130,7 @@ async fn experiment(
     if let Some(news) = news {
         news.follow(progress);
     }
-    let outcome = Box::pin(engine::experiment::run(Setup {
+    let run = Box::pin(engine::experiment::run(Setup {
         experiment: documents.experiment,
         document: documents.document,
         started: books.started,
@@ -141,8 +141,8 @@ async fn experiment(
         recorder: books.recorder,
         stop: stopped,
         progress: Some(tell_progress),
-    }))
-    .await;
+    }));
+    let outcome = watchers.tend(run).await;
     watchers.stop().await;
     conclude(call, style, outcome)
 }

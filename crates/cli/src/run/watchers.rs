@@ -1,6 +1,6 @@
 //! Load, probes and scrapes of a run: started before the baseline, ended after the recovery.
 
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::{ffi::OsString, pin::pin, process::ExitCode, time::Duration};
 
 use crate::terminal;
 use anyhow::{Context, Result};
@@ -22,12 +22,18 @@ use observe::{
 /// baseline that contained it would promise too little.
 const WARM_UP: Duration = Duration::from_secs(1);
 
+/// How often it is asked whether the loads still run: as often as they tell what they measured.
+const TEND: Duration = Duration::from_millis(100);
+
 /// Everything that watches a run.
 pub(crate) struct Watchers {
-    loads: Vec<RunningLoad>,
-    commands: Vec<RunningCommand>,
+    /// Each with its place among the document's loads, counted from 1.
+    loads: Vec<(usize, RunningLoad)>,
+    /// Likewise.
+    commands: Vec<(usize, RunningCommand)>,
     tasks: tokio::task::JoinSet<()>,
     recorder: Recorder,
+    measurements: Measurements,
     warm_up: Duration,
 }
 
@@ -46,9 +52,10 @@ impl Watchers {
             commands: Vec::new(),
             tasks: tokio::task::JoinSet::new(),
             recorder: recorder.clone(),
+            measurements: measurements.clone(),
             warm_up: Duration::ZERO,
         };
-        for load in &experiment.load {
+        for (place, load) in (1..).zip(&experiment.load) {
             match load {
                 Load::Http(load) => {
                     let ramp: Duration = load.ramp.iter().map(|(length, _)| length.get()).sum();
@@ -60,13 +67,14 @@ impl Watchers {
                         enter: Some(lab.enter()),
                         seed,
                     };
-                    all.loads.push(RunningLoad::start(load, surroundings).context("cannot start the load")?);
+                    let load = RunningLoad::start(load, surroundings).context("cannot start the load")?;
+                    all.loads.push((place, load));
                 }
                 Load::Command(command) => {
                     all.warm_up = all.warm_up.max(WARM_UP);
                     let mut command = command.clone();
                     command.env.insert(lab::demo_app::HOSTS_ENV.to_owned(), names(&hosts));
-                    all.commands.push(RunningCommand::start(&command, &tie()?, Some(lab.enter()))?);
+                    all.commands.push((place, RunningCommand::start(&command, &tie()?, Some(lab.enter()))?));
                 }
             }
         }
@@ -109,20 +117,48 @@ impl Watchers {
         tokio::time::sleep(self.warm_up).await;
     }
 
+    /// Waits for a run and tells meanwhile when a load ends although nobody told it to: at once in the record, and for the
+    /// verdict as a gauge.
+    pub(crate) async fn tend<T>(&self, run: impl Future<Output = T>) -> T {
+        let ended = || {
+            let loads = self.loads.iter().map(|(place, load)| (*place, load.has_ended()));
+            let commands = self.commands.iter().map(|(place, command)| (*place, command.has_ended()));
+            loads.chain(commands).filter_map(|(place, ended)| ended.then_some(place))
+        };
+        let mut told = Vec::new();
+        let mut tick = tokio::time::interval(TEND);
+        let mut run = pin!(run);
+        loop {
+            tokio::select! {
+                outcome = &mut run => return outcome,
+                _ = tick.tick() => {}
+            }
+            for place in ended() {
+                if told.contains(&place) {
+                    continue;
+                }
+                told.push(place);
+                self.measurements.gauge(&observe::load::running(place), self.recorder.clock().now(), 0.0);
+                let text = format!("load {place} ended by itself: from now on it asks nothing");
+                self.recorder.record(What::Note { text });
+            }
+        }
+    }
+
     /// Ends everything.
     pub(crate) async fn stop(mut self) {
-        for load in &self.loads {
+        for (_, load) in &self.loads {
             load.stop();
         }
-        for command in &self.commands {
+        for (_, command) in &self.commands {
             command.drain();
         }
-        for load in self.loads {
+        for (_, load) in self.loads {
             if let Err(error) = load.finished().await {
                 self.recorder.record(What::Note { text: format!("the load ended early: {error}") });
             }
         }
-        for command in self.commands {
+        for (_, command) in self.commands {
             if let Ok(ended) = command.finished().await {
                 self.recorder.record(What::Note { text: format!("the load's command {ended}") });
             }
@@ -169,4 +205,41 @@ pub(crate) fn any_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     // The standard library seeds its hashers from the system's random source.
     u64::from(u32::try_from(RandomState::new().hash_one(std::process::id()) >> 32).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::load::CommandLoad;
+    use observe::Clock;
+
+    use super::*;
+
+    fn command(script: &str) -> RunningCommand {
+        let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+        RunningCommand::start(&CommandLoad { command, env: std::collections::BTreeMap::new() }, &[], None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_load_that_ends_by_itself_is_told_of_once_and_at_once() {
+        let watchers = Watchers {
+            loads: Vec::new(),
+            commands: vec![(1, command("sleep 1000")), (2, command("exit 0"))],
+            tasks: tokio::task::JoinSet::new(),
+            recorder: Recorder::new(Clock::start()),
+            measurements: Measurements::new(),
+            warm_up: Duration::ZERO,
+        };
+        let mut told = watchers.recorder.watch();
+        let first = async {
+            told.changed().await.unwrap();
+            // Two more looks, which have nothing new to tell.
+            tokio::time::sleep(2 * TEND).await;
+        };
+        watchers.tend(first).await;
+        let notes: Vec<What> = watchers.recorder.since(0).into_iter().map(|event| event.what).collect();
+        assert_eq!(notes, [What::Note { text: "load 2 ended by itself: from now on it asks nothing".to_owned() }]);
+        let now = watchers.recorder.clock().now();
+        let samples = |place| watchers.measurements.read(&observe::load::running(place), Moment::ZERO, now).samples();
+        assert_eq!((samples(1), samples(2)), (0, 1));
+    }
 }

@@ -5,6 +5,7 @@ use model::{
     catalogue::Reversibility,
     event::{Cleanliness, Event, InjectionId, InstanceChange, What},
     hypothesis::Hypothesis,
+    load::{CommandLoad, Load},
     metric::{Comparison, Metric},
     period::Period,
     resource::ResourceId,
@@ -399,6 +400,28 @@ fn too_few_samples_are_inconclusive_unless_something_worse_was_found() {
         |case| {
             p999(case);
             case.requests(15.0, 0, 1, 0);
+        },
+        Verdict::Red,
+        "http.errors.5xx",
+    );
+}
+
+#[test]
+fn a_load_that_ended_by_itself_leaves_nothing_shown() {
+    let loads = |case: &mut Case| {
+        let command = CommandLoad { command: vec!["k6".to_owned()], env: BTreeMap::new() };
+        case.experiment.load = vec![Load::Command(command.clone()), Load::Command(command)];
+    };
+    let ended = |case: &mut Case| {
+        loads(case);
+        case.measurements.gauge(&observe::load::running(2), s(15.0), 0.0);
+    };
+    becomes(loads, Verdict::Green, "every clause held");
+    becomes(ended, Verdict::Inconclusive, "load 2 ended by itself before the run did: it asked nothing after +15.000s");
+    becomes(
+        |case| {
+            ended(case);
+            case.requests(14.0, 0, 1, 0);
         },
         Verdict::Red,
         "http.errors.5xx",

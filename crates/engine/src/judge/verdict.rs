@@ -3,7 +3,7 @@
 use model::{
     alarm::{AlarmState, TreatMissingData},
     event::{Cleanliness, What},
-    metric::Concern,
+    metric::{Comparison, Concern, Condition, Quantity, Unit},
     moment::Moment,
     status::ActionStatus,
     verdict::{Verdict, Window},
@@ -29,6 +29,7 @@ const RULES: &[Rule] = &[
     outage,
     not_recovered,
     degraded,
+    load_ended,
     too_few_samples,
     blind_guard,
     nothing_claimed,
@@ -153,6 +154,18 @@ fn degraded(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, Stri
     let late = clauses.iter().find(|one| one.claim == Claim::Recovery && one.held == Some(Held::Late));
     let why = slow.or_else(|| late.map(|one| format!("{}: {}", one.clause, one.why)))?;
     Some((Verdict::Yellow, format!("no outage, and it recovered, but {why}")))
+}
+
+/// What nobody asks any more breaks no promise: from there on, nothing is shown.
+fn load_ended(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict, String)> {
+    let ended = Condition { comparison: Comparison::Equal, quantity: Quantity { value: 0.0, unit: Unit::Count } };
+    let (place, at) = (1..=evidence.experiment.load.len()).find_map(|place| {
+        let since =
+            evidence.measurements.held_since(&observe::load::running(place), &ended, evidence.timeline.ended)?;
+        Some((place, since))
+    })?;
+    let why = format!("load {place} ended by itself before the run did: it asked nothing after {at}");
+    Some((Verdict::Inconclusive, why))
 }
 
 fn too_few_samples(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {

@@ -140,6 +140,12 @@ impl RunningCommand {
         self.signal.raise(Level::Stop);
     }
 
+    /// Whether it has ended, by itself or because it was told to.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits until it has ended, by itself or because it was asked to.
     ///
     /// # Errors
@@ -308,6 +314,16 @@ mod tests {
         assert_eq!((ended.status.code(), ended.by_itself), (Some(0), false));
         assert!(ended.output.contains("summary"), "{}", ended.output);
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn whether_a_command_still_runs_is_known_without_waiting() {
+        let endless = RunningCommand::start(&load("sleep 1000"), &[], None).unwrap();
+        let short = RunningCommand::start(&load("exit 0"), &[], None).unwrap();
+        while !short.has_ended() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!endless.has_ended());
     }
 
     #[tokio::test]

@@ -149,6 +149,12 @@ impl RunningLoad {
         self.signal.raise(Level::Stop);
     }
 
+    /// Whether it has ended, by itself or because it was told to.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// What the load amounted to, when it has ended: after [`RunningLoad::drain`] or [`RunningLoad::stop`].
     ///
     /// # Errors

@@ -11,6 +11,8 @@
 
 use std::{io, sync::Arc};
 
+use model::metric::Metric;
+
 pub mod command;
 mod connection;
 mod generator;
@@ -26,3 +28,10 @@ pub use tally::{ErrorKind, Summary};
 
 /// What a thread does before anything else, for example enter a network namespace.
 pub type Enter = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// A gauge of each load, by its place in the document counted from 1: it is set, to 0, only when the load ended although
+/// nobody told it to.
+#[must_use]
+pub fn running(place: usize) -> Metric {
+    Metric::of("load.running", format!("load {place}"))
+}

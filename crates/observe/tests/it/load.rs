@@ -329,7 +329,11 @@ fn stopping_leaves_what_is_in_flight_out_of_the_count() {
     let running =
         RunningLoad::start(&load(format!("http://{}/", listener.local_addr().unwrap()), 100.0), around).unwrap();
     wait_until(&measurements, "some requests", |all| total(all, "http.requests") >= 5);
+    assert!(!running.has_ended());
     running.stop();
+    while !running.has_ended() {
+        std::thread::yield_now();
+    }
     let summary = running.wait().unwrap();
     assert_eq!(summary.unfinished, summary.sent);
     assert_eq!(summary.failed(), 0, "{:?}", summary.errors);
