@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use model::{experiment::Experiment, hypothesis::Clause, moment::Moment};
+use model::{experiment::Experiment, hypothesis::Clause, metric::MetricKind, moment::Moment};
 use observe::{Judgement, Measurements};
 
 mod clauses;
@@ -29,6 +29,10 @@ pub(crate) use times::times;
 pub(crate) use verdict::verdict;
 
 use crate::{plan::Plan, timeline::Timeline};
+
+/// How long nothing may be answered where a system counts as recovered: one that hangs is silent, and so breaks no clause.
+/// Two of the seconds by which it is judged how long a clause has held.
+const FRESH: Duration = Duration::from_secs(2);
 
 /// What there is to judge.
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +94,9 @@ pub(crate) fn recovered(
         return None;
     }
     let clauses = recovery_clauses(experiment);
-    let settled = clauses.iter().all(|clause| settled_since(clause, measurements, now, settle).is_some());
+    let settled = clauses.iter().all(|clause| {
+        settled_since(clause, measurements, now, settle).is_some() && speaks(clause, measurements, began, now)
+    });
     settled.then(|| {
         if clauses.is_empty() {
             format!("nothing is claimed about recovery; watched for {}", experiment.windows.settle)
@@ -98,6 +104,14 @@ pub(crate) fn recovered(
             format!("{} of {} clauses hold, for {}", clauses.len(), clauses.len(), experiment.windows.settle)
         }
     })
+}
+
+/// Whether what a clause is about was measured lately, and since `began`. A gauge keeps its level until it is set again.
+fn speaks(clause: &Clause, measurements: &Measurements, began: Moment, now: Moment) -> bool {
+    if clause.metric.entry().is_none_or(|entry| entry.kind == MetricKind::Gauge) {
+        return true;
+    }
+    now.since(began) >= FRESH && measurements.read(&clause.metric, now.before(FRESH), now).samples() > 0
 }
 
 /// Since when a clause has held at `until`, if that is at least `settle` long.

@@ -566,6 +566,20 @@ fn recovery_is_seen_when_its_clauses_have_settled() {
 }
 
 #[test]
+fn a_system_that_is_silent_since_the_undo_has_not_recovered() {
+    let mut case = Case::new();
+    case.experiment.hypothesis.recovery = vec![clause("http.errors.5xx", None, "== 0")];
+    case.measurements = Measurements::new();
+    for tenth in 1..200 {
+        case.requests(f64::from(tenth) / 10.0, 40, 0, 10);
+    }
+    let at = |now| recovered(&case.experiment, &case.measurements, s(20.0), s(now));
+    assert_eq!(at(23.0), None, "nothing was answered since 20 s");
+    case.requests(23.5, 40, 0, 10);
+    assert!(at(24.0).is_some(), "it answers again");
+}
+
+#[test]
 fn times_are_computed_from_events() {
     let mut case = Case::new();
     let target = |healthy| What::Target {
