@@ -46,6 +46,13 @@ pub struct Leftover {
     pub outcome: Result<Cleanliness, UndoError>,
 }
 
+impl Leftover {
+    /// Whether nothing is left of it.
+    fn is_undone(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(is_undone)
+    }
+}
+
 struct Shared {
     journal: Journal,
     tools: Tools,
@@ -106,7 +113,7 @@ impl Host {
         });
         let leftovers = leftovers.into_inner().unwrap_or_else(PoisonError::into_inner);
         // What could not be undone stays on record for the next start.
-        if leftovers.iter().all(|leftover| leftover.outcome.is_ok()) {
+        if leftovers.iter().all(Leftover::is_undone) {
             open.clear().map_err(io_error)?;
         }
         let shared = Arc::new(Shared {
@@ -134,7 +141,8 @@ impl Host {
     }
 
     /// Injects a fault: checks, plans, journals, injects, and measures that the effect is there. `lease` is how long it may
-    /// live when nobody [renews](Self::renew) it.
+    /// live when nobody [renews](Self::renew) it. A proof that does not hold says that the fault was not achieved and that
+    /// undoing it left something, which [`undo`](Self::undo) names.
     ///
     /// # Errors
     ///
@@ -167,19 +175,23 @@ impl Host {
             slots.insert(id, Arc::clone(&slot));
         }
         self.shared.watch.notify_all();
-        let proof = self.shared.inject(id, fault, &slot, &mut state)?;
+        let mut proof = self.shared.inject(id, fault, &slot, &mut state)?;
         drop(state);
         if proof.holds {
             return Ok(proof);
         }
         let left = match self.undo(id) {
-            Ok(Undone { cleanliness: Cleanliness::Clean | Cleanliness::Gone, .. }) => String::new(),
+            Ok(Undone { cleanliness: Cleanliness::Clean | Cleanliness::Gone, .. }) => {
+                return Err(Failed(format!("{} was not achieved: {}", proof.configured, proof.achieved)).into());
+            }
             Ok(Undone { cleanliness: Cleanliness::Dirty { residue, repair }, .. }) => {
                 format!("; left behind: {residue}; by hand: {repair}")
             }
             Err(why) => format!("; and it could not be undone: {why}"),
         };
-        Err(Failed(format!("{} was not achieved: {}{left}", proof.configured, proof.achieved)).into())
+        // Not an error, which would say that nothing is left: the caller undoes what it believes to be there, and hears of it.
+        proof.achieved.push_str(&left);
+        Ok(proof)
     }
 
     /// Undoes an injection and looks whether anything is left of it. May be called twice and for injections that never were.
@@ -209,12 +221,15 @@ impl Drop for Host {
         thread::scope(|scope| {
             for id in ids {
                 let (shared, failed) = (&self.shared, &failed);
-                scope.spawn(move || failed.fetch_or(shared.undo(id).is_err(), Ordering::Relaxed));
+                scope.spawn(move || {
+                    let undone = shared.undo(id).is_ok_and(|undone| is_undone(&undone.cleanliness));
+                    failed.fetch_or(!undone, Ordering::Relaxed)
+                });
             }
         });
         // Whatever is still there stays on record for the next start.
         if !failed.into_inner()
-            && self.leftovers.iter().all(|leftover| leftover.outcome.is_ok())
+            && self.leftovers.iter().all(Leftover::is_undone)
             && self.shared.journal.remove().is_err()
         {
             tracing::warn!("the journal could not be removed; it is empty of work, and the next start will clear it");
@@ -330,6 +345,11 @@ fn watch_leases(host: &Weak<Shared>) {
         let slots = lock(&shared.slots);
         drop(shared.watch.wait_timeout(slots, wait).unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// Whether nothing is left that a later start should look at.
+fn is_undone(cleanliness: &Cleanliness) -> bool {
+    matches!(cleanliness, Cleanliness::Clean | Cleanliness::Gone)
 }
 
 fn undo_expired(shared: &Arc<Shared>, id: InjectionId) -> io::Result<JoinHandle<()>> {

@@ -15,7 +15,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -104,7 +104,7 @@ struct Tail {
 /// What a journal said when it was opened.
 #[derive(Debug, Default)]
 pub struct Replayed {
-    /// What is not undone, by injection, with whether it is known to have been injected.
+    /// What is not undone, or left something behind, by injection.
     pub open: BTreeMap<InjectionId, Undo>,
     /// How many stretches of the file could not be read.
     pub damaged: usize,
@@ -128,7 +128,8 @@ impl Journal {
     pub fn open(path: &Path) -> Result<(Self, Replayed), OpenError> {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(io_error)?;
+            // For its owner alone: whoever can write there could name processes for us to signal.
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error)?;
         }
         let mut file = Self::lock(path)?;
         let mut bytes = Vec::new();
@@ -315,6 +316,8 @@ fn replay(records: Vec<Record>, damaged: usize) -> Replayed {
         match record {
             Record::Planned { id, undo, .. } => drop(open.insert(id, *undo)),
             Record::Injected { .. } => {}
+            // Until somebody has repaired it, each start looks again.
+            Record::Undone { fingerprint: Cleanliness::Dirty { .. }, .. } => {}
             Record::Undone { id, .. } => drop(open.remove(&id)),
         }
     }
@@ -388,6 +391,22 @@ mod tests {
         journal.append(&planned(3)).unwrap();
         drop(journal);
         assert_eq!(ids(&Journal::open(&path).unwrap().1), [3]);
+    }
+
+    #[test]
+    fn what_left_something_behind_is_there_after_reopening_until_it_is_clean() {
+        let dirty = Cleanliness::Dirty { residue: "a table".to_owned(), repair: "delete it".to_owned() };
+        let left = Record::Undone { id: InjectionId(1), fingerprint: dirty };
+        assert_eq!(ids(&replay(vec![planned(1), left.clone()], 0)), [1]);
+        assert!(ids(&replay(vec![planned(1), left, undone(1)], 0)).is_empty());
+    }
+
+    #[test]
+    fn the_folder_it_makes_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("new");
+        Journal::open(&made.join("journal")).unwrap();
+        assert_eq!(fs::metadata(made).unwrap().mode() & 0o077, 0);
     }
 
     #[test]
