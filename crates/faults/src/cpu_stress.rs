@@ -125,9 +125,10 @@ impl Injection for Live {
         let start = used(&self.helper).ok().map(|used| (Instant::now(), used));
         abort.until(WINDOW, || None::<()>);
         let share = start.and_then(|start| self.share(start));
-        let idle = idle()
-            .zip(idle_before)
-            .and_then(|((idle, all), (idle_before, all_before))| share_of(idle - idle_before, all - all_before));
+        // The kernel's idle times may go backwards a little.
+        let idle = idle().zip(idle_before).and_then(|((idle, all), (idle_before, all_before))| {
+            share_of(idle.saturating_sub(idle_before), all.saturating_sub(all_before))
+        });
         let exhausted = idle.is_some_and(|idle| idle < EXHAUSTED);
         let wanted = self.plan.share * 100.0;
         let holds = share.is_some_and(|share| {

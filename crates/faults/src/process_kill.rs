@@ -74,12 +74,18 @@ impl Fault for Kill {
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan = undo.plan()?;
         let signal = number(&plan.signal)?;
-        for victim in &plan.victims {
-            victim
-                .signal(signal)
-                .map_err(Failed::to(format_args!("send {} to process {}", plan.signal, victim.pid)))?;
+        let mut reached = Vec::new();
+        for victim in plan.victims {
+            let sent = victim.signal(signal);
+            if sent.map_err(Failed::to(format_args!("send {} to process {}", plan.signal, victim.pid)))? {
+                reached.push(victim);
+            }
         }
-        Ok(Box::new(plan))
+        // Those that had ended by themselves were not killed.
+        if reached.is_empty() {
+            return Err(Failed(format!("what was to get {} had ended before", plan.signal)));
+        }
+        Ok(Box::new(Plan { victims: reached, ..plan }))
     }
 
     fn undo(&self, _: &Undo) -> Result<Cleanliness, UndoError> {
@@ -121,4 +127,21 @@ fn number(signal: &str) -> Result<Signal, Failed> {
         "SIGABRT" => Signal::ABORT,
         other => return Err(Failed(format!("no signal is named {other}"))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn killing_what_has_ended_already_fails() {
+        let mut child = std::process::Command::new("/bin/true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let victim = Process { pid, started: 1 };
+        child.wait().unwrap();
+        let plan = fault::written(&Plan { signal: "SIGKILL".to_owned(), victims: vec![victim] }).unwrap();
+        let undo = Undo { fault: ENTRY.id.to_owned(), token: 0, object: Object::default(), plan };
+        let tools = Tools { helper: ("nothing".into(), Vec::new()) };
+        assert!(Kill.inject(&undo, &tools).err().is_some_and(|why| why.0.contains("had ended")));
+    }
 }
