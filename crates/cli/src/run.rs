@@ -16,6 +16,7 @@ use engine::{
     experiment::{Outcome, Preparation, Setup},
     plan::Plan,
     provider::Provider,
+    record::Residue,
     report,
     stop::{StopHandle, StopSignal, stop_channel},
 };
@@ -152,13 +153,20 @@ fn conclude(call: &Run, style: Style, outcome: Outcome) -> Result<(u8, String)> 
     let Outcome { mut record, hurry } = outcome;
     let code = record.exit_code();
     if hurry {
-        return Ok((code, "interrupted twice: everything is undone, no report is written\n".to_owned()));
+        return Ok((code, hurried(&record.residue)));
     }
     let mut paths = None;
+    let mut code = code;
     if let Some(folder) = &call.report {
         report::link(folder, &mut record);
-        let written = report::write(folder, &record);
-        paths = Some(written.with_context(|| format!("cannot write the report into {}", folder.display()))?);
+        match report::write(folder, &record) {
+            Ok(written) => paths = Some(written),
+            // The verdict is known all the same, and is not to be lost with the report.
+            Err(error) => {
+                terminal::err(&format!("cannot write the report into {}: {error}\n", folder.display()));
+                code = without_report(code);
+            }
+        }
     }
     if call.quiet {
         return Ok((code, format!("{}: {}\n", record.verdict, record.reason)));
@@ -167,6 +175,21 @@ fn conclude(call: &Run, style: Style, outcome: Outcome) -> Result<(u8, String)> 
     let summary = report::Summary::new(&record, look);
     let where_to_read = paths.map_or_else(String::new, |paths| format!("\nReport: {}\n", paths.html.display()));
     Ok((code, format!("{summary}{where_to_read}")))
+}
+
+/// What is said to somebody who waits for no report: whether it is clean, and if not, what to do.
+fn hurried(residue: &[Residue]) -> String {
+    if residue.is_empty() {
+        return "interrupted twice: everything is undone, no report is written\n".to_owned();
+    }
+    let lines: Vec<String> =
+        residue.iter().map(|one| format!("  {}: {}; to repair it: {}\n", one.resource, one.what, one.repair)).collect();
+    format!("interrupted twice: no report is written, and this is left behind:\n{}", lines.concat())
+}
+
+/// The exit code of a run whose report could not be written: success would hide that, anything else outweighs it.
+const fn without_report(code: u8) -> u8 {
+    if code == 0 { WRONG } else { code }
 }
 
 /// Ctrl-C, and what supervisors send: undo everything, report, go. A second one: undo everything, go.
@@ -185,4 +208,30 @@ fn listen_for_stop(stop: StopHandle) -> Result<()> {
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use model::resource::ResourceId;
+
+    use super::*;
+
+    #[test]
+    fn who_is_in_a_hurry_still_hears_what_is_left_behind() {
+        assert_eq!(hurried(&[]), "interrupted twice: everything is undone, no report is written\n");
+        let residue = Residue {
+            injection: model::event::InjectionId(1),
+            resource: ResourceId("web-1".to_owned()),
+            what: "a delay".to_owned(),
+            repair: "run shaketable clean".to_owned(),
+        };
+        let text = hurried(&[residue]);
+        assert!(text.contains("web-1: a delay; to repair it: run shaketable clean"), "{text}");
+        assert!(!text.contains("everything is undone"), "{text}");
+    }
+
+    #[test]
+    fn without_its_report_a_run_is_no_success_and_keeps_any_other_verdict() {
+        assert_eq!([0, 1, 2, 3].map(without_report), [WRONG, 1, 2, 3]);
+    }
 }
