@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use engine::provider::{Boxed, InjectError, Order, Provider, UndoError, Undone};
@@ -30,7 +31,33 @@ pub(crate) struct LabProvider {
     /// What is needed to undo. In memory: what the lab's own actions do to instances ends with this process, which the
     /// instances do not outlive; nobody who comes later has anything to undo.
     undos: Mutex<BTreeMap<InjectionId, Undo>>,
+    /// The orders being carried out, and whether each has been called off meanwhile.
+    under_way: Mutex<BTreeMap<InjectionId, bool>>,
 }
+
+/// An order being carried out, until this is dropped.
+struct UnderWay<'a> {
+    provider: &'a LabProvider,
+    injection: InjectionId,
+}
+
+impl UnderWay<'_> {
+    fn called_off(&self) -> Result<(), InjectError> {
+        match self.provider.under_way().get(&self.injection) {
+            Some(true) => Err(InjectError::Failed("it was called off while it was being injected".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.provider.under_way().remove(&self.injection);
+    }
+}
+
+/// How often an undo looks whether what it has called off is still being injected: far below what an abort may take.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// How an injection is undone.
 #[derive(Debug, Clone)]
@@ -49,11 +76,13 @@ impl Provider for LabProvider {
     }
 
     fn inject(&self, order: Order) -> Boxed<'_, Result<Proof, InjectError>> {
-        Box::pin(self.carry_out(order))
+        // Before anything else is done: an undo that comes from now on finds it.
+        let under_way = self.enter(order.injection);
+        Box::pin(async move { self.carry_out(order, &under_way).await })
     }
 
     fn undo(&self, injection: InjectionId) -> Boxed<'_, Result<Undone, UndoError>> {
-        Box::pin(self.take_back(injection))
+        Box::pin(self.call_off(injection))
     }
 
     fn renew(&self, injections: &[InjectionId]) {
@@ -70,10 +99,32 @@ impl Provider for LabProvider {
 
 impl LabProvider {
     pub(crate) fn new(lab: Lab, host: Arc<OwnHost>) -> Self {
-        Self { lab, host, undos: Mutex::default() }
+        Self { lab, host, undos: Mutex::default(), under_way: Mutex::default() }
     }
 
-    async fn carry_out(&self, order: Order) -> Result<Proof, InjectError> {
+    fn enter(&self, injection: InjectionId) -> UnderWay<'_> {
+        self.under_way().insert(injection, false);
+        UnderWay { provider: self, injection }
+    }
+
+    /// Undoes an injection, be it done or still being done.
+    async fn call_off(&self, injection: InjectionId) -> Result<Undone, UndoError> {
+        loop {
+            let still = self.under_way().get_mut(&injection).map(|called_off| *called_off = true).is_some();
+            // While it is under way, too: that ends the measurement which it may be waiting for.
+            let undone = self.take_back(injection).await;
+            // What cannot be taken back is not waited for.
+            let final_at_once = matches!(self.undos().get(&injection), Some(Undo::Terminated | Undo::Rebooted));
+            if !still || final_at_once {
+                return undone;
+            }
+            // A thread of the runtime's, because whoever asks may have a runtime without a clock.
+            let pause = self.lab.handle().spawn(tokio::time::sleep(LOOK_AGAIN));
+            let _lab_is_down = pause.await;
+        }
+    }
+
+    async fn carry_out(&self, order: Order, under_way: &UnderWay<'_>) -> Result<Proof, InjectError> {
         let (lab, id) = (&self.lab, order.injection);
         let instance = &order.resource;
         match order.fault.as_str() {
@@ -93,16 +144,17 @@ impl LabProvider {
             "network:disrupt" => {
                 let parts = network_disrupt::parts(lab, &order).await?;
                 self.note(id, Undo::Host(parts.iter().map(|part| part.injection).collect()));
-                self.inject_all(parts).await
+                self.inject_all(parts, under_way).await
             }
-            _ => self.inside(order).await,
+            _ => self.inside(order, under_way).await,
         }
     }
 
     /// A fault inside an instance.
-    async fn inside(&self, mut order: Order) -> Result<Proof, InjectError> {
+    async fn inside(&self, mut order: Order, under_way: &UnderWay<'_>) -> Result<Proof, InjectError> {
         let seen = running(&self.lab, &order.resource).await?;
         resolve(&self.lab, &mut order, &seen).await?;
+        under_way.called_off()?;
         if let (Some(loopback), true) = (&self.lab.inner.loopback, order.fault.starts_with("network:")) {
             let plan = links::Undo::plan(loopback, &order, &seen, &self.lab)?;
             self.note(order.injection, Undo::Links(plan.clone()));
@@ -121,18 +173,22 @@ impl LabProvider {
             Ok(Ok(proof)) => Ok(proof),
             Ok(Err(faults::InjectError::Refused(why))) => Err(InjectError::Refused(why.to_string())),
             Ok(Err(faults::InjectError::Failed(why))) => Err(InjectError::Failed(why.to_string())),
-            Err(panic) => Err(InjectError::Failed(format!("injecting broke off: {panic}"))),
+            // Not a failure, of which nothing would be left: whoever called finds the injection lost, and undoes it.
+            Err(broke) => match broke.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(cancelled) => Err(InjectError::Failed(format!("injecting did not begin: {cancelled}"))),
+            },
         }
     }
 
     /// Several faults that are one: all or none.
-    async fn inject_all(&self, parts: Vec<Order>) -> Result<Proof, InjectError> {
+    async fn inject_all(&self, parts: Vec<Order>, under_way: &UnderWay<'_>) -> Result<Proof, InjectError> {
         let mut proofs = Vec::new();
         let mut done = Vec::new();
         for part in parts {
             let (id, instance) = (part.injection, part.resource.clone());
             done.push(id);
-            match Box::pin(self.inside(part)).await {
+            match Box::pin(self.inside(part, under_way)).await {
                 Ok(proof) => proofs.push((instance, proof)),
                 Err(why) => {
                     for id in done {
@@ -208,6 +264,10 @@ impl LabProvider {
     /// Notes how an injection is undone, before anything is done.
     fn note(&self, injection: InjectionId, undo: Undo) {
         self.undos().insert(injection, undo);
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, BTreeMap<InjectionId, bool>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn undos(&self) -> MutexGuard<'_, BTreeMap<InjectionId, Undo>> {
