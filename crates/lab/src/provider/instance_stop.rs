@@ -70,6 +70,15 @@ impl Stopped {
             Err(OrderError::NotNow(_, state)) if state == InstanceState::Running.name() => {
                 Ok(Undone { cleanliness: Cleanliness::Clean, proof: None })
             }
+            // On its way to a state in which it can be started, or started by somebody else: gone it is not.
+            Err(OrderError::NotNow(_, state))
+                if [InstanceState::Stopping.name(), InstanceState::Pending.name()].contains(&state) =>
+            {
+                Err(UndoError {
+                    why: format!("instance {} is still {state}", self.instance),
+                    repair: format!("shaketable lab down {0} && shaketable lab up {0}", lab.inner.spec.name),
+                })
+            }
             // The lab goes down: the instance with it.
             Err(OrderError::Down) => Ok(Undone { cleanliness: Cleanliness::Gone, proof: None }),
             Err(OrderError::Gone(_) | OrderError::NotNow(..)) => {
