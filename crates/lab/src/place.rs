@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use faults::Host;
+use faults::{Host, journal::OpenError};
 use rustix::process::geteuid;
 
 /// What a journal's name ends in.
@@ -97,8 +97,15 @@ pub(crate) fn open_host() -> io::Result<OwnHost> {
             }
         }
     }
-    let number = OPENED.fetch_add(1, Ordering::Relaxed);
-    Ok(OwnHost(Some(Host::open(&folder.join(format!("{}-{number}.{JOURNAL}", process::id())))?)))
+    loop {
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        match Host::open(&folder.join(format!("{}-{number}.{JOURNAL}", process::id()))) {
+            Ok(host) => return Ok(OwnHost(Some(host))),
+            // A process of this number in another pid namespace has it, or another lab that just looks whether its owner died.
+            Err(OpenError::Busy { .. }) => {}
+            Err(why) => return Err(why.into()),
+        }
+    }
 }
 
 #[cfg(test)]
