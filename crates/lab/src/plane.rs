@@ -245,8 +245,9 @@ impl Plane {
             tokio::select! {
                 message = inbox.recv() => match message {
                     Some(Message::Down(done)) => {
-                        self.down(&mut inbox).await;
-                        let _nobody_waits = done.send(());
+                        for done in self.down(&mut inbox, done).await {
+                            let _nobody_waits = done.send(());
+                        }
                         return;
                     }
                     Some(message) => self.take(message),
@@ -625,24 +626,39 @@ impl Plane {
         self.balancers.iter().filter(move |(name, _)| of_group(name)).map(|(_, handle)| handle)
     }
 
-    /// Kills all instances, waits until they are gone, and stops the balancers.
-    async fn down(mut self, inbox: &mut mpsc::UnboundedReceiver<Message>) {
+    /// Kills all instances, waits until they are gone, and stops the balancers. Gives back whom to tell: the one who asked
+    /// first, and all who asked meanwhile.
+    async fn down(
+        mut self,
+        inbox: &mut mpsc::UnboundedReceiver<Message>,
+        first: oneshot::Sender<()>,
+    ) -> Vec<oneshot::Sender<()>> {
+        let mut asked = vec![first];
         self.groups.clear();
+        // Those that run, and those that are being started: they will say so, and be killed then.
+        let mut left: Vec<_> = self
+            .instances
+            .values()
+            .filter(|entry| {
+                entry.pid.is_some()
+                    || matches!(
+                        entry.state,
+                        InstanceState::Pending | InstanceState::Rebooting | InstanceState::ShuttingDown
+                    )
+            })
+            .map(|entry| (entry.instance.id.clone(), entry.boot))
+            .collect();
         for entry in self.instances.values_mut() {
             entry.state = InstanceState::ShuttingDown;
             entry.answer(Err(OrderError::Down));
             entry.instance.kill();
         }
-        let mut left: Vec<_> = self
-            .instances
-            .values()
-            .filter(|entry| entry.pid.is_some())
-            .map(|e| (e.instance.id.clone(), e.boot))
-            .collect();
         let all_ended = async {
             while !left.is_empty() {
                 match inbox.recv().await {
-                    Some(Message::Ended(id, boot, _)) => left.retain(|one| *one != (id.clone(), boot)),
+                    Some(Message::Ended(id, boot, _) | Message::Started(id, boot, Err(_))) => {
+                        left.retain(|one| *one != (id.clone(), boot));
+                    }
                     Some(Message::Started(id, _, Ok(_))) => {
                         if let Some(entry) = self.instances.get(&id) {
                             entry.instance.kill();
@@ -651,6 +667,7 @@ impl Plane {
                     Some(Message::Order(_, _, reply)) => {
                         let _nobody_waits = reply.send(Err(OrderError::Down));
                     }
+                    Some(Message::Down(done)) => asked.push(done),
                     Some(_) => {}
                     None => return,
                 }
@@ -662,6 +679,7 @@ impl Plane {
         for balancer in self.balancers.values() {
             balancer.stop().await;
         }
+        asked
     }
 }
 
