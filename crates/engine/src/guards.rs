@@ -60,7 +60,10 @@ pub(crate) async fn watch(
     let mut changed = measurements.changed();
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watches: Vec<Watch> = alarms.into_iter().map(|(name, alarm)| Watch::new(name, alarm)).collect();
+    // What the system went through while it was started is no matter of the run.
+    let begin = recorder.clock().now();
+    let mut watches: Vec<Watch> =
+        alarms.into_iter().map(|(name, alarm)| Watch::new(name, alarm).beginning(begin)).collect();
     // Guards first: whatever else is watched, it does not delay them.
     watches.sort_by_key(|watch| !guards.iter().any(|guard| guard == watch.name()));
     while !tell.is_closed() {

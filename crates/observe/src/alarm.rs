@@ -114,14 +114,19 @@ fn reason(alarm: &Alarm, newest_first: &[f64], breaching: usize, missing: usize)
 /// Periods from before the start of the run are not in it (see the [module](self) about the one that is cut).
 #[must_use]
 pub fn datapoints(alarm: &Alarm, measurements: &Measurements, now: Moment) -> Vec<Option<f64>> {
+    datapoints_since(alarm, measurements, Moment::ZERO, now)
+}
+
+/// As [`datapoints`], of a run that began at a moment.
+fn datapoints_since(alarm: &Alarm, measurements: &Measurements, begin: Moment, now: Moment) -> Vec<Option<f64>> {
     let period = alarm.period.get().max(crate::measurements::SLOT);
     let mut points = Vec::new();
     let mut end = now;
     for _ in 0..alarm.evaluation_periods.max(1) + BEYOND {
-        if end == Moment::ZERO {
+        if end <= begin {
             break;
         }
-        let start = end.before(period);
+        let start = end.before(period).max(begin);
         let whole = end - start == period;
         let point = datapoint(alarm, measurements, start, end);
         if whole || (can_only_grow_worse(alarm) && point.is_some()) {
@@ -228,6 +233,7 @@ pub struct Watch {
     name: String,
     alarm: Alarm,
     state: AlarmState,
+    begin: Moment,
 }
 
 /// An alarm changed its state.
@@ -249,7 +255,14 @@ impl Watch {
     /// Starts to watch; an alarm begins with insufficient data.
     #[must_use]
     pub fn new(name: impl Into<String>, alarm: Alarm) -> Self {
-        Self { name: name.into(), alarm, state: AlarmState::InsufficientData }
+        Self { name: name.into(), alarm, state: AlarmState::InsufficientData, begin: Moment::ZERO }
+    }
+
+    /// Looks at nothing that happened before a moment, such as errors while the system was started.
+    #[must_use]
+    pub const fn beginning(mut self, begin: Moment) -> Self {
+        self.begin = begin;
+        self
     }
 
     /// The alarm's name.
@@ -272,7 +285,7 @@ impl Watch {
 
     /// Looks at what is measured now; says so if that changes the state.
     pub fn step(&mut self, measurements: &Measurements, now: Moment) -> Option<Transition> {
-        let points = datapoints(&self.alarm, measurements, now);
+        let points = datapoints_since(&self.alarm, measurements, self.begin, now);
         let (to, reason) = evaluate(&self.alarm, &points, self.state);
         let from = std::mem::replace(&mut self.state, to);
         (from != to).then(|| Transition { alarm: self.name.clone(), from, to, reason, at: now })
@@ -322,6 +335,19 @@ mod tests {
         assert_eq!(watch.step(&measurements, at(11.0)), None, "an empty newest period is bridged by the older one");
         measurements.count(&Metric::new("http.success"), at(11.5), 1);
         assert_eq!(watch.step(&measurements, at(11.5)).unwrap().to, AlarmState::Ok);
+    }
+
+    #[test]
+    fn what_was_before_the_watch_began_is_not_looked_at() {
+        let measurements = Measurements::new();
+        let metric = Metric::new("http.errors.5xx");
+        measurements.count(&metric, at(2.0), 9);
+        let alarm = alarm(metric.clone(), Statistic::Sum, 1, 1, Comparison::Greater, 5.0);
+        let mut watch = Watch::new("too-many-5xx", alarm.clone()).beginning(at(3.0));
+        assert_eq!(Watch::new("all", alarm).step(&measurements, at(4.0)).unwrap().to, AlarmState::Alarm);
+        assert_eq!(watch.step(&measurements, at(4.0)), None);
+        measurements.count(&metric, at(5.0), 6);
+        assert_eq!(watch.step(&measurements, at(5.0)).unwrap().to, AlarmState::Alarm);
     }
 
     #[test]
