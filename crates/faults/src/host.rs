@@ -156,8 +156,10 @@ impl Host {
         lease: Duration,
     ) -> Result<Proof, InjectError> {
         let fault = find(fault)?;
-        let plan = fault.plan(object, Checked::new(fault.entry(), parameters)?)?;
-        let undo = Undo { fault: fault.entry().id.to_owned(), token: fault::seed(), object: object.clone(), plan };
+        // Its process is told from others from here on: between any two steps it may end, and its number be given away.
+        let object = object.identified();
+        let plan = fault.plan(&object, Checked::new(fault.entry(), parameters)?)?;
+        let undo = Undo { fault: fault.entry().id.to_owned(), token: fault::seed(), object, plan };
         let slot = Arc::new(Slot {
             undo,
             lease,
@@ -249,7 +251,9 @@ impl Shared {
         let planned = Record::Planned { id, undo: Box::new(slot.undo.clone()), lease: slot.lease };
         let injected = self.journal.append(&planned).map_err(Failed::to("write the journal")).and_then(|()| {
             let injection = fault.inject(&slot.undo, &self.tools)?;
-            self.journal.append(&Record::Injected { id }).map_err(Failed::to("write the journal"))?;
+            self.journal
+                .append(&Record::Injected { id, token: slot.undo.token })
+                .map_err(Failed::to("write the journal"))?;
             Ok(injection)
         });
         match injected {
@@ -261,7 +265,8 @@ impl Shared {
             Err(why) => {
                 *state = State::Undone(Undone::CLEAN);
                 // If even this cannot be written, the next start undoes what is not there, which does no harm.
-                let undone = self.journal.append(&Record::Undone { id, fingerprint: Cleanliness::Clean });
+                let clean = Record::Undone { id, token: slot.undo.token, fingerprint: Cleanliness::Clean };
+                let undone = self.journal.append(&clean);
                 undone.unwrap_or_else(|why| tracing::warn!(injection = %id, %why, "cannot write the journal"));
                 Err(why.into())
             }
@@ -281,7 +286,7 @@ impl Shared {
             // An earlier undo failed, or injecting panicked: what is known is the record.
             State::Planned => Undone { cleanliness: undo_record(&slot.undo)?, proof: None },
         };
-        let record = Record::Undone { id, fingerprint: undone.cleanliness.clone() };
+        let record = Record::Undone { id, token: slot.undo.token, fingerprint: undone.cleanliness.clone() };
         if let Err(why) = self.journal.append(&record) {
             tracing::warn!(injection = %id, %why, "undone, but the journal cannot be written; the next start will look again");
         }

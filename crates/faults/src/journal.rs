@@ -12,7 +12,6 @@
 //! [`Journal::append`] returns when the record is on the disk. Threads that append at the same time share one `fdatasync`.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
@@ -44,11 +43,15 @@ pub enum Record {
     Injected {
         /// Which injection.
         id: InjectionId,
+        /// The token of its undo record.
+        token: u64,
     },
     /// It is undone.
     Undone {
         /// Which injection.
         id: InjectionId,
+        /// The token of its undo record: every run counts its injections from the same number.
+        token: u64,
         /// What was found when its traces were compared with how things were before.
         fingerprint: Cleanliness,
     },
@@ -104,14 +107,14 @@ struct Tail {
 /// What a journal said when it was opened.
 #[derive(Debug, Default)]
 pub struct Replayed {
-    /// What is not undone, or left something behind, by injection.
-    pub open: BTreeMap<InjectionId, Undo>,
+    /// What is not undone, or left something behind, in the order in which it was planned.
+    pub open: Vec<(InjectionId, Undo)>,
     /// How many stretches of the file could not be read.
     pub damaged: usize,
 }
 
 /// What the file is: a name and the version of its format.
-const MAGIC: &[u8; 8] = b"SHKJNL\0\x01";
+const MAGIC: &[u8; 8] = b"SHKJNL\0\x02";
 /// Begins every record, so that reading can go on behind a damaged one. Not valid UTF-8, so JSON never contains it.
 const MARKER: [u8; 4] = [0xfe, 0xed, 0xfa, 0x17];
 /// Marker, length, checksum.
@@ -311,14 +314,14 @@ fn decode_one(bytes: &[u8]) -> Option<(Record, usize)> {
 }
 
 fn replay(records: Vec<Record>, damaged: usize) -> Replayed {
-    let mut open = BTreeMap::new();
+    let mut open = Vec::<(InjectionId, Undo)>::new();
     for record in records {
         match record {
-            Record::Planned { id, undo, .. } => drop(open.insert(id, *undo)),
+            Record::Planned { id, undo, .. } => open.push((id, *undo)),
             Record::Injected { .. } => {}
             // Until somebody has repaired it, each start looks again.
             Record::Undone { fingerprint: Cleanliness::Dirty { .. }, .. } => {}
-            Record::Undone { id, .. } => drop(open.remove(&id)),
+            Record::Undone { token, .. } => open.retain(|(_, undo)| undo.token != token),
         }
     }
     Replayed { open, damaged }
@@ -363,11 +366,11 @@ mod tests {
     }
 
     fn undone(id: u32) -> Record {
-        Record::Undone { id: InjectionId(id), fingerprint: Cleanliness::Clean }
+        Record::Undone { id: InjectionId(id), token: u64::from(id), fingerprint: Cleanliness::Clean }
     }
 
     fn ids(replayed: &Replayed) -> Vec<u32> {
-        replayed.open.keys().map(|id| id.0).collect()
+        replayed.open.iter().map(|(id, _)| id.0).collect()
     }
 
     #[test]
@@ -381,7 +384,7 @@ mod tests {
         let path = folder.path().join("new/journal");
         let (journal, replayed) = Journal::open(&path).unwrap();
         assert!(replayed.open.is_empty());
-        for record in [planned(1), Record::Injected { id: InjectionId(1) }, planned(2), undone(1)] {
+        for record in [planned(1), Record::Injected { id: InjectionId(1), token: 1 }, planned(2), undone(1)] {
             journal.append(&record).unwrap();
         }
         drop(journal);
@@ -396,9 +399,21 @@ mod tests {
     #[test]
     fn what_left_something_behind_is_there_after_reopening_until_it_is_clean() {
         let dirty = Cleanliness::Dirty { residue: "a table".to_owned(), repair: "delete it".to_owned() };
-        let left = Record::Undone { id: InjectionId(1), fingerprint: dirty };
+        let left = Record::Undone { id: InjectionId(1), token: 1, fingerprint: dirty };
         assert_eq!(ids(&replay(vec![planned(1), left.clone()], 0)), [1]);
         assert!(ids(&replay(vec![planned(1), left, undone(1)], 0)).is_empty());
+    }
+
+    #[test]
+    fn another_injection_of_the_same_number_does_not_make_good_what_the_first_left_behind() {
+        let dirty = Cleanliness::Dirty { residue: "a table".to_owned(), repair: "delete it".to_owned() };
+        let left = Record::Undone { id: InjectionId(1), token: 1, fingerprint: dirty };
+        let Record::Planned { undo, lease, .. } = planned(2) else { panic!() };
+        let again = Record::Planned { id: InjectionId(1), undo, lease };
+        let clean = Record::Undone { id: InjectionId(1), token: 2, fingerprint: Cleanliness::Clean };
+        let tokens = |records| replay(records, 0).open.iter().map(|(_, undo)| undo.token).collect::<Vec<_>>();
+        assert_eq!(tokens(vec![planned(1), left.clone(), again.clone()]), [1, 2]);
+        assert_eq!(tokens(vec![planned(1), left, again, clean]), [1]);
     }
 
     #[test]
@@ -462,7 +477,9 @@ mod tests {
             }
         });
         drop(journal);
-        assert_eq!(ids(&Journal::open(&path).unwrap().1), (0..20).collect::<Vec<_>>());
+        let mut found = ids(&Journal::open(&path).unwrap().1);
+        found.sort_unstable();
+        assert_eq!(found, (0..20).collect::<Vec<_>>());
     }
 
     proptest! {
@@ -476,7 +493,7 @@ mod tests {
             let victim = records.iter().position(|record| { end += record.len(); hit < end }).unwrap();
             let (read, damaged) = decode(&bytes);
             let survivors: Vec<usize> = (0..5).filter(|id| *id != victim).collect();
-            let read: Vec<usize> = replay(read, 0).open.keys().map(|id| id.0 as usize).collect();
+            let read: Vec<usize> = ids(&replay(read, 0)).into_iter().map(|id| id as usize).collect();
             prop_assert_eq!((read, damaged), (survivors, 1));
         }
 

@@ -37,7 +37,7 @@ use model::catalogue::{Entry, TargetKind};
 pub use doctor::{Ability, Diagnosis, Fact, doctor};
 pub use fault::{Failed, InjectError, Refused, Undo, UndoError, Undone};
 pub use host::{Host, Leftover};
-pub use object::{Object, Peer};
+pub use object::{Kind, Object, Peer};
 pub use parameters::{Network, Parameters, Size};
 
 /// The faults of this crate, ordered by id.

@@ -28,7 +28,6 @@ use crate::{
     object::{Object, Peer},
     packet::{engine::Engine, flow::Flow, schedule::Impairment},
     parameters::{Checked, Network},
-    process::Process,
     sys::{
         namespace::NetworkNamespace,
         nfqueue::Queue,
@@ -294,10 +293,7 @@ pub(crate) fn remove(tables: Vec<Table>, queues_closed: bool, object: &Object) -
         residue.push("a packet queue that did not close in order".to_owned());
     }
     if residue.is_empty() {
-        return Ok(match object.pid.map(Process::find) {
-            Some(Err(_)) => Cleanliness::Gone,
-            _ => Cleanliness::Clean,
-        });
+        return Ok(if object.has_ended() { Cleanliness::Gone } else { Cleanliness::Clean });
     }
     Ok(Cleanliness::Dirty {
         residue: residue.join(", "),
@@ -313,7 +309,7 @@ pub(crate) fn drop_later(table: Table) {
 
 /// Looks whether an injection of a process that died has left a table.
 pub(crate) fn undo_record(undo: &Undo) -> Result<Cleanliness, UndoError> {
-    let Some(process) = undo.object.pid.and_then(|pid| Process::find(pid).ok()) else { return Ok(Cleanliness::Gone) };
+    let Ok(process) = undo.object.process() else { return Ok(Cleanliness::Gone) };
     let name = table_name(undo.token);
     let repair = || format!("nsenter --target {} --net nft delete table inet {name}", process.pid);
     let look = || -> io::Result<Vec<String>> {

@@ -1,6 +1,6 @@
 //! What a fault hits: one object on this host.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,16 @@ pub struct Object {
     /// Its first process, as this process sees it. When it is the init of a pid namespace of its own, everything in that
     /// namespace belongs to the object; otherwise it and its descendants do.
     pub pid: Option<i32>,
+    /// When that process was started, in clock ticks since boot: what tells it from a later one with the same id. Looked up
+    /// when a fault is planned, if whoever owns the object does not know.
+    #[serde(default)]
+    pub started: Option<u64>,
+    /// What it is.
+    #[serde(default)]
+    pub kind: Kind,
+    /// The folder of the control group that has all its processes and no other: of a service, of a container.
+    #[serde(default)]
+    pub cgroup: Option<PathBuf>,
     /// The network namespace it lives in.
     #[serde(skip)]
     pub network: Option<Arc<NetworkNamespace>>,
@@ -27,6 +37,23 @@ pub struct Object {
     pub addresses: Vec<IpAddr>,
     /// How much memory it has, nominally, in bytes: what percentages of memory refer to.
     pub memory_bytes: u64,
+}
+
+/// What an object is, and so what belongs to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An instance of a lab: a process with a network, and mostly a pid namespace, of its own.
+    #[default]
+    Instance,
+    /// A process of this host and its descendants.
+    Process,
+    /// A unit of the service manager: the processes of its control group.
+    Service,
+    /// A container: the processes of its pid namespace and control group.
+    Container,
+    /// This host itself.
+    Machine,
 }
 
 /// The other end of an object's link: the next hop of what it sends.
@@ -46,7 +73,26 @@ impl Object {
     /// When it has none, or that has ended.
     pub(crate) fn process(&self) -> Result<Process, Refused> {
         let pid = self.pid.ok_or_else(|| Refused(format!("{} has no process", self.name)))?;
-        Process::find(pid).map_err(|why| Refused(format!("{} is not running: {why}", self.name)))
+        let process = Process::find(pid).map_err(|why| Refused(format!("{} is not running: {why}", self.name)))?;
+        match self.started {
+            Some(started) if started != process.started => Err(Refused(format!(
+                "{} is not running: its process {pid} has ended, and another has the number now",
+                self.name
+            ))),
+            _ => Ok(process),
+        }
+    }
+
+    /// Whether it had a process, and that has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.pid.is_some() && self.process().is_err()
+    }
+
+    /// The same object, with its process told from any other that may get its number. One that has ended stays as it is: to
+    /// refuse it is the fault's business.
+    pub(crate) fn identified(&self) -> Self {
+        let started = self.process().ok().map(|process| process.started);
+        Self { started: self.started.or(started), ..self.clone() }
     }
 
     /// Its processes that go by this name.
@@ -69,5 +115,32 @@ impl Object {
             )));
         }
         Ok(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> Object {
+        Object { name: "own".to_owned(), pid: i32::try_from(std::process::id()).ok(), ..Object::default() }
+    }
+
+    #[test]
+    fn a_process_with_the_number_of_one_that_ended_is_not_hit() {
+        let object = own().identified();
+        let started = object.started.unwrap();
+        assert_eq!(object.process().unwrap().started, started);
+        let later = Object { started: Some(started - 1), ..object };
+        assert!(later.process().unwrap_err().0.contains("another has the number"));
+        assert!(later.has_ended());
+        assert_eq!(later.identified().started, Some(started - 1));
+    }
+
+    #[test]
+    fn a_record_from_before_these_fields_is_read() {
+        let old = r#"{"name":"i-1","pid":4711,"addresses":["10.0.0.1"],"memory_bytes":0}"#;
+        let read: Object = serde_json::from_str(old).unwrap();
+        assert_eq!((read.started, read.kind, read.cgroup), (None, Kind::Instance, None));
     }
 }

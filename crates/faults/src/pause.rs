@@ -65,9 +65,13 @@ impl Hold {
                     continue;
                 }
                 match ptrace::seize(thread) {
-                    Ok(()) => {
+                    Ok(()) if process.is_alive() => {
                         held.insert(thread);
                         fresh.push(thread);
+                    }
+                    // It ended since we looked, and its number may be somebody else's: whom we got by it, we let go.
+                    Ok(()) => {
+                        gone_is_fine(let_go(thread)).map_err(|why| format!("cannot let go of {thread}: {why}"))?;
                     }
                     Err(why) if why.raw_os_error() == Some(libc::ESRCH) => {}
                     Err(why) => {
@@ -81,6 +85,14 @@ impl Hold {
             }
         }
         Ok(fresh)
+    }
+}
+
+fn let_go(thread: i32) -> io::Result<()> {
+    ptrace::interrupt(thread)?;
+    match ptrace::wait(thread)? {
+        ptrace::Change::Stopped(_) => ptrace::detach(thread),
+        ptrace::Change::Ended(_) => Ok(()),
     }
 }
 

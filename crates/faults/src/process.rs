@@ -94,7 +94,7 @@ impl Process {
     }
 
     /// Everything that belongs to it, itself first: the processes of its pid namespace, if it has one apart from ours, else
-    /// its descendants.
+    /// its descendants. Nothing when it has ended.
     #[must_use]
     pub fn members(self) -> Vec<Self> {
         let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
@@ -111,6 +111,10 @@ impl Process {
                 .collect();
             descendants(self.pid, &alive)
         };
+        // Looked at last: if it lives now, it was the one with this id all the while.
+        if !self.is_alive() {
+            return Vec::new();
+        }
         let mut members = vec![self];
         members.extend(others);
         members
@@ -229,6 +233,7 @@ mod tests {
         let own = Process::find(i32::try_from(std::process::id()).unwrap()).unwrap();
         let earlier = Process { started: own.started - 1, ..own };
         assert!(own.is_alive() && !earlier.is_alive());
+        assert!(!own.members().is_empty() && earlier.members().is_empty());
         assert!(!earlier.signal(Signal::TERM).unwrap());
     }
 }

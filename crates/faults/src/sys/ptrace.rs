@@ -20,6 +20,15 @@ pub fn interrupt(thread: i32) -> io::Result<()> {
     request(libc::PTRACE_INTERRUPT, thread)
 }
 
+/// Lets a stopped thread go whose tracer the calling thread is: it runs on, untraced.
+///
+/// # Errors
+///
+/// `ESRCH` when it has ended, or is not stopped.
+pub fn detach(thread: i32) -> io::Result<()> {
+    request(libc::PTRACE_DETACH, thread)
+}
+
 /// What has become of a tracee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {

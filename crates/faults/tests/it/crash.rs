@@ -33,6 +33,7 @@ fn the_victim() {
         peer: Some(Peer { network: open(&router).into(), interface: "v0".to_owned() }),
         addresses: vec![crate::harness::INSTANCE.into()],
         memory_bytes: 64 << 20,
+        ..Object::default()
     };
     let host = host(Path::new(&told(JOURNAL)));
     host.inject(FIRST, &told(FAULT), &parameters([]), &object, LEASE).unwrap();

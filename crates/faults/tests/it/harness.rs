@@ -81,6 +81,7 @@ impl World {
             peer: Some(Peer { network: Arc::clone(&router), interface: "v0".to_owned() }),
             addresses: vec![IpAddr::V4(INSTANCE)],
             memory_bytes: 256 << 20,
+            ..Object::default()
         };
         Self { instance, router, object, child, folder: tempfile::tempdir().unwrap() }
     }

@@ -327,6 +327,7 @@ fn object(seen: &Seen, lab: &Lab) -> Object {
             .map(|home| Peer { network: Arc::clone(&home.fabric), interface: home.interface.clone() }),
         addresses: vec![IpAddr::V4(instance.address)],
         memory_bytes: spec.map_or(0, |group| group.memory),
+        ..Object::default()
     }
 }
 
