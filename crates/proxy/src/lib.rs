@@ -29,9 +29,12 @@ mod carry;
 mod faults;
 mod link;
 mod pipe;
+mod relay;
 mod statistics;
 mod timer;
+pub mod toxic;
 
 pub use faults::{Faults, HANDSHAKE_RETRANSMISSION, Impairment, RETRANSMISSION};
 pub use link::Link;
+pub use relay::{Connection, Relay, Transferred, Workers};
 pub use statistics::{Statistics, Traffic};
