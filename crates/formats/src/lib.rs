@@ -29,6 +29,7 @@ pub use codes::CODES;
 pub use finding::{Code, Finding, Severity};
 pub use fis::Template;
 pub use read::{
-    Checked, Kind, Options, Read, ReadLab, ReadTemplate, check, has_errors, read_experiment, read_lab, read_template,
+    Checked, Kind, Options, Read, ReadLab, ReadPolicy, ReadTemplate, check, has_errors, read_experiment, read_lab,
+    read_policy, read_template,
 };
 pub use source::Source;

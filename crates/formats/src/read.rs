@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{catalogue::Catalogue, experiment::Experiment, lab::Lab};
+use model::{catalogue::Catalogue, experiment::Experiment, lab::Lab, limits::Policy};
 
 use crate::{
     cloudformation, codes,
     decode::Reader,
-    document,
+    document::{self, limits},
     finding::{self, Finding, Severity},
     fis::{self, Template},
     json, lab_file,
@@ -30,6 +30,8 @@ pub enum Kind {
     Fragment,
     /// A lab file.
     Lab,
+    /// A policy that experiments are held to.
+    Policy,
     /// None of these.
     Unknown,
 }
@@ -42,6 +44,7 @@ impl std::fmt::Display for Kind {
             Self::CloudFormation => "CloudFormation template",
             Self::Fragment => "fragment of a CloudFormation template",
             Self::Lab => "lab",
+            Self::Policy => "policy",
             Self::Unknown => "unknown document",
         })
     }
@@ -103,6 +106,17 @@ pub struct ReadLab {
     pub source: Source,
 }
 
+/// A policy that was read, or why not.
+#[derive(Debug, Clone)]
+pub struct ReadPolicy {
+    /// The policy; none where a finding is an error.
+    pub policy: Option<Policy>,
+    /// Everything that was found, ordered by place.
+    pub findings: Vec<Finding>,
+    /// The text, for rendering.
+    pub source: Source,
+}
+
 /// What was found in a file of any kind.
 #[derive(Debug, Clone)]
 pub struct Checked {
@@ -146,6 +160,10 @@ fn template_from(path: &str, bytes: &[u8], options: &Options<'_>, to_run: bool) 
                 Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, "this is a lab, not an experiment")
                     .help("name the lab in an experiment: lab: PATH"),
             ),
+            Kind::Policy => reader.report(
+                Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, "this is a policy, not an experiment")
+                    .help("hold an experiment to it: --policy PATH"),
+            ),
             kind => template = experiment_part(&mut reader, root, kind, options),
         }
         findings.append(&mut reader.findings);
@@ -175,6 +193,26 @@ pub fn read_lab(path: &str, bytes: &[u8]) -> ReadLab {
     ReadLab { lab: lab.filter(|_| !has_errors(&findings)), findings, source }
 }
 
+/// Reads a policy file. `path` is used in messages only.
+#[must_use]
+pub fn read_policy(path: &str, bytes: &[u8]) -> ReadPolicy {
+    let Opened { source, root, mut findings } = open(path, bytes);
+    let mut policy = None;
+    if let Some(root) = &root {
+        let mut reader = Reader::new(&source, limits::MISPLACED);
+        match kind_of(root) {
+            Kind::Policy | Kind::Unknown => policy = limits::policy(&mut reader, root),
+            kind => reader.report(
+                Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, format!("this is not a policy, but: {kind}"))
+                    .help(format!("a policy has some of {}", limits::POLICY_KEYS.join(", "))),
+            ),
+        }
+        findings.append(&mut reader.findings);
+    }
+    let findings = finding::locate(findings, &source);
+    ReadPolicy { policy: policy.filter(|_| !has_errors(&findings)), findings, source }
+}
+
 /// Finds everything that is wrong with a file of any kind.
 ///
 /// A CloudFormation template is looked at as a whole: that it holds several experiments, or that a parameter gets its
@@ -182,9 +220,16 @@ pub fn read_lab(path: &str, bytes: &[u8]) -> ReadLab {
 #[must_use]
 pub fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
     let Opened { root, .. } = open(path, bytes);
-    if root.as_ref().is_some_and(|root| kind_of(root) == Kind::Lab) {
-        let ReadLab { findings, source, .. } = read_lab(path, bytes);
-        return Checked { kind: Kind::Lab, findings, source };
+    match root.as_ref().map(kind_of) {
+        Some(Kind::Lab) => {
+            let ReadLab { findings, source, .. } = read_lab(path, bytes);
+            return Checked { kind: Kind::Lab, findings, source };
+        }
+        Some(Kind::Policy) => {
+            let ReadPolicy { findings, source, .. } = read_policy(path, bytes);
+            return Checked { kind: Kind::Policy, findings, source };
+        }
+        _ => {}
     }
     let ReadTemplate { kind, findings, source, .. } = template_from(path, bytes, options, false);
     Checked { kind, findings, source }
@@ -251,7 +296,11 @@ fn kind_of(root: &Node) -> Kind {
     }
     let experiment = has(fis::FIS_KEYS) + has(document::OWN_KEYS);
     let lab = has(lab_file::KEYS);
-    if lab > 0 && lab > experiment {
+    let policy = has(limits::POLICY_KEYS);
+    // `limits` stands in experiments as well, which do something.
+    if policy > lab && (policy > experiment || policy == experiment && root.get("actions").is_none()) {
+        Kind::Policy
+    } else if lab > 0 && lab > experiment {
         Kind::Lab
     } else if experiment == 0 {
         Kind::Unknown
@@ -289,7 +338,7 @@ fn experiment_part(reader: &mut Reader<'_>, root: &Node, kind: Kind, options: &O
             semantics::experiment(reader, root, &template.experiment, &context);
             Some(template)
         }
-        Kind::Unknown | Kind::Lab => {
+        Kind::Unknown | Kind::Lab | Kind::Policy => {
             unknown_document(reader, root);
             None
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{alarm::Alarm, hypothesis::Hypothesis, load, period::Period, target::Target};
+use crate::{alarm::Alarm, hypothesis::Hypothesis, limits::Limits, load, period::Period, target::Target};
 
 /// A plan with a hypothesis. Maps keep names in order, so that everything derived from a document is deterministic.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -47,6 +47,9 @@ pub struct Experiment {
     pub alarms: BTreeMap<String, Alarm>,
     /// How long the windows are.
     pub windows: Windows,
+    /// How much it may hit.
+    #[serde(skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
     /// The lab it runs in: path of a lab file, relative to the document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lab: Option<String>,

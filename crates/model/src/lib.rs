@@ -19,6 +19,7 @@ pub mod event;
 pub mod experiment;
 pub mod hypothesis;
 pub mod lab;
+pub mod limits;
 pub mod load;
 pub mod metric;
 pub mod moment;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// The id of a resource within its provider, such as `i-0a1b2c3d4e5f60718`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ResourceId(pub String);
 
@@ -16,7 +16,7 @@ impl std::fmt::Display for ResourceId {
 }
 
 /// One thing that a fault can hit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resource {
     /// Its id.
@@ -35,6 +35,15 @@ pub struct Resource {
     /// The attributes that target filters can name, by their full path in the provider's describe output
     /// (`Placement.AvailabilityZone`, `State.Name`); a path may have several values.
     pub attributes: BTreeMap<String, Vec<String>>,
+    /// Whether it does its work; `None` where nobody looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy: Option<bool>,
+    /// Whether it was made for the run and goes with it, as all of a lab does: nothing of value is lost with it.
+    #[serde(default)]
+    pub disposable: bool,
+    /// What else is hit when it is: the instances of a subnet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contains: Vec<ResourceId>,
 }
 
 impl Resource {

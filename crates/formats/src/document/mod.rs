@@ -2,6 +2,7 @@
 
 pub(crate) mod alarm;
 pub(crate) mod hypothesis;
+pub(crate) mod limits;
 pub(crate) mod load;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// The keys that a FIS template does not have.
-pub(crate) const OWN_KEYS: &[&str] = &["hypothesis", "load", "probes", "scrape", "alarms", "windows", "lab"];
+pub(crate) const OWN_KEYS: &[&str] = &["hypothesis", "load", "probes", "scrape", "alarms", "windows", "limits", "lab"];
 
 /// Keys that people put at the wrong level, and where they belong.
 pub(crate) const MISPLACED: &[(&str, &str)] = &[
@@ -39,6 +40,11 @@ pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("recovery", "`hypothesis` (clauses) or `windows` (a length of time)"),
     ("baseline", "`windows`"),
     ("settle", "`windows`"),
+    ("maxResources", "`limits`"),
+    ("maxPercentOfGroup", "`limits`"),
+    ("maxPercentOfZone", "`limits`"),
+    ("minHealthy", "`limits`"),
+    ("protectedTags", "a policy file (`--policy`)"),
     ("emptyTargetResolutionMode", "`experimentOptions`"),
     ("accountTargeting", "`experimentOptions`"),
     ("stopConditions", "the root of the document"),
@@ -86,6 +92,9 @@ fn own_part(reader: &mut Reader<'_>, root: &Fields<'_>, template: &mut Template)
     }
     if let Some(node) = root.get("windows") {
         experiment.windows = windows(reader, node);
+    }
+    if let Some(node) = root.get("limits") {
+        experiment.limits = limits::limits(reader, node);
     }
     experiment.lab = root.get("lab").and_then(|node| reader.text(node, "lab"));
 }

@@ -9,7 +9,7 @@ fn every_example_is_read_without_an_error() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let catalogue = crate::some_catalogue();
     let mut files = 0;
-    for folder in ["experiments", "fis", "labs"] {
+    for folder in ["experiments", "fis", "labs", "policies"] {
         for entry in std::fs::read_dir(examples.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             let bytes = std::fs::read(&path).unwrap();

@@ -1,7 +1,7 @@
 //! Our own documents.
 
 use formats::{Kind, Options};
-use model::{load::Load, metric::Unit, target::SelectionMode};
+use model::{limits::Limits, load::Load, metric::Unit, target::SelectionMode};
 
 const DOCUMENT: &str = r#"
 description: Validate-ASG-Resilience-on-Instance-Termination
@@ -63,5 +63,73 @@ stopConditions: [{ source: none }]
         let checked = formats::check("x.yaml", text.as_bytes(), &Options::new(&catalogue));
         let found: Vec<_> = checked.findings.iter().map(|finding| (finding.code.id, finding.severity)).collect();
         assert_eq!(found, [("F015", severity)]);
+    }
+}
+
+#[test]
+fn limits_of_an_experiment_are_read_and_refused_where_they_are_wrong() {
+    let catalogue = crate::no_catalogue();
+    let read = |limits: &str| {
+        let text = format!("{DOCUMENT}limits: {limits}\n");
+        let read = formats::read_experiment("x.yaml", text.as_bytes(), &Options::new(&catalogue));
+        let found = formats::render::terminal(&read.findings, &read.source, false);
+        (read.experiment.map(|experiment| experiment.limits), found)
+    };
+    let (limits, found) = read("{ maxResources: 2, maxPercentOfGroup: 50%, minHealthy: 1 }");
+    assert_eq!(found, "");
+    let right = Limits {
+        max_resources: Some(2),
+        max_percent_of_group: Some(50.0),
+        max_percent_of_zone: None,
+        min_healthy: Some(1),
+    };
+    assert_eq!(limits, Some(right));
+    for (wrong, says) in [
+        ("{ maxResource: 2 }", "did you mean `maxResources`?"),
+        ("{ maxResources: 0 }", "maxResources must be a whole number from 1"),
+        ("{ maxPercentOfZone: 0% }", "maxPercentOfZone must be above 0"),
+        ("{ maxPercentOfGroup: half }", "not `half`"),
+        ("{}", "limits nothing"),
+    ] {
+        let (limits, found) = read(wrong);
+        assert!(limits.is_none() && found.contains(says), "{wrong}: {found}");
+    }
+}
+
+#[test]
+fn a_policy_is_read_and_refused_where_it_is_wrong() {
+    let read = |text: &str| {
+        let read = formats::read_policy("policy.yaml", text.as_bytes());
+        (read.policy, formats::render::terminal(&read.findings, &read.source, false))
+    };
+    let text = r#"
+limits: { maxPercentOfZone: 100 }
+protectedTags: [do-not-shake, { key: tier, value: payments }]
+environments: { tag: env, allowed: [staging, test] }
+hours: { timeZone: Europe/Berlin, allowed: "Mon-Fri 09:00-17:00" }
+forbidIrreversible: true
+"#;
+    let (policy, found) = read(text);
+    assert_eq!(found, "");
+    let policy = policy.unwrap();
+    let tags: Vec<String> = policy.protected_tags.iter().map(ToString::to_string).collect();
+    assert_eq!(tags, ["do-not-shake", "tier=payments"]);
+    assert_eq!(policy.hours.unwrap().to_string(), "Mon-Fri 09:00-17:00 (Europe/Berlin)");
+    assert!(policy.forbid_irreversible && policy.environments.is_some());
+    let kind = formats::check("policy.yaml", text.as_bytes(), &Options::new(&crate::no_catalogue())).kind;
+    assert_eq!(kind, Kind::Policy);
+    for (wrong, says) in [
+        ("protectedTag: [a]", "did you mean `protectedTags`?"),
+        ("maxResources: 3\nlimits: { minHealthy: 1 }", "it belongs into `limits`"),
+        ("protectedTags: [tier=payments]", "write { key: tier, value: payments }"),
+        ("hours: { timeZone: Europe/Berln, allowed: Mon 09:00-10:00 }", "is not a time zone"),
+        ("hours: { timeZone: UTC, allowed: Mon 9-10 }", "`9` is no time"),
+        ("hours: { timeZone: UTC, allowed: [] }", "nothing could ever run"),
+        ("hours: { allowed: Mon 09:00-10:00 }", "no `timeZone`"),
+        ("environments: { tag: env }", "no `allowed`"),
+        ("limits: {}\nregions: []\ngroups: {}", "not a policy"),
+    ] {
+        let (policy, found) = read(wrong);
+        assert!(policy.is_none() && found.contains(says), "{wrong}: {found}");
     }
 }

@@ -15,7 +15,9 @@ use crate::{
 pub(super) async fn resources(lab: &Lab) -> Vec<Resource> {
     let seen = lab.look().await;
     let there = |seen: &&Seen| seen.status.state != InstanceState::Terminated;
-    seen.iter().filter(there).map(|seen| instance(lab, seen)).chain(subnets(lab)).collect()
+    let instances: Vec<Resource> = seen.iter().filter(there).map(|seen| instance(lab, seen)).collect();
+    let subnets = subnets(lab, &instances);
+    instances.into_iter().chain(subnets).collect()
 }
 
 fn instance(lab: &Lab, seen: &Seen) -> Resource {
@@ -43,10 +45,17 @@ fn instance(lab: &Lab, seen: &Seen) -> Resource {
         zone: Some(instance.zone.clone()),
         group: Some(instance.group.clone()),
         attributes,
+        // A balancer knows; where there is none, it is as healthy as it runs.
+        healthy: Some(match &seen.status.health {
+            Some(health) => health == "healthy",
+            None => seen.status.state == InstanceState::Running,
+        }),
+        disposable: true,
+        contains: Vec::new(),
     }
 }
 
-fn subnets(lab: &Lab) -> Vec<Resource> {
+fn subnets(lab: &Lab, instances: &[Resource]) -> Vec<Resource> {
     let inner = &lab.inner;
     let zones = inner.spec.regions.iter().flat_map(|region| region.zones.iter().map(move |zone| (region, zone)));
     let subnet = |(region, zone): (&model::lab::Region, &String)| {
@@ -64,6 +73,7 @@ fn subnets(lab: &Lab) -> Vec<Resource> {
             ("vpc", vpc),
         ]);
         tag_attributes(&tags, &mut attributes);
+        let inside = instances.iter().filter(|one| one.zone.as_ref() == Some(zone));
         Some(Resource {
             arn: subnet_arn(&region.name, &id),
             id,
@@ -72,6 +82,9 @@ fn subnets(lab: &Lab) -> Vec<Resource> {
             zone: Some(zone.clone()),
             group: None,
             attributes,
+            healthy: None,
+            disposable: true,
+            contains: inside.map(|one| one.id.clone()).collect(),
         })
     };
     zones.filter_map(subnet).collect()
