@@ -131,6 +131,12 @@ pub(crate) struct Run {
     /// Print who would be hit by what, and stop there. The lab is brought up to know its instances, and taken down.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// A policy that the experiment is held to, besides /etc/shaketable/policy.yaml; may be repeated, and each is kept.
+    #[arg(long = "policy", value_name = "FILE")]
+    pub(crate) policies: Vec<PathBuf>,
+    /// Do what cannot be taken back also to what was not made for this run.
+    #[arg(long)]
+    pub(crate) allow_irreversible: bool,
     /// Write report.html, report.json and junit.xml into this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,

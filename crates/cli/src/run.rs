@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use engine::{
     Recorder,
     experiment::{Outcome, Preparation, Setup},
-    plan::Plan,
+    plan::{Plan, Rules},
     provider::Provider,
     record::Residue,
     report,
@@ -108,6 +108,11 @@ async fn experiment(
         catalogue: &catalogue,
         alarms: &documents.lab.alarms,
         seed: books.seed,
+        rules: Rules {
+            policies: &documents.policies,
+            allow_irreversible: call.allow_irreversible,
+            now: jiff::Timestamp::now(),
+        },
     })
     .await;
     let plan: Plan = match plan {

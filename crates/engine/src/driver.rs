@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use model::{event::InjectionId, experiment::Experiment, moment::Moment, status::ExperimentStatus};
 use observe::Measurements;
 use tokio::{
@@ -15,7 +16,8 @@ use crate::{
     guards::States,
     judge,
     plan::Plan,
-    provider::{Order, Provider, UndoError},
+    provider::{InjectError, Order, Provider, UndoError},
+    radius::{self, Hits},
     run::{Effect, Event, Phase, Run},
     stop::StopSignal,
 };
@@ -99,7 +101,7 @@ impl Driver<'_> {
                 let result = self.alarms.check(&alarms, &states);
                 self.send(Event::AlarmsChecked { action, result });
             }
-            Effect::Inject(order) => self.inject(order, tasks),
+            Effect::Inject(order) => self.inject(order, run.hits(), tasks),
             Effect::Undo(injection) => self.undo(injection, tasks),
             Effect::Renew(injections) => self.renew(&injections),
             Effect::WatchRecovery => self.recovery_began = Some(clock.now()),
@@ -115,16 +117,27 @@ impl Driver<'_> {
         self.providers.get(&injection).map(Arc::clone)
     }
 
-    fn inject(&self, order: Order, tasks: &mut JoinSet<()>) {
+    fn inject(&self, order: Order, hits: Hits, tasks: &mut JoinSet<()>) {
         let injection = order.injection;
         let Some(provider) = self.provider(injection) else {
             let why = format!("{} belongs to no provider", order.resource);
             return self.send(Event::InjectFailed { injection, why });
         };
         let tell = self.tell.clone();
+        let plan = Arc::clone(&self.plan);
         tasks.spawn(async move {
             // A task of its own, so that an injector that panics is reported like one that fails.
-            let injecting = tokio::spawn(async move { provider.inject(order).await });
+            let injecting = tokio::spawn(async move {
+                // From here on an undo finds it, also while the limits are looked at.
+                let injecting = provider.inject(order);
+                if !plan.bounds.is_empty() {
+                    let present = provider.resources().await;
+                    if let Some(why) = radius::at_injection(&plan.bounds, &hits, &present, Timestamp::now()) {
+                        return Err(InjectError::Refused(why));
+                    }
+                }
+                injecting.await
+            });
             let event = match injecting.await {
                 Ok(Ok(proof)) => Event::Injected { injection, proof },
                 Ok(Err(error)) => Event::InjectFailed { injection, why: error.to_string() },

@@ -21,7 +21,7 @@ use crate::{
     driver::Driver,
     guards::{self, States},
     judge::{self, Evidence},
-    plan::{self, Plan, Problem, Request},
+    plan::{self, Plan, Problem, Request, Rules},
     progress::{self, Progress},
     provider::Provider,
     record::{self, Document},
@@ -42,6 +42,8 @@ pub struct Preparation<'a> {
     pub alarms: &'a BTreeMap<String, Alarm>,
     /// The seed of the random choices.
     pub seed: u64,
+    /// What the run is held to.
+    pub rules: Rules<'a>,
 }
 
 /// Asks the providers for their resources and plans a run. Nothing is touched: `--dry-run` ends here.
@@ -57,6 +59,7 @@ pub async fn prepare(from: &Preparation<'_>) -> Result<Plan, Vec<Problem>> {
         catalogue: from.catalogue,
         alarms: from.alarms,
         seed: from.seed,
+        rules: from.rules,
     })
 }
 

@@ -17,6 +17,7 @@ mod judge;
 pub mod plan;
 pub mod progress;
 pub mod provider;
+mod radius;
 pub mod record;
 pub mod recorder;
 pub mod report;
@@ -27,6 +28,7 @@ mod testing;
 mod timeline;
 mod vocabulary;
 
+pub use radius::Bound;
 pub use record::Record;
 pub use recorder::Recorder;
 pub use vocabulary::catalogue;

@@ -12,13 +12,15 @@ use model::{
 };
 use serde::Serialize;
 
+use crate::radius::Bound;
+
 mod build;
 mod describe;
 mod targets;
 #[cfg(test)]
 mod tests;
 
-pub use build::{LEASE, Request, plan};
+pub use build::{LEASE, Request, Rules, plan};
 pub use describe::reversibility;
 
 /// What a run will do. Everything random is decided, every action is translated, every alarm is found.
@@ -33,6 +35,9 @@ pub struct Plan {
     pub actions: Vec<PlannedAction>,
     /// The stop conditions, bound to their alarms.
     pub guards: Vec<Guard>,
+    /// What the run is held to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bounds: Vec<Bound>,
     /// Why there is no stop condition, where the document says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unguarded: Option<String>,

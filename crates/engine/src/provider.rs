@@ -58,7 +58,8 @@ pub struct Undone {
 /// Where resources come from, and who hits them.
 ///
 /// A provider injects only what it has journaled, and `undo` may be called twice, late, or for something that has gone. An
-/// undo that comes while the inject is still at work cancels it, or waits for it: when `undo` returns `Ok`, the fault is
+/// undo that comes while the inject is still at work, from the call of [`inject`](Provider::inject) on, cancels it, or waits
+/// for it: when `undo` returns `Ok`, the fault is
 /// not in effect and will not be.
 pub trait Provider: Send + Sync {
     /// All resources that could be hit, as they are now, in the order of their launch: ids are often random, and this order

@@ -42,6 +42,7 @@ use std::sync::Arc;
 
 use model::{
     alarm::AlarmState,
+    catalogue::Reversibility,
     event::{InjectionId, Proof, What},
     moment::Moment,
     status::{ActionStatus, ExperimentStatus},
@@ -51,6 +52,7 @@ use model::{
 use crate::{
     plan::{Fault, Plan, Work},
     provider::{Order, UndoError, Undone},
+    radius::Hits,
 };
 
 mod injection;
@@ -274,6 +276,24 @@ impl Run {
     /// The injections that may be in effect.
     pub fn open(&self) -> impl Iterator<Item = InjectionId> {
         self.injections.iter().filter(|one| one.is_open()).map(|one| one.id)
+    }
+
+    /// What is hit: while a fault is in effect, and for good where it cannot be taken back.
+    pub(crate) fn hits(&self) -> Hits {
+        let resource =
+            |id: InjectionId| self.plan.injections().find(|(.., one)| one.id == id).map(|(_, fault, one)| (fault, one));
+        let mut hits = Hits::default();
+        for run in &self.injections {
+            if matches!(run.state, State::Waiting | State::Failed) {
+                continue;
+            }
+            let Some((fault, one)) = resource(run.id) else { continue };
+            if run.is_open() || fault.reversibility == Reversibility::Irreversible {
+                hits.together.insert(one.resource.id.clone());
+            }
+            hits.ever.insert(one.resource.id.clone());
+        }
+        hits
     }
 
     /// When the machine wants a [`Event::Tick`] at the latest.

@@ -25,6 +25,8 @@ pub(crate) fn instance(id: &str, zone: &str) -> Resource {
             ("Placement.AvailabilityZone".to_owned(), vec![zone.to_owned()]),
             ("State.Name".to_owned(), vec!["running".to_owned()]),
         ]),
+        disposable: true,
+        ..Resource::default()
     }
 }
 
@@ -62,6 +64,7 @@ pub(crate) fn plan(actions: Vec<PlannedAction>) -> Plan {
         targets: Vec::new(),
         actions,
         guards: Vec::new(),
+        bounds: Vec::new(),
         unguarded: None,
         windows: Windows {
             baseline: Period::from_secs(10),

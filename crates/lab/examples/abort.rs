@@ -109,6 +109,7 @@ async fn abort(provider: Arc<dyn Provider>, books: &Books, metric: Metric, fault
         catalogue: &Catalogue::new(natives),
         alarms: &BTreeMap::new(),
         seed: 1,
+        rules: engine::plan::Rules::default(),
     })
     .await
     .map_err(|problems| Spoilt::Wrong(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;

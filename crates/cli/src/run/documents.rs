@@ -1,4 +1,4 @@
-//! The documents of a run: the experiment, and the lab it runs in.
+//! The documents of a run: the experiment, the lab it runs in, and the policies it is held to.
 
 use std::{
     fs,
@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use engine::record::Document;
+use engine::{Bound, record::Document};
 use model::{experiment::Experiment, lab::Lab};
 
 use crate::{actions, args::Run, check, terminal::Style};
@@ -18,7 +18,11 @@ pub(crate) struct Documents {
     pub(crate) experiment: Experiment,
     pub(crate) document: Document,
     pub(crate) lab: Lab,
+    pub(crate) policies: Vec<Bound>,
 }
+
+/// The policy of the machine: who runs experiments on it can add to it, and not get round it.
+const MACHINE_POLICY: &str = "/etc/shaketable/policy.yaml";
 
 /// Reads what a call names. Findings are shown; none if one of them is an error.
 pub(crate) fn read(call: &Run, style: Style) -> Result<Option<Documents>> {
@@ -34,13 +38,30 @@ pub(crate) fn read(call: &Run, style: Style) -> Result<Option<Documents>> {
     let lab = formats::read_lab(&lab_name, &lab_bytes);
     let usable = check::show(&lab.findings, &lab.source, style);
     let Some(lab) = lab.lab.filter(|_| usable) else { return Ok(None) };
+    let Some(policies) = policies(&call.policies, style)? else { return Ok(None) };
     // Without the lab: whoever mends the system and runs the same experiment again wants the two compared.
     let mut canonical = bytes;
     for (name, value) in &call.reading.params {
         canonical.extend_from_slice(format!("\n{name}={value}").as_bytes());
     }
     let document = Document::new(&name, &canonical);
-    Ok(Some(Documents { name, experiment, document, lab }))
+    Ok(Some(Documents { name, experiment, document, lab, policies }))
+}
+
+/// The machine's policy and those of the call. One that cannot be read is no reason to do without.
+fn policies(named: &[PathBuf], style: Style) -> Result<Option<Vec<Bound>>> {
+    let machine = Path::new(MACHINE_POLICY);
+    let machine = machine.try_exists().with_context(|| format!("cannot look for {MACHINE_POLICY}"))?.then_some(machine);
+    let mut bounds = Vec::new();
+    for path in machine.into_iter().chain(named.iter().map(PathBuf::as_path)) {
+        let source = path.display().to_string();
+        let bytes = fs::read(path).with_context(|| format!("cannot read the policy {source}"))?;
+        let read = formats::read_policy(&source, &bytes);
+        let usable = check::show(&read.findings, &read.source, style);
+        let Some(policy) = read.policy.filter(|_| usable) else { return Ok(None) };
+        bounds.push(Bound { source, policy });
+    }
+    Ok(Some(bounds))
 }
 
 /// The lab of the call, else the document's own, which is relative to the document.

@@ -5,6 +5,7 @@ mod examples;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod limits;
 mod reports;
 #[cfg(test)]
 mod residue;

@@ -11,13 +11,17 @@ use model::{
     catalogue::{Catalogue, Entry, Reversibility},
     event::InjectionId,
     experiment::{Action, Experiment, StopSource},
+    limits::Policy,
     nearest::nearest,
     period::Period,
     resource::Resource,
 };
 
 use super::{Fault, Guard, Injection, Plan, PlannedAction, Problem, ResolvedTarget, Work, targets};
-use crate::vocabulary;
+use crate::{
+    radius::{self, Bound},
+    vocabulary,
+};
 
 /// How long an injection lives when nobody renews it. Renewed every third of it, it survives two lost renewals; and a
 /// fault outlives a runner that was killed by no more than this.
@@ -39,6 +43,19 @@ pub struct Request<'a> {
     pub alarms: &'a BTreeMap<String, Alarm>,
     /// The seed of the random choices.
     pub seed: u64,
+    /// What the run is held to.
+    pub rules: Rules<'a>,
+}
+
+/// What a run is held to, besides its document.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules<'a> {
+    /// Policies; each must be kept.
+    pub policies: &'a [Bound],
+    /// Whether somebody has said that what cannot be taken back may be done to what is not disposable.
+    pub allow_irreversible: bool,
+    /// The present, for policies with hours.
+    pub now: jiff::Timestamp,
 }
 
 /// Plans a run: resolves targets, translates actions, binds stop conditions. Reports every problem there is.
@@ -75,22 +92,62 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Problem>> {
         }
     }
     let (guards, unguarded) = guards(experiment, &actions, &alarms, &mut problems);
+    let deadline = experiment.windows.baseline.get() + longest_path(&actions) + experiment.windows.fault.get() + MARGIN;
+    let bounds = bounds(request);
+    problems.extend(radius::at_plan(&bounds, &actions, request.resources));
+    problems.extend(irreversible(request, &actions));
+    problems.extend(
+        bounds
+            .iter()
+            .filter_map(|bound| bound.closed(request.rules.now, deadline))
+            .map(|why| Problem::new("hours".to_owned(), why).fix("run it at another time")),
+    );
     problems.sort_by(|a, b| a.place.cmp(&b.place));
     problems.dedup();
     if !problems.is_empty() {
         return Err(problems);
     }
-    let deadline = experiment.windows.baseline.get() + longest_path(&actions) + experiment.windows.fault.get() + MARGIN;
     Ok(Plan {
         seed: request.seed,
         targets,
         actions,
         guards,
+        bounds,
         unguarded,
         windows: experiment.windows,
         lease: LEASE,
         deadline: Period::new(deadline),
     })
+}
+
+/// The policies, and the document's own limits.
+fn bounds(request: &Request<'_>) -> Vec<Bound> {
+    let limits = request.experiment.limits;
+    let own = (!limits.is_empty())
+        .then(|| Bound { source: "the document".to_owned(), policy: Policy { limits, ..Policy::default() } });
+    own.into_iter().chain(request.rules.policies.iter().cloned()).collect()
+}
+
+/// Actions that would do to something of value what cannot be taken back, and nobody has allowed it.
+fn irreversible(request: &Request<'_>, actions: &[PlannedAction]) -> Vec<Problem> {
+    let forbidden = request.rules.policies.iter().find(|bound| bound.policy.forbid_irreversible);
+    if request.rules.allow_irreversible && forbidden.is_none() {
+        return Vec::new();
+    }
+    let for_good = actions.iter().filter_map(|action| match &action.work {
+        Work::Fault(fault) if fault.reversibility == Reversibility::Irreversible => {
+            let lost = fault.injections.iter().find(|one| !one.resource.disposable)?;
+            let what = format!("`{}` on {} cannot be undone: {}", fault.fault, lost.resource.id, fault.undone_by);
+            Some(Problem::new(format!("actions.{}", action.name), what))
+        }
+        Work::Fault(_) | Work::Wait { .. } | Work::AssertAlarms { .. } | Work::Skip { .. } => None,
+    });
+    for_good
+        .map(|problem| match forbidden {
+            Some(bound) => problem.fix(format!("{} forbids it", bound.source)),
+            None => problem.fix("if that is meant, say --allow-irreversible"),
+        })
+        .collect()
 }
 
 /// The actions so that each follows those of its `startAfter`; by name where the order is free.

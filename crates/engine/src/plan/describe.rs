@@ -18,7 +18,8 @@ impl fmt::Display for Plan {
         writeln!(f, "lease     {}; what nobody renews ends by itself", self.lease)?;
         self.describe_targets(f)?;
         self.describe_actions(f)?;
-        self.describe_guards(f)
+        self.describe_guards(f)?;
+        self.describe_bounds(f)
     }
 }
 
@@ -96,6 +97,19 @@ impl Plan {
             None if rows.is_empty() => writeln!(f, "  none: nothing is harmed"),
             None => table(f, "  ", &rows),
         }
+    }
+}
+
+impl Plan {
+    /// What the run is held to, which is looked at again at each injection.
+    fn describe_bounds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.bounds.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nlimits")?;
+        let rows: Vec<Vec<String>> =
+            self.bounds.iter().map(|bound| vec![bound.source.clone(), bound.in_words()]).collect();
+        table(f, "  ", &rows)
     }
 }
 

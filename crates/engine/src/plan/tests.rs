@@ -12,7 +12,9 @@ use model::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::instance;
+use crate::{Bound, testing::instance};
+
+mod bounds;
 
 const fn entry(id: &'static str, reversibility: Reversibility) -> Entry {
     const INSTANCES: &[TargetKind] = &[TargetKind { key: "Instances", resource_types: &["lab:instance"] }];
@@ -91,7 +93,14 @@ fn instances(count: usize, run: &str) -> Vec<Resource> {
 
 fn try_plan(experiment: &Experiment, resources: &[Resource], seed: u64) -> Result<Plan, Vec<Problem>> {
     let catalogue = Catalogue::new([&TERMINATE, &LATENCY]);
-    plan(&Request { experiment, resources, catalogue: &catalogue, alarms: &BTreeMap::new(), seed })
+    plan(&Request {
+        experiment,
+        resources,
+        catalogue: &catalogue,
+        alarms: &BTreeMap::new(),
+        seed,
+        rules: Rules::default(),
+    })
 }
 
 /// The problems, one per line.
@@ -348,8 +357,14 @@ fn alarms_of_the_environment_serve_as_stop_conditions() {
     let alarms = std::mem::take(&mut experiment.alarms);
     let catalogue = Catalogue::new([&TERMINATE]);
     let resources = instances(2, "");
-    let request =
-        Request { experiment: &experiment, resources: &resources, catalogue: &catalogue, alarms: &alarms, seed: 1 };
+    let request = Request {
+        experiment: &experiment,
+        resources: &resources,
+        catalogue: &catalogue,
+        alarms: &alarms,
+        seed: 1,
+        rules: Rules::default(),
+    };
     assert_eq!(plan(&request).unwrap().guards[0].name, "errors");
 }
 

@@ -44,7 +44,8 @@ fn resource(text: &str, zone: &str) -> Resource {
         tags: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
         zone: Some(zone.to_owned()),
         group: Some("web".to_owned()),
-        attributes: BTreeMap::new(),
+        disposable: true,
+        ..Resource::default()
     }
 }
 
@@ -118,6 +119,7 @@ fn plan() -> Plan {
                 cloudwatch: None,
             },
         }],
+        bounds: Vec::new(),
         unguarded: None,
         windows: Windows::default(),
         lease: Period::from_secs(10),

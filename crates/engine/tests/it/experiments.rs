@@ -7,6 +7,7 @@ use model::{
     Moment,
     event::What,
     experiment::Action,
+    limits::Limits,
     status::{ActionStatus, ExperimentStatus},
     verdict::{Verdict, Window},
 };
@@ -198,4 +199,23 @@ async fn a_system_that_does_not_come_back_is_red() {
     let record = stage.run(|second| u64::from(second > 12 && second % 2 == 0)).await.record;
     assert_eq!(record.verdict, Verdict::Red, "{}", record.reason);
     assert!(record.reason.starts_with("it did not recover"), "{}", record.reason);
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_are_looked_at_again_at_each_injection() {
+    let mut experiment = latency_on_all();
+    experiment.limits = Limits { max_percent_of_group: Some(100.0), min_healthy: Some(0), ..Limits::default() };
+    let record = Stage::new(experiment.clone(), Simulated::new(4, Behaviour::default())).run(|_| 0).await.record;
+    assert_eq!(record.verdict, Verdict::Green, "{}", record.reason);
+
+    // One of four is hit, and three are well, until something else happens to them.
+    experiment.limits = Limits { min_healthy: Some(3), ..Limits::default() };
+    experiment.targets.get_mut("web").unwrap().selection_mode = "COUNT(1)".parse().unwrap();
+    let ill = Simulated::new(4, Behaviour { falls_ill: true, ..Behaviour::default() });
+    let stage = Stage::new(experiment, ill);
+    let record = stage.run(|_| 0).await.record;
+    assert_eq!((record.verdict, record.status), (Verdict::Invalid, ExperimentStatus::Failed), "{}", record.reason);
+    assert!(record.reason.contains("would keep 0 healthy members; the document wants 3"), "{}", record.reason);
+    let state = stage.provider.state.lock().unwrap();
+    assert_eq!((state.injected, state.in_effect.len()), (0, 0));
 }

@@ -9,7 +9,7 @@ use std::{
 use engine::{
     Recorder,
     experiment::{Outcome, Preparation, Setup, prepare, run},
-    plan::{Plan, Problem},
+    plan::{Plan, Problem, Rules},
     provider::{Boxed, InjectError, Order, Provider, UndoError, Undone},
     record::Document,
     stop::{StopHandle, stop_channel},
@@ -65,6 +65,8 @@ pub(crate) struct Behaviour {
     pub(crate) failing_undos: u32,
     /// Whether something is left behind.
     pub(crate) dirty: bool,
+    /// Whether all resources fall ill when the run has been planned and has found out who owns them.
+    pub(crate) falls_ill: bool,
 }
 
 #[derive(Debug, Default)]
@@ -74,6 +76,8 @@ pub(crate) struct State {
     pub(crate) most_in_effect: usize,
     pub(crate) undos: BTreeMap<InjectionId, u32>,
     pub(crate) renewals: u32,
+    /// How often somebody has asked what there is.
+    pub(crate) looks: u32,
 }
 
 /// Faults are entries of a set.
@@ -92,7 +96,12 @@ impl Simulated {
 
 impl Provider for Simulated {
     fn resources(&self) -> Boxed<'_, Vec<Resource>> {
-        Box::pin(async { self.resources.clone() })
+        Box::pin(async {
+            let mut state = self.state.lock().unwrap();
+            state.looks += 1;
+            let healthy = !(self.behaviour.falls_ill && state.looks > 2);
+            self.resources.iter().map(|one| Resource { healthy: Some(healthy), ..one.clone() }).collect()
+        })
     }
 
     fn inject(&self, order: Order) -> Boxed<'_, Result<Proof, InjectError>> {
@@ -144,7 +153,8 @@ fn instance(number: u32) -> Resource {
         tags: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
         zone: Some(zone.to_owned()),
         group: Some("web".to_owned()),
-        attributes: BTreeMap::new(),
+        disposable: true,
+        ..Resource::default()
     }
 }
 
@@ -232,6 +242,7 @@ impl Stage {
             catalogue: &Catalogue::new([&LATENCY, &TERMINATE]),
             alarms: &BTreeMap::new(),
             seed: 42,
+            rules: Rules::default(),
         })
         .await
     }
