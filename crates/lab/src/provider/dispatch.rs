@@ -1,7 +1,7 @@
 //! Who carries out an order: the control plane, the host, or links.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,6 +13,8 @@ use model::{
     event::{Cleanliness, InjectionId, Proof},
     resource::{Resource, ResourceId},
 };
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{instance_reboot, instance_stop, instance_terminate, links, network_disrupt, resources};
 use crate::{
@@ -28,32 +30,71 @@ pub(crate) struct LabProvider {
     lab: Lab,
     /// Injects what happens inside instances, and keeps the journal of it.
     host: Arc<OwnHost>,
+    books: Arc<Mutex<Books>>,
+}
+
+/// What the provider knows of injections. Under one lock, so that an order is either called off before it notes what it is
+/// about to do, and does nothing, or found by its undo.
+#[derive(Debug, Default)]
+struct Books {
     /// What is needed to undo. In memory: what the lab's own actions do to instances ends with this process, which the
     /// instances do not outlive; nobody who comes later has anything to undo.
-    undos: Mutex<BTreeMap<InjectionId, Undo>>,
-    /// The orders being carried out, and whether each has been called off meanwhile.
-    under_way: Mutex<BTreeMap<InjectionId, bool>>,
+    undos: BTreeMap<InjectionId, Undo>,
+    /// The orders being carried out; cancelled when they are called off.
+    under_way: BTreeMap<InjectionId, CancellationToken>,
 }
 
-/// An order being carried out, until this is dropped.
-struct UnderWay<'a> {
-    provider: &'a LabProvider,
+/// An order being carried out, until the last of these is dropped: work that goes on after nobody waits for it has its own.
+#[derive(Debug, Clone)]
+struct UnderWay(Arc<Entered>);
+
+#[derive(Debug)]
+struct Entered {
+    books: Arc<Mutex<Books>>,
     injection: InjectionId,
+    called_off: CancellationToken,
 }
 
-impl UnderWay<'_> {
-    fn called_off(&self) -> Result<(), InjectError> {
-        match self.provider.under_way().get(&self.injection) {
-            Some(true) => Err(InjectError::Failed("it was called off while it was being injected".to_owned())),
-            _ => Ok(()),
+impl UnderWay {
+    /// Enters an order, before anything else is done; none, if one of its number is still under way.
+    fn enter(books: &Arc<Mutex<Books>>, injection: InjectionId) -> Option<Self> {
+        let called_off = CancellationToken::new();
+        match lock(books).under_way.entry(injection) {
+            btree_map::Entry::Occupied(_) => return None,
+            btree_map::Entry::Vacant(vacant) => drop(vacant.insert(called_off.clone())),
         }
+        Some(Self(Arc::new(Entered { books: Arc::clone(books), injection, called_off })))
+    }
+
+    /// Notes how an injection, this one or a part of it, is undone, before anything is done. An error if it was called off:
+    /// then nothing may be done.
+    fn note(&self, injection: InjectionId, undo: Undo) -> Result<(), InjectError> {
+        let mut books = lock(&self.0.books);
+        if self.0.called_off.is_cancelled() {
+            return Err(called_off());
+        }
+        books.undos.insert(injection, undo);
+        Ok(())
+    }
+
+    /// Forgets what was noted, because nothing was done.
+    fn forget(&self, injection: InjectionId) {
+        lock(&self.0.books).undos.remove(&injection);
+    }
+
+    async fn until_called_off(&self) {
+        self.0.called_off.cancelled().await;
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
-        self.provider.under_way().remove(&self.injection);
+        lock(&self.books).under_way.remove(&self.injection);
     }
+}
+
+fn called_off() -> InjectError {
+    InjectError::Failed("it was called off while it was being injected".to_owned())
 }
 
 /// How often an undo looks whether what it has called off is still being injected: far below what an abort may take.
@@ -76,9 +117,12 @@ impl Provider for LabProvider {
     }
 
     fn inject(&self, order: Order) -> Boxed<'_, Result<Proof, InjectError>> {
-        // Before anything else is done: an undo that comes from now on finds it.
-        let under_way = self.enter(order.injection);
-        Box::pin(async move { self.carry_out(order, &under_way).await })
+        // Now, not when it is polled: an undo that comes from now on finds it.
+        let under_way = UnderWay::enter(&self.books, order.injection);
+        Box::pin(async move {
+            let exists = || InjectError::Refused(format!("injection {} is being made already", order.injection));
+            self.carry_out(order.clone(), &under_way.ok_or_else(exists)?).await
+        })
     }
 
     fn undo(&self, injection: InjectionId) -> Boxed<'_, Result<Undone, UndoError>> {
@@ -86,35 +130,34 @@ impl Provider for LabProvider {
     }
 
     fn renew(&self, injections: &[InjectionId]) {
-        let undos = self.undos();
-        let parts = injections.iter().filter_map(|injection| match undos.get(injection) {
+        let books = self.books();
+        let parts = injections.iter().filter_map(|injection| match books.undos.get(injection) {
             Some(Undo::Host(parts)) => Some(parts.clone()),
             _ => None,
         });
         let parts: Vec<_> = parts.flatten().collect();
-        drop(undos);
+        drop(books);
         self.host.renew(&parts);
     }
 }
 
 impl LabProvider {
     pub(crate) fn new(lab: Lab, host: Arc<OwnHost>) -> Self {
-        Self { lab, host, undos: Mutex::default(), under_way: Mutex::default() }
-    }
-
-    fn enter(&self, injection: InjectionId) -> UnderWay<'_> {
-        self.under_way().insert(injection, false);
-        UnderWay { provider: self, injection }
+        Self { lab, host, books: Arc::default() }
     }
 
     /// Undoes an injection, be it done or still being done.
     async fn call_off(&self, injection: InjectionId) -> Result<Undone, UndoError> {
         loop {
-            let still = self.under_way().get_mut(&injection).map(|called_off| *called_off = true).is_some();
+            let (still, noted) = {
+                let books = self.books();
+                let under_way = books.under_way.get(&injection).inspect(|called_off| called_off.cancel());
+                (under_way.is_some(), books.undos.get(&injection).cloned())
+            };
+            // What has not begun will not, and what cannot be taken back is not waited for.
+            let final_at_once = matches!(noted, None | Some(Undo::Terminated | Undo::Rebooted));
             // While it is under way, too: that ends the measurement which it may be waiting for.
-            let undone = self.take_back(injection).await;
-            // What cannot be taken back is not waited for.
-            let final_at_once = matches!(self.undos().get(&injection), Some(Undo::Terminated | Undo::Rebooted));
+            let undone = self.take_back(injection, noted).await;
             if !still || final_at_once {
                 return undone;
             }
@@ -124,26 +167,31 @@ impl LabProvider {
         }
     }
 
-    async fn carry_out(&self, order: Order, under_way: &UnderWay<'_>) -> Result<Proof, InjectError> {
+    async fn carry_out(&self, order: Order, under_way: &UnderWay) -> Result<Proof, InjectError> {
         let (lab, id) = (&self.lab, order.injection);
         let instance = &order.resource;
         match order.fault.as_str() {
             "instance:terminate" => {
-                self.note(id, Undo::Terminated);
+                under_way.note(id, Undo::Terminated)?;
                 instance_terminate::inject(lab, instance).await
             }
             "instance:reboot" => {
-                self.note(id, Undo::Rebooted);
+                under_way.note(id, Undo::Rebooted)?;
                 instance_reboot::inject(lab, instance).await
             }
             "instance:stop" => {
                 let plan = instance_stop::Stopped::plan(&order);
-                self.note(id, Undo::Stopped(plan.clone()));
-                plan.inject(lab).await
+                under_way.note(id, Undo::Stopped(plan.clone()))?;
+                let injected = plan.inject(lab).await;
+                if matches!(injected, Err(InjectError::Refused(_))) {
+                    // Undoing it would start what another injection has stopped.
+                    under_way.forget(id);
+                }
+                injected
             }
             "network:disrupt" => {
                 let parts = network_disrupt::parts(lab, &order).await?;
-                self.note(id, Undo::Host(parts.iter().map(|part| part.injection).collect()));
+                under_way.note(id, Undo::Host(parts.iter().map(|part| part.injection).collect()))?;
                 self.inject_all(parts, under_way).await
             }
             _ => self.inside(order, under_way).await,
@@ -151,23 +199,33 @@ impl LabProvider {
     }
 
     /// A fault inside an instance.
-    async fn inside(&self, mut order: Order, under_way: &UnderWay<'_>) -> Result<Proof, InjectError> {
+    async fn inside(&self, mut order: Order, under_way: &UnderWay) -> Result<Proof, InjectError> {
         let seen = running(&self.lab, &order.resource).await?;
         resolve(&self.lab, &mut order, &seen).await?;
-        under_way.called_off()?;
         if let (Some(loopback), true) = (&self.lab.inner.loopback, order.fault.starts_with("network:")) {
             let plan = links::Undo::plan(loopback, &order, &seen, &self.lab)?;
-            self.note(order.injection, Undo::Links(plan.clone()));
-            return plan.inject(loopback, &self.lab.handle()).await;
+            under_way.note(order.injection, Undo::Links(plan.clone()))?;
+            let handle = self.lab.handle();
+            return tokio::select! {
+                injected = plan.inject(loopback, &handle) => injected,
+                // What it measures may take a multiple of the delay.
+                () = under_way.until_called_off() => {
+                    plan.undo(loopback);
+                    Err(called_off())
+                }
+            };
         }
-        self.note(order.injection, Undo::Host(vec![order.injection]));
-        self.by_host(order, object(&seen, &self.lab)).await
+        under_way.note(order.injection, Undo::Host(vec![order.injection]))?;
+        self.by_host(order, object(&seen, &self.lab), under_way.clone()).await
     }
 
-    async fn by_host(&self, order: Order, object: Object) -> Result<Proof, InjectError> {
+    async fn by_host(&self, order: Order, object: Object, under_way: UnderWay) -> Result<Proof, InjectError> {
         let host = Arc::clone(&self.host);
         let injected = tokio::task::spawn_blocking(move || {
-            host.inject(order.injection, &order.fault, &order.parameters, &object, order.lease)
+            let injected = host.inject(order.injection, &order.fault, &order.parameters, &object, order.lease);
+            // It goes on when whoever waited for it has gone: only now is an undo final.
+            drop(under_way);
+            injected
         });
         match injected.await {
             Ok(Ok(proof)) => Ok(proof),
@@ -182,7 +240,7 @@ impl LabProvider {
     }
 
     /// Several faults that are one: all or none.
-    async fn inject_all(&self, parts: Vec<Order>, under_way: &UnderWay<'_>) -> Result<Proof, InjectError> {
+    async fn inject_all(&self, parts: Vec<Order>, under_way: &UnderWay) -> Result<Proof, InjectError> {
         let mut proofs = Vec::new();
         let mut done = Vec::new();
         for part in parts {
@@ -191,12 +249,8 @@ impl LabProvider {
             match Box::pin(self.inside(part, under_way)).await {
                 Ok(proof) => proofs.push((instance, proof)),
                 Err(why) => {
-                    for id in done {
-                        // It reports what it could not undo, too.
-                        let undone = self.take_back(id).await;
-                        tracing::debug!(injection = %id, ?undone, "undid part of a fault");
-                    }
-                    return Err(why);
+                    let undone = self.take_back_all(done).await;
+                    return broken_off(why, undone);
                 }
             }
         }
@@ -208,8 +262,7 @@ impl LabProvider {
         })
     }
 
-    async fn take_back(&self, injection: InjectionId) -> Result<Undone, UndoError> {
-        let undo = self.undos().get(&injection).cloned();
+    async fn take_back(&self, injection: InjectionId, undo: Option<Undo>) -> Result<Undone, UndoError> {
         match undo {
             // Nothing was done under this number.
             None => Ok(Undone { cleanliness: Cleanliness::Clean, proof: None }),
@@ -221,26 +274,25 @@ impl LabProvider {
                 None => Undone { cleanliness: Cleanliness::Gone, proof: None },
             }),
             Some(Undo::Host(parts)) if parts == [injection] => self.undo_by_host(injection).await,
-            Some(Undo::Host(parts)) => {
-                // At once, not one after the other: an abort does not wait.
-                let all: Vec<_> = parts.into_iter().map(|part| self.take_back_part(part)).collect();
-                let mut whole = Undone { cleanliness: Cleanliness::Gone, proof: None };
-                for part in all {
-                    let undone = part.await.map_err(|panic| UndoError {
-                        why: format!("undoing broke off: {panic}"),
-                        repair: format!("shaketable lab down {}", self.lab.inner.spec.name),
-                    })??;
-                    whole.cleanliness = worse(whole.cleanliness, undone.cleanliness);
-                }
-                Ok(whole)
-            }
+            Some(Undo::Host(parts)) => self.take_back_all(parts).await,
         }
     }
 
+    /// Undoes the parts of one fault. At once, not one after the other: an abort does not wait.
+    async fn take_back_all(&self, parts: Vec<InjectionId>) -> Result<Undone, UndoError> {
+        let all: Vec<_> = parts.into_iter().map(|part| self.take_back_part(part)).collect();
+        let mut whole = Undone { cleanliness: Cleanliness::Gone, proof: None };
+        for part in all {
+            let undone = part.await.map_err(|panic| self.undo_broke_off(&panic))??;
+            whole.cleanliness = worse(whole.cleanliness, undone.cleanliness);
+        }
+        Ok(whole)
+    }
+
     /// Starts undoing a part of an injection.
-    fn take_back_part(&self, part: InjectionId) -> tokio::task::JoinHandle<Result<Undone, UndoError>> {
+    fn take_back_part(&self, part: InjectionId) -> JoinHandle<Result<Undone, UndoError>> {
         let host = Arc::clone(&self.host);
-        let links = match (self.undos().get(&part), &self.lab.inner.loopback) {
+        let links = match (self.books().undos.get(&part), &self.lab.inner.loopback) {
             (Some(Undo::Links(plan)), Some(loopback)) => Some((plan.clone(), Arc::clone(loopback))),
             _ => None,
         };
@@ -254,25 +306,37 @@ impl LabProvider {
         let host = Arc::clone(&self.host);
         match tokio::task::spawn_blocking(move || undone(host.undo(injection))).await {
             Ok(outcome) => outcome,
-            Err(panic) => Err(UndoError {
-                why: format!("undoing broke off: {panic}"),
-                repair: format!("shaketable lab down {}", self.lab.inner.spec.name),
-            }),
+            Err(panic) => Err(self.undo_broke_off(&panic)),
         }
     }
 
-    /// Notes how an injection is undone, before anything is done.
-    fn note(&self, injection: InjectionId, undo: Undo) {
-        self.undos().insert(injection, undo);
+    fn undo_broke_off(&self, panic: &JoinError) -> UndoError {
+        UndoError {
+            why: format!("undoing broke off: {panic}"),
+            repair: format!("shaketable lab down {}", self.lab.inner.spec.name),
+        }
     }
 
-    fn under_way(&self) -> MutexGuard<'_, BTreeMap<InjectionId, bool>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    fn books(&self) -> MutexGuard<'_, Books> {
+        lock(&self.books)
     }
+}
 
-    fn undos(&self) -> MutexGuard<'_, BTreeMap<InjectionId, Undo>> {
-        self.undos.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
+    books.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A fault of several parts, one of which could not be injected: an error says that nothing is left, so where something is,
+/// it is a fault that was not achieved, which whoever called will undo.
+fn broken_off(why: InjectError, undone: Result<Undone, UndoError>) -> Result<Proof, InjectError> {
+    let left = match undone {
+        Ok(Undone { cleanliness: Cleanliness::Clean | Cleanliness::Gone, .. }) => return Err(why),
+        Ok(Undone { cleanliness: Cleanliness::Dirty { residue, repair }, .. }) => {
+            format!("left behind: {residue}; by hand: {repair}")
+        }
+        Err(error) => format!("its other parts could not be undone: {error}"),
+    };
+    Ok(Proof { configured: "all of its parts".to_owned(), achieved: format!("{why}; {left}"), holds: false })
 }
 
 fn undone(outcome: Result<faults::Undone, faults::UndoError>) -> Result<Undone, UndoError> {
@@ -363,4 +427,55 @@ async fn resolve(lab: &Lab, order: &mut Order, of: &Seen) -> Result<(), InjectEr
     }
     order.parameters.insert("sources".to_owned(), resolved.join(","));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn undone(cleanliness: Cleanliness) -> Result<Undone, UndoError> {
+        Ok(Undone { cleanliness, proof: None })
+    }
+
+    fn dirty(residue: &str, repair: &str) -> Cleanliness {
+        Cleanliness::Dirty { residue: residue.to_owned(), repair: repair.to_owned() }
+    }
+
+    #[test]
+    fn a_fault_whose_parts_stay_is_not_told_as_never_made() {
+        let why = || InjectError::Failed("no".to_owned());
+        assert_eq!(broken_off(why(), undone(Cleanliness::Clean)), Err(why()));
+        assert_eq!(broken_off(why(), undone(Cleanliness::Gone)), Err(why()));
+        let proof = broken_off(why(), undone(dirty("a table", "delete it"))).unwrap();
+        assert!(!proof.holds && proof.achieved.contains("a table; by hand: delete it"), "{proof:?}");
+        let error = UndoError { why: "it hangs".to_owned(), repair: "wait".to_owned() };
+        let proof = broken_off(why(), Err(error)).unwrap();
+        assert!(!proof.holds && proof.achieved.contains("it hangs; by hand: wait"), "{proof:?}");
+    }
+
+    #[test]
+    fn a_whole_is_as_dirty_as_its_parts() {
+        use Cleanliness::{Clean, Gone};
+        assert_eq!((worse(Gone, Gone), worse(Gone, Clean), worse(Clean, Gone)), (Gone, Clean, Clean));
+        assert_eq!(worse(dirty("a", "x"), Clean), dirty("a", "x"));
+        assert_eq!(worse(Gone, dirty("b", "y")), dirty("b", "y"));
+        assert_eq!(worse(dirty("a", "x"), dirty("b", "y")), dirty("a; b", "x && y"));
+    }
+
+    #[test]
+    fn an_order_is_called_off_before_it_notes_anything_or_found_with_what_it_noted() {
+        let books = Arc::default();
+        let id = InjectionId(1);
+        let first = UnderWay::enter(&books, id).unwrap();
+        assert!(UnderWay::enter(&books, id).is_none(), "one at a time");
+        first.note(id, Undo::Terminated).unwrap();
+        let work = first.clone();
+        drop(first);
+        lock(&books).under_way[&id].cancel();
+        assert_eq!(work.note(id, Undo::Rebooted), Err(called_off()));
+        assert!(matches!(lock(&books).undos[&id], Undo::Terminated));
+        drop(work);
+        assert!(lock(&books).under_way.is_empty(), "its last part is through");
+        assert!(UnderWay::enter(&books, id).is_some_and(|next| next.note(id, Undo::Rebooted).is_ok()));
+    }
 }

@@ -13,3 +13,4 @@ mod demo_process;
 mod faults;
 mod life;
 mod stage;
+mod undo;

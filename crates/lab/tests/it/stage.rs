@@ -85,13 +85,18 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn up(spec: &model::lab::Lab, ground: &Prepared) -> Result<Self, UpError> {
+        Self::up_by(program(), spec, ground).await
+    }
+
+    /// With another program that is shim and demo application.
+    pub(crate) async fn up_by(program: PathBuf, spec: &model::lab::Lab, ground: &Prepared) -> Result<Self, UpError> {
         let recorder = Recorder::new(Clock::start());
         let measurements = Measurements::new();
         let options = LabOptions {
             seed: 7,
             recorder: recorder.clone(),
             measurements: measurements.clone(),
-            program: Some(program()),
+            program: Some(program),
         };
         let lab = Lab::up(spec, ground, options).await?;
         Ok(Self { provider: lab.provider(), lab, recorder, measurements })
@@ -154,6 +159,11 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut cond
         }
     };
     timeout(PATIENCE, waiting).await.expect(what)
+}
+
+/// What this comes to, which it does long before patience ends.
+pub(crate) async fn soon<T>(what: &str, of: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, of).await.unwrap_or_else(|_| panic!("{what} takes forever"))
 }
 
 /// Whether a process exists and is more than an entry in the process table that nobody has read yet.
