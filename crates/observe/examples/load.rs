@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         hosts: Hosts::new(),
         enter: None,
         seed: 1,
+        place: 1,
     };
     let (before, start) = (cpu_seconds(), Instant::now());
     let running = if rate == "max" {

@@ -98,6 +98,22 @@ impl Reading {
         }
     }
 
+    /// Whether it is broken whatever so many of its samples would have been: when that many of those that disagree are
+    /// excused, because they are not to be trusted, the others still break the condition. Only a quantile knows its samples
+    /// one by one; anything else is broken for certain only where nothing is to be excused.
+    #[must_use]
+    pub fn is_broken_without(&self, excused: u64, condition: &Condition) -> bool {
+        match self {
+            Self::Quantile { ppm, spread, .. } => {
+                let wrong = spread.count_where(|sample| !condition.holds(sample)).saturating_sub(excused);
+                self.judge(condition) == Judgement::Broken && wrong > allowed(*ppm, spread.count(), condition)
+            }
+            Self::Nothing | Self::Level { .. } | Self::Value { .. } => {
+                excused == 0 && self.judge(condition) == Judgement::Broken
+            }
+        }
+    }
+
     /// Whether it satisfies a condition.
     ///
     /// A gauge does when every level of the stretch does. Everything that is computed from requests needs at least one
@@ -134,6 +150,17 @@ pub fn samples_needed(ppm: u32) -> u64 {
     let thinner = u64::from(if ppm >= 500_000 { 1_000_000 - ppm.min(1_000_000) } else { ppm });
     // The maximum (and the minimum) is a fact about the samples there are, however few.
     if thinner == 0 { 1 } else { 10_000_000_u64.div_ceil(thinner) }
+}
+
+/// How many of so many samples a quantile allows to disagree with a condition, when it takes as many as it needs.
+fn allowed(ppm: u32, samples: u64, condition: &Condition) -> u64 {
+    let samples = samples.max(samples_needed(ppm));
+    let ppm = u64::from(ppm.min(1_000_000));
+    let beyond = match condition.comparison {
+        Comparison::Greater | Comparison::GreaterOrEqual => ppm,
+        Comparison::Less | Comparison::LessOrEqual | Comparison::Equal | Comparison::NotEqual => 1_000_000 - ppm,
+    };
+    beyond * samples / 1_000_000
 }
 
 fn judge_quantile(value: f64, ppm: u32, spread: &Spread, condition: &Condition) -> Judgement {
@@ -268,6 +295,25 @@ mod tests {
             quantile(990_000, &[(1_000, 10)]).judge(&is("== 1ms")),
             Judgement::NotEnough { have: 10, need: 1_000 }
         );
+    }
+
+    #[test]
+    fn a_quantile_is_broken_without_what_is_excused_only_when_the_others_break_it() {
+        let condition = is("<= 500ms");
+        let slow = |count| quantile(990_000, &[(400_000, 2_000 - count), (900_000, count)]);
+        // 20 of 2,000 may be slow.
+        for (slow_ones, excused, broken) in
+            [(20, 0, false), (21, 0, true), (21, 1, false), (120, 99, true), (120, 100, false), (120, 5_000, false)]
+        {
+            assert_eq!(slow(slow_ones).is_broken_without(excused, &condition), broken, "{slow_ones}, {excused}");
+        }
+        // Of a hundred, ten may: as many as of the thousand that it takes.
+        let few = quantile(990_000, &[(400_000, 80), (900_000, 20)]);
+        assert!(few.is_broken_without(9, &condition) && !few.is_broken_without(10, &condition));
+        let longest = quantile(1_000_000, &[(400_000, 99), (900_000, 1)]);
+        assert!(longest.is_broken_without(0, &condition) && !longest.is_broken_without(1, &condition));
+        let mean = Reading::Value { value: 0.9, samples: 100 };
+        assert!(mean.is_broken_without(0, &condition) && !mean.is_broken_without(1, &condition));
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Watchers {
                         hosts: hosts.clone(),
                         enter: Some(lab.enter()),
                         seed,
+                        place,
                     };
                     let load = RunningLoad::start(load, surroundings).context("cannot start the load")?;
                     all.loads.push((place, load));

@@ -124,7 +124,8 @@ impl Generator {
             if level == Level::Stop || (level == Level::Drain && self.in_flight == 0 && self.waiting.is_empty()) {
                 break;
             }
-            self.tally.flush(Instant::now());
+            let answered_until = self.answered_until(level);
+            self.tally.flush(answered_until, Instant::now());
             let ready = match self.next(level) {
                 Some(next) => !self.timer.arm(next, Instant::now())?,
                 None => false,
@@ -147,11 +148,12 @@ impl Generator {
             }
         }
         let now = Instant::now();
+        let answered_until = self.answered_until(Level::Stop);
         self.tally.unfinished(self.in_flight as u64);
         for waiting in std::mem::take(&mut self.waiting) {
             self.tally.gave_up(ErrorKind::Unsent, now - waiting.due, || "the load was stopped first".to_owned());
         }
-        Ok(self.tally.finish(self.start, now))
+        Ok(self.tally.finish(answered_until, self.start, now))
     }
 
     /// Puts everything that is due by now into the queue.
@@ -271,6 +273,20 @@ impl Generator {
             }
             self.closing.pop_front();
         }
+    }
+
+    /// Before when every request that was, is or will be due has come to an end; `None`: there is no other.
+    ///
+    /// The requests that wait have been due since those on connections were, and the schedule's next is due after both.
+    fn answered_until(&mut self, level: Level) -> Option<Instant> {
+        let next = match &mut self.pace {
+            _ if level != Level::Run => None,
+            Pace::Open(schedule) => schedule.peek().map(|after| self.start + after),
+            Pace::Saturate => Some(Instant::now()),
+        };
+        // Of those that have come to an end since, `expire` takes the ones in front away.
+        let in_flight = self.deadlines.front().map(|&(_, due)| due);
+        in_flight.or_else(|| self.waiting.front().map(|waiting| waiting.due)).or(next)
     }
 
     /// When there is something to do at the latest; `None` when only an event can bring work.

@@ -24,8 +24,11 @@ use super::{
 };
 use crate::{Clock, Measurements, url::Hosts};
 
-/// A gauge: 1 while the generator itself was too late to send (by more than 5 ms at the 99th percentile of the last
-/// second), so that latencies say something about this machine and not only about the system; otherwise 0.
+/// A count: requests that became due.
+pub const DUE_METRIC: &str = "generator.due";
+
+/// A count: requests of which the generator itself was late to send (or to queue) by more than 5 ms, so that their
+/// latencies say something about this machine and not only about the system. Those of several loads add up.
 pub const LATE_METRIC: &str = "generator.late";
 
 /// Files that a process has open besides the load's connections; what is left below the limit is used for those.
@@ -44,6 +47,8 @@ pub struct Surroundings {
     pub enter: Option<Enter>,
     /// Chooses the order of weighted requests; the same seed gives the same order.
     pub seed: u64,
+    /// The load's place in its document, counted from 1: by it, what each load says of itself is told apart.
+    pub place: usize,
 }
 
 impl fmt::Debug for Surroundings {
@@ -53,6 +58,7 @@ impl fmt::Debug for Surroundings {
             .field("hosts", &self.hosts)
             .field("enter", &enter)
             .field("seed", &self.seed)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
@@ -119,7 +125,7 @@ impl RunningLoad {
             .spawn(move || {
                 let made = surroundings.enter.as_ref().map_or(Ok(()), |enter| enter()).and_then(|()| {
                     let now = Instant::now();
-                    let tally = Tally::new(surroundings.clock, surroundings.measurements, now);
+                    let tally = Tally::new(surroundings.clock, surroundings.measurements, surroundings.place, now);
                     Generator::new(requests, pace, &load, its_signal, tally, now)
                 });
                 match made {

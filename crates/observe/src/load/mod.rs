@@ -29,6 +29,14 @@ pub use tally::{ErrorKind, Summary};
 /// What a thread does before anything else, for example enter a network namespace.
 pub type Enter = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
+/// A gauge of each HTTP load, by its place in the document counted from 1: every request that was due before this moment,
+/// in seconds on the clock of the record, has come to an end (answered, failed, given up) and has been counted. It lags
+/// behind by 100 ms at most, and never runs ahead; infinity says that nothing is left that could be due.
+#[must_use]
+pub fn answered_until(place: usize) -> Metric {
+    Metric::of("load.answered_until", format!("load {place}"))
+}
+
 /// A gauge of each load, by its place in the document counted from 1: it is set, to 0, only when the load ended although
 /// nobody told it to.
 #[must_use]

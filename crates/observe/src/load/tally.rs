@@ -8,6 +8,7 @@ use std::{
 
 use model::metric::Metric;
 
+use super::http::{DUE_METRIC, LATE_METRIC};
 use crate::{
     Clock, Measurements,
     measurements::{HTTP_LATENCY, HTTP_SUCCESS, Histogram, LONGEST, histogram},
@@ -17,10 +18,9 @@ use crate::{
 const BATCH: Duration = Duration::from_millis(100);
 /// How long errors are: guards wait for them.
 const URGENT: Duration = Duration::from_millis(5);
-/// Sends that are later than this at the 99th percentile of a second are the generator's fault, not the system's.
+/// A request that is sent (or queued) later than this after it was due is late, which is the generator's fault and not the
+/// system's: more than a loaded machine's scheduler takes, less than what most promises of latency allow.
 const LATE: Duration = Duration::from_millis(5);
-/// How often lateness is judged.
-const LATE_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,17 +115,18 @@ pub(super) struct Tally {
     measurements: Measurements,
     batch: Histogram,
     lateness: Histogram,
+    answered_until: Metric,
     fresh: Fresh,
     last_batch: Instant,
     last_counts: Instant,
-    last_lateness: Instant,
-    all_lateness: Histogram,
     summary: Summary,
 }
 
 /// Counts that have not been handed over.
 #[derive(Debug, Default)]
 struct Fresh {
+    due: u64,
+    late: u64,
     sent: u64,
     succeeded: u64,
     errors: [u64; ErrorKind::ALL.len()],
@@ -134,7 +135,8 @@ struct Fresh {
 }
 
 impl Tally {
-    pub(super) fn new(clock: Clock, measurements: Measurements, now: Instant) -> Self {
+    /// `place` is that of the load in its document, counted from 1.
+    pub(super) fn new(clock: Clock, measurements: Measurements, place: usize, now: Instant) -> Self {
         let summary = Summary {
             sent: 0,
             succeeded: 0,
@@ -150,22 +152,25 @@ impl Tally {
             measurements,
             batch: histogram(),
             lateness: histogram(),
+            answered_until: super::answered_until(place),
             fresh: Fresh::default(),
             last_batch: now,
             last_counts: now,
-            last_lateness: now,
-            all_lateness: histogram(),
             summary,
         };
         tally.measurements.count(&Metric::new("http.requests"), clock.at(now), 0);
         tally.measurements.count(&Metric::new(HTTP_SUCCESS), clock.at(now), 0);
-        tally.measurements.gauge(&Metric::new(super::http::LATE_METRIC), clock.at(now), 0.0);
+        tally.measurements.count(&Metric::new(DUE_METRIC), clock.at(now), 0);
+        tally.measurements.count(&Metric::new(LATE_METRIC), clock.at(now), 0);
+        tally.tell_answered_until(Some(now), now);
         tally
     }
 
     /// A request that was due is sent or queued now.
     pub(super) fn due(&mut self, late: Duration) {
         self.lateness.saturating_record(micros(late));
+        self.fresh.due += 1;
+        self.fresh.late += u64::from(late > LATE);
         self.fresh.any = true;
     }
 
@@ -216,30 +221,36 @@ impl Tally {
         }
     }
 
-    /// Hands over what is due to be.
-    pub(super) fn flush(&mut self, now: Instant) {
+    /// Hands over what is due to be. Every request that was due before `answered_until` has come to an end; `None`: all.
+    pub(super) fn flush(&mut self, answered_until: Option<Instant>, now: Instant) {
         if self.fresh.any_error && now - self.last_counts >= URGENT {
             self.flush_counts(now);
         }
         if now - self.last_batch >= BATCH {
             self.flush_batch(now);
+            // After what became of those requests: whoever reads that they have come to an end finds how.
+            self.tell_answered_until(answered_until, now);
         }
-        if now - self.last_lateness >= LATE_EVERY {
-            self.flush_lateness(now);
-        }
+    }
+
+    fn tell_answered_until(&self, until: Option<Instant>, now: Instant) {
+        let level = until.map_or(f64::INFINITY, |until| self.clock.at(until).as_secs_f64());
+        self.measurements.gauge(&self.answered_until, self.clock.at(now), level);
     }
 
     fn flush_counts(&mut self, now: Instant) {
         let at = self.clock.at(now);
         let fresh = std::mem::take(&mut self.fresh);
-        // Latencies may still be on their way.
-        self.fresh.any = !self.batch.is_empty();
+        // The rest of the batch, and up to when everything is answered, is still to be told.
+        self.fresh.any = true;
         self.last_counts = now;
         let hand_over = |name: &str, events: u64| {
             if events > 0 {
                 self.measurements.count(&Metric::new(name), at, events);
             }
         };
+        hand_over(DUE_METRIC, fresh.due);
+        hand_over(LATE_METRIC, fresh.late);
         hand_over("http.requests", fresh.sent);
         hand_over(HTTP_SUCCESS, fresh.succeeded);
         self.summary.sent += fresh.sent;
@@ -264,20 +275,11 @@ impl Tally {
         self.last_batch = now;
     }
 
-    fn flush_lateness(&mut self, now: Instant) {
-        let late = self.lateness.value_at_quantile(0.99) > micros(LATE);
-        let level = if late { 1.0 } else { 0.0 };
-        self.measurements.gauge(&Metric::new(super::http::LATE_METRIC), self.clock.at(now), level);
-        add(&mut self.all_lateness, &self.lateness);
-        self.lateness.reset();
-        self.last_lateness = now;
-    }
-
     /// Hands over everything that is left.
-    pub(super) fn finish(mut self, started: Instant, now: Instant) -> Summary {
+    pub(super) fn finish(mut self, answered_until: Option<Instant>, started: Instant, now: Instant) -> Summary {
         self.flush_batch(now);
-        self.flush_lateness(now);
-        self.summary.late = Duration::from_micros(self.all_lateness.value_at_quantile(0.99));
+        self.tell_answered_until(answered_until, now);
+        self.summary.late = Duration::from_micros(self.lateness.value_at_quantile(0.99));
         self.summary.length = now - started;
         self.summary
     }
@@ -289,4 +291,40 @@ fn add(all: &mut Histogram, more: &Histogram) {
 
 fn micros(length: Duration) -> u64 {
     u64::try_from(length.as_micros()).unwrap_or(u64::MAX).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Moment;
+
+    use super::*;
+
+    #[test]
+    fn requests_that_the_generator_is_late_with_are_counted_over_all_loads() {
+        let (clock, measurements, now) = (Clock::start(), Measurements::new(), Instant::now());
+        for (place, late) in [(1, LATE), (2, LATE + Duration::from_millis(1))] {
+            let mut tally = Tally::new(clock, measurements.clone(), place, now);
+            for lateness in [Duration::ZERO, late, Duration::from_secs(1)] {
+                tally.due(lateness);
+            }
+            tally.flush(Some(now), now + BATCH);
+        }
+        let total = |name: &str| measurements.events(&Metric::new(name), Moment::ZERO, Moment::from_secs(3_600));
+        assert_eq!((total(DUE_METRIC), total(LATE_METRIC)), (Some(6), Some(3)));
+    }
+
+    #[test]
+    fn until_when_all_is_answered_is_told_after_what_became_of_it() {
+        let (clock, measurements, now) = (Clock::start(), Measurements::new(), Instant::now());
+        let mut tally = Tally::new(clock, measurements.clone(), 1, now);
+        let until = |at| measurements.read(&super::super::answered_until(1), clock.at(at), clock.at(at)).value();
+        let due = now + Duration::from_secs(1);
+        tally.gave_up(ErrorKind::Connect, Duration::ZERO, || "refused".to_owned());
+        tally.flush(Some(due), now + URGENT);
+        assert_eq!(until(now + URGENT), Some(clock.at(now).as_secs_f64()), "latencies may be on their way");
+        assert_eq!(tally.next_flush(), Some(now + BATCH), "although every error is handed over");
+        tally.flush(Some(due), now + BATCH);
+        assert_eq!(until(now + BATCH), Some(clock.at(due).as_secs_f64()));
+        assert_eq!(tally.next_flush(), None, "nobody is woken for nothing");
+    }
 }

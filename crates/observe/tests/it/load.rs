@@ -20,8 +20,8 @@ use model::{
 use observe::{
     Clock, Measurements,
     load::{
-        ErrorKind, Summary,
-        http::{LoadError, RunningLoad, Surroundings},
+        ErrorKind, Summary, answered_until as answered,
+        http::{DUE_METRIC, LoadError, RunningLoad, Surroundings},
     },
     url::Hosts,
 };
@@ -124,7 +124,14 @@ fn load(url: String, rate: f64) -> HttpLoad {
 }
 
 fn surroundings() -> Surroundings {
-    Surroundings { clock: Clock::start(), measurements: Measurements::new(), hosts: Hosts::new(), enter: None, seed: 1 }
+    Surroundings {
+        clock: Clock::start(),
+        measurements: Measurements::new(),
+        hosts: Hosts::new(),
+        enter: None,
+        seed: 1,
+        place: 1,
+    }
 }
 
 /// Waits until a condition on the measurements holds.
@@ -337,6 +344,66 @@ fn stopping_leaves_what_is_in_flight_out_of_the_count() {
     let summary = running.wait().unwrap();
     assert_eq!(summary.unfinished, summary.sent);
     assert_eq!(summary.failed(), 0, "{:?}", summary.errors);
+}
+
+/// The moment before when every request of a load has come to an end, in seconds.
+fn answered_until(measurements: &Measurements, place: usize, clock: Clock) -> f64 {
+    measurements.read(&answered(place), clock.now(), clock.now()).value().unwrap()
+}
+
+#[test]
+fn a_request_that_hangs_holds_back_the_moment_until_when_all_are_answered() {
+    // One request hangs, from when the server is told until it is given up; all others are answered at once.
+    let (hang, hung) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(())));
+    let holding = hung.lock().unwrap();
+    let (hanging, gate) = (Arc::clone(&hang), Arc::clone(&hung));
+    let server = Server::start(move |_, _| {
+        if hanging.compare_exchange(1, 2, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            drop(gate.lock().unwrap());
+        }
+        ok()
+    });
+    let around = surroundings();
+    let (measurements, clock) = (around.measurements.clone(), around.clock);
+    let mut load = load(server.url(), 200.0);
+    load.timeout = Period::from_secs(1);
+    let running = RunningLoad::start(&load, around).unwrap();
+    let until = |all: &Measurements| answered_until(all, 1, clock);
+    wait_until(&measurements, "some answers", |all| total(all, "http.success") >= 100 && until(all) > 0.3);
+    hang.store(1, Ordering::SeqCst);
+    wait_until(&measurements, "a request that hangs", |_| hang.load(Ordering::SeqCst) == 2);
+    let after = clock.now().as_secs_f64();
+    // Whenever it has moved past the request that hangs, that one is counted as an error; not before.
+    wait_until(&measurements, "the end of the request that hangs", |all| until(all) > after);
+    let levels = measurements.series(&answered(1), Duration::from_secs(1));
+    assert!(levels.is_sorted_by_key(|&(_, level)| level), "it never goes back: {levels:?}");
+    let (freed, _) = levels.into_iter().find(|(_, level)| *level > after).unwrap();
+    let given_up = measurements.events(&Metric::new("http.errors.timeout"), Moment::ZERO, freed);
+    assert!(given_up >= Some(1), "what it moves past is counted before");
+    drop(holding);
+    running.drain();
+    running.wait().unwrap();
+    assert_eq!(until(&measurements), f64::INFINITY, "nothing is left that could be due");
+}
+
+#[test]
+fn two_loads_say_apart_what_they_wait_for_and_together_what_was_due() {
+    let (server, silent) = (Server::start(|_, _| ok()), TcpListener::bind("127.0.0.1:0").unwrap());
+    let around = surroundings();
+    let (measurements, clock) = (around.measurements.clone(), around.clock);
+    let first = RunningLoad::start(&load(server.url(), 200.0), around.clone()).unwrap();
+    let address = format!("http://{}/", silent.local_addr().unwrap());
+    let second = RunningLoad::start(&load(address, 200.0), Surroundings { place: 2, ..around }).unwrap();
+    // The second's first request is due at once.
+    let begun = clock.now().as_secs_f64() + 0.1;
+    wait_until(&measurements, "the first load moves on", |all| answered_until(all, 1, clock) > begun);
+    assert!(answered_until(&measurements, 2, clock) < begun, "nothing of the second was ever answered");
+    first.stop();
+    second.stop();
+    let all = [first.wait().unwrap(), second.wait().unwrap()];
+    let unsent = |one: &Summary| one.errors.get(&ErrorKind::Unsent).copied().unwrap_or(0);
+    let due: u64 = all.iter().map(|one| one.sent + unsent(one)).sum();
+    assert_eq!(total(&measurements, DUE_METRIC), due, "what is due is sent, or is not sent in time");
 }
 
 #[test]
