@@ -220,7 +220,8 @@ mod tests {
         RunningCommand::start(&CommandLoad { command, env: std::collections::BTreeMap::new() }, &[], None).unwrap()
     }
 
-    #[tokio::test]
+    // The clock is paused: it moves on from look to look while nothing else is left to do, however long a command takes.
+    #[tokio::test(start_paused = true)]
     async fn a_load_that_ends_by_itself_is_told_of_once_and_at_once() {
         let watchers = Watchers {
             loads: Vec::new(),
