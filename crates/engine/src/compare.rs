@@ -179,6 +179,7 @@ mod tests {
                 recovery: None,
                 held: Some(held),
                 why: String::new(),
+                doubtful: false,
                 held_after_seconds: None,
             }],
             times: Times {

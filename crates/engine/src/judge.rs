@@ -9,14 +9,18 @@
 //! | `during` | it holds over the fault window, and over the recovery window up to the moment of recovery; with `every`, over each stretch of them |
 //! | `recovery` | it holds again, and goes on holding for `settle`; late where that is later than `within` after the first injection |
 //!
+//! A latency clause that was broken, but might have held had the load's own generator been on time, decides nothing: see
+//! `lateness`.
+//!
 //! A document without recovery clauses claims that the steady state comes back: it must hold before and after.
 
 use std::time::Duration;
 
-use model::{experiment::Experiment, hypothesis::Clause, metric::MetricKind, moment::Moment};
+use model::{experiment::Experiment, hypothesis::Clause, load::Load, metric::MetricKind, moment::Moment};
 use observe::{Judgement, Measurements};
 
 mod clauses;
+mod lateness;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -82,7 +86,8 @@ pub(crate) fn steady_state(
 }
 
 /// Whether the system has recovered by now, watched since `began`: every recovery clause has held, without interruption,
-/// for as long as the document's `settle`. In words, if so.
+/// for as long as the document's `settle`, and of every request that was due before `began` it is known what became of it:
+/// one that hangs since the fault is seen only when the load gives it up. In words, if so.
 pub(crate) fn recovered(
     experiment: &Experiment,
     measurements: &Measurements,
@@ -90,7 +95,7 @@ pub(crate) fn recovered(
     now: Moment,
 ) -> Option<String> {
     let settle = experiment.windows.settle.get();
-    if now.since(began) < settle {
+    if now.since(began) < settle || hanging(experiment, measurements, began, now).is_some() {
         return None;
     }
     let clauses = recovery_clauses(experiment);
@@ -103,6 +108,22 @@ pub(crate) fn recovered(
         } else {
             format!("{} of {} clauses hold, for {}", clauses.len(), clauses.len(), experiment.windows.settle)
         }
+    })
+}
+
+/// The first load of which requests that were due before `began` are still unanswered at `now`, by its place in the
+/// document. A load that ended by itself waits for none: the verdict says that it ended.
+pub(crate) fn hanging(
+    experiment: &Experiment,
+    measurements: &Measurements,
+    began: Moment,
+    now: Moment,
+) -> Option<usize> {
+    let level = |metric| measurements.read(&metric, now, now).value();
+    (1..).zip(&experiment.load).find_map(|(place, load)| {
+        let asks = matches!(load, Load::Http(_)) && level(observe::load::running(place)).is_none();
+        let until = level(observe::load::answered_until(place));
+        (asks && until.is_some_and(|until| until < began.as_secs_f64())).then_some(place)
     })
 }
 

@@ -188,6 +188,9 @@ pub struct ClauseResult {
     pub held: Option<Held>,
     /// Why, in words.
     pub why: String,
+    /// Whether it did not hold, but might have if the load's own generator had kept its schedule: then it decides nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
     /// For recovery clauses: seconds from the first injection until it held again and went on holding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_after_seconds: Option<f64>,

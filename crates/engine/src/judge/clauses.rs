@@ -9,7 +9,7 @@ use model::{
 };
 use observe::{Judgement, Measurements, Reading};
 
-use super::{Evidence, recovery_clauses, settled_since};
+use super::{Evidence, lateness::Lateness, recovery_clauses, settled_since};
 use crate::record::{Claim, ClauseResult, Held, WindowSpan, WindowValue};
 
 /// A clause over one window.
@@ -21,6 +21,8 @@ pub(super) struct Over {
     samples: u64,
     /// Where a clause judges stretches: the one that decided.
     stretch: Option<Moment>,
+    /// Where it is broken: how late the load's generator was, if that may be all there is to it.
+    late: Option<Lateness>,
 }
 
 /// All clauses of the hypothesis, judged.
@@ -49,6 +51,7 @@ fn one(evidence: &Evidence<'_>, claim: Claim, clause: &Clause) -> ClauseResult {
         recovery: recovery.as_ref().map(|(_, over)| over.shown()),
         held: None,
         why: "the run did not get that far".to_owned(),
+        doubtful: false,
         held_after_seconds: None,
     };
     match claim {
@@ -59,7 +62,7 @@ fn one(evidence: &Evidence<'_>, claim: Claim, clause: &Clause) -> ClauseResult {
         }
         Claim::During => {
             if let Some(fault) = fault {
-                (result.held, result.why) = during(evidence, clause, fault, recovery);
+                (result.held, result.why, result.doubtful) = during(evidence, clause, fault, recovery);
             }
         }
         Claim::Recovery => recovery_clause(evidence, clause, &mut result),
@@ -77,17 +80,21 @@ fn during(
     clause: &Clause,
     (fault_span, fault): (WindowSpan, Over),
     recovery: Option<(WindowSpan, Over)>,
-) -> (Option<Held>, String) {
-    if fault.judgement == Judgement::Broken {
-        return (Some(Held::No), fault.why("in the fault window"));
+) -> (Option<Held>, String, bool) {
+    let is_broken = |over: &Over| over.judgement == Judgement::Broken;
+    let surely = recovery.as_ref().filter(|(_, over)| is_broken(over) && over.late.is_none());
+    // What is broken for certain outweighs what may be our own delay.
+    if is_broken(&fault) && (fault.late.is_none() || surely.is_none()) {
+        return (Some(Held::No), fault.why("in the fault window"), fault.late.is_some());
     }
     let Some((span, recovery)) = recovery else {
-        return (Some(held(fault.judgement)), fault.why("in the fault window"));
+        return (Some(held(fault.judgement)), fault.why("in the fault window"), false);
     };
     match (fault.judgement, recovery.judgement) {
-        (_, Judgement::Broken) => (Some(Held::No), recovery.why("in the recovery window")),
+        (_, Judgement::Broken) => (Some(Held::No), recovery.why("in the recovery window"), recovery.late.is_some()),
         (Judgement::Holds, Judgement::Holds) => {
-            (Some(Held::Yes), format!("{} in the fault window, {} until recovered", fault.text, recovery.text))
+            let why = format!("{} in the fault window, {} until recovered", fault.text, recovery.text);
+            (Some(Held::Yes), why, false)
         }
         // One of the windows is too short to be judged by itself: both together may do.
         _ => {
@@ -95,9 +102,10 @@ fn during(
             // A calm recovery does not make good what the fault window shows, however few samples show it.
             let shown_broken = fault.value.is_some_and(|value| !clause.is.holds(value));
             if both.judgement == Judgement::Holds && shown_broken {
-                return (Some(held(fault.judgement)), fault.why("in the fault window"));
+                return (Some(held(fault.judgement)), fault.why("in the fault window"), false);
             }
-            (Some(held(both.judgement)), both.why("from the first injection until recovered"))
+            let why = both.why("from the first injection until recovered");
+            (Some(held(both.judgement)), why, both.late.is_some())
         }
     }
 }
@@ -115,9 +123,9 @@ fn recovery_clause(evidence: &Evidence<'_>, clause: &Clause, result: &mut Clause
             Judgement::Holds => {
                 (Held::No, format!("it was {} at the end, but not for as long as it must settle", last.text))
             }
-            Judgement::Broken => (Held::No, format!("it was {} at the end of the recovery window", last.text)),
+            Judgement::Broken => (Held::No, last.why("at the end of the recovery window")),
         };
-        (result.held, result.why) = (Some(held), why);
+        (result.held, result.why, result.doubtful) = (Some(held), why, last.late.is_some());
         return;
     };
     let took = since.since(start);
@@ -136,7 +144,12 @@ fn recovery_clause(evidence: &Evidence<'_>, clause: &Clause, result: &mut Clause
 
 /// A clause over `(from, to]`: as a whole, or, with `every`, the worst of its stretches.
 pub(super) fn over(clause: &Clause, measurements: &Measurements, from: Moment, to: Moment) -> Over {
-    let whole = || from_reading(clause, &measurements.read(&clause.metric, from, to), None);
+    let judge = |reading: &Reading, from: Moment, to: Moment, stretch| {
+        let late = Lateness::over(measurements, from, to);
+        let late = late.may_account_for(clause, reading, measurements, from, to).then_some(late);
+        Over { late, ..from_reading(clause, reading, stretch) }
+    };
+    let whole = || judge(&measurements.read(&clause.metric, from, to), from, to, None);
     let Some(every) = clause.every else { return whole() };
     let stretches = measurements.stretches(&clause.metric, from, to, every.get());
     // The last stretch may be short; with others beside it, it is judged, but too few samples in it mean nothing.
@@ -144,7 +157,7 @@ pub(super) fn over(clause: &Clause, measurements: &Measurements, from: Moment, t
     stretches
         .iter()
         .enumerate()
-        .map(|(at, (start, reading))| (at, from_reading(clause, reading, Some(*start))))
+        .map(|(at, (start, reading))| (at, judge(reading, *start, (*start + every.get()).min(to), Some(*start))))
         .filter(|(at, over)| *at < complete || !matches!(over.judgement, Judgement::NotEnough { .. }))
         .map(|(_, over)| over)
         .max_by(|a, b| a.badness(&clause.is).total_cmp(&b.badness(&clause.is)))
@@ -158,6 +171,7 @@ fn from_reading(clause: &Clause, reading: &Reading, stretch: Option<Moment>) -> 
         value: reading.worst_for(&clause.is),
         samples: reading.samples(),
         stretch,
+        late: None,
     }
 }
 
@@ -192,11 +206,12 @@ impl Over {
         WindowValue { text: self.text.clone(), value: self.value, samples: self.samples, held: held(self.judgement) }
     }
 
-    /// How bad a stretch is beside the others: broken ones first, then those nobody can judge; among equals the one
-    /// that lies farthest on the wrong side.
+    /// How bad a stretch is beside the others: broken ones first, then those broken by what may be our own delay, then
+    /// those nobody can judge; among equals the one that lies farthest on the wrong side.
     fn badness(&self, is: &Condition) -> f64 {
         use model::metric::Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
         let class = match self.judgement {
+            Judgement::Broken if self.late.is_none() => 3.0,
             Judgement::Broken => 2.0,
             Judgement::NotEnough { .. } => 1.0,
             Judgement::Holds => 0.0,
@@ -220,7 +235,14 @@ impl Over {
             None => place.to_owned(),
         };
         match self.judgement {
-            Judgement::Holds | Judgement::Broken => format!("it was {} {place}", self.text),
+            Judgement::Holds | Judgement::Broken => match self.late {
+                Some(late) => format!(
+                    "it was {} {place}, which may be the delay of the load's own generator: it was late to send {} there",
+                    self.text,
+                    late.text()
+                ),
+                None => format!("it was {} {place}", self.text),
+            },
             Judgement::NotEnough { have, need } => format!("{} {place}", too_few(have, need)),
         }
     }

@@ -231,6 +231,13 @@ fn after_inconclusive(evidence: &Evidence<'_>, clauses: &[ClauseResult], out: &m
     if evidence.experiment.hypothesis.is_empty() {
         out.push(suggestion("Write down what should hold, as clauses of a hypothesis.", "Nothing was claimed."));
     }
+    if let Some(clause) = clauses.iter().find(|one| one.doubtful) {
+        out.push(Suggestion {
+            what: "Give the load's generator room: less beside it on this machine, or a lower rate.".to_owned(),
+            why: format!("{}: {}", clause.clause, clause.why),
+            change: None,
+        });
+    }
     for clause in clauses.iter().filter(|one| one.held == Some(Held::NotEnough)) {
         let windows = evidence.plan.windows;
         out.push(Suggestion {

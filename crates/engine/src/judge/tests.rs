@@ -5,7 +5,7 @@ use model::{
     catalogue::Reversibility,
     event::{Cleanliness, Event, InjectionId, InstanceChange, What},
     hypothesis::Hypothesis,
-    load::{CommandLoad, Load},
+    load::{CommandLoad, HttpLoad, Load},
     metric::{Comparison, Metric},
     period::Period,
     resource::ResourceId,
@@ -13,6 +13,7 @@ use model::{
     target::Target,
     verdict::{Verdict, Window},
 };
+use observe::load::http::{DUE_METRIC, LATE_METRIC};
 
 use super::*;
 use crate::{
@@ -390,6 +391,25 @@ fn an_interrupted_run_is_inconclusive() {
 }
 
 #[test]
+fn a_run_whose_guards_were_lost_is_never_green() {
+    let lost = |case: &mut Case, at| {
+        case.remove(|what| matches!(what, What::Recovered { .. }));
+        case.event(at, What::StopRequested { by: "the end of the guard task: it panicked".to_owned() });
+    };
+    let says = "stopped by the end of the guard task: it panicked; everything is undone";
+    becomes(|case| lost(case, 15.0), Verdict::Inconclusive, says);
+    becomes(|case| lost(case, 22.0), Verdict::Inconclusive, says);
+    becomes(
+        |case| {
+            case.fired(15.0);
+            lost(case, 15.0);
+        },
+        Verdict::Red,
+        "stop condition errors was met",
+    );
+}
+
+#[test]
 fn too_few_samples_are_inconclusive_unless_something_worse_was_found() {
     let p999 = |case: &mut Case| {
         case.requests(15.0, 3, 0, 600);
@@ -425,6 +445,187 @@ fn a_load_that_ended_by_itself_leaves_nothing_shown() {
         },
         Verdict::Red,
         "http.errors.5xx",
+    );
+}
+
+/// Of 100 requests that are due each tenth of a second from 10 s on, the load's generator is late with so many.
+fn late(case: &Case, of_a_hundred: u64) {
+    for tenth in 101..=200 {
+        case.measurements.count(&Metric::new(DUE_METRIC), s(f64::from(tenth) / 10.0), 100);
+        case.measurements.count(&Metric::new(LATE_METRIC), s(f64::from(tenth) / 10.0), of_a_hundred);
+    }
+}
+
+#[test]
+fn a_promise_that_was_kept_by_a_late_generator_was_kept_and_it_is_said() {
+    becomes(
+        |case| late(case, 23),
+        Verdict::Green,
+        "every clause held (5); the load's own generator was late to send 23 % of the requests",
+    );
+    let mut case = Case::new();
+    late(&case, 0);
+    assert_eq!(case.verdict().1, "every clause held (5)");
+    // What no load measures is no matter of the load's generator.
+    late(&case, 23);
+    for clauses in [&mut case.experiment.hypothesis.steady_state, &mut case.experiment.hypothesis.during] {
+        clauses.retain(|one| !one.metric.name.starts_with("http."));
+    }
+    assert_eq!(case.verdict().1, "every clause held (2)");
+}
+
+#[test]
+fn a_latency_that_may_be_the_generators_own_delay_is_nobodys_fault() {
+    // 1,200 of 4,000 requests of the fault window are slow, of which 40 may be.
+    let slow = |case: &mut Case| {
+        for tenth in 120..150 {
+            case.requests(f64::from(tenth) / 10.0, 40, 0, 1500);
+        }
+    };
+    let late_with = |requests: u64| {
+        move |case: &mut Case| {
+            slow(case);
+            case.measurements.count(&Metric::new(DUE_METRIC), s(15.0), 4_000);
+            case.measurements.count(&Metric::new(LATE_METRIC), s(15.0), requests);
+        }
+    };
+    becomes(late_with(1_100), Verdict::Yellow, "it was 1.5 s in the fault window; the load's own generator was late");
+    becomes(
+        late_with(1_200),
+        Verdict::Inconclusive,
+        "it was 1.5 s in the fault window, which may be the delay of the load's own generator: it was late to send 1200 of \
+         4000 requests there",
+    );
+    // Errors are no matter of being late.
+    becomes(
+        |case| {
+            late_with(4_000)(case);
+            case.requests(15.0, 0, 1, 0);
+        },
+        Verdict::Red,
+        "http.errors.5xx == 0: it was 1",
+    );
+    // Nor is what was not late itself: where each second is judged, those beside the late ones count by themselves.
+    becomes(
+        |case| {
+            late_with(1_200)(case);
+            case.experiment.hypothesis.during[0].every = Some(Period::from_secs(1));
+        },
+        Verdict::Yellow,
+        "in the stretch from +",
+    );
+    let case = || {
+        let mut case = Case::new();
+        late_with(1_200)(&mut case);
+        case
+    };
+    assert!(case().suggestions().iter().any(|one| one.what.contains("Give the load's generator room")));
+    let clause = case().clauses().into_iter().find(|one| one.doubtful).unwrap();
+    assert_eq!((clause.claim, clause.held), (Claim::During, Some(Held::No)), "as measured, it did not hold");
+}
+
+#[test]
+fn means_and_rates_are_excused_by_a_late_generator_only_as_far_as_it_goes() {
+    // 4,000 requests in the fault window, of which 400 take 1.5 s instead of 10 ms: 159 ms in the mean, 400 per second.
+    let case = |metric: &str, is: &str, late: u64| {
+        let mut case = Case::new();
+        case.experiment.hypothesis.during = vec![clause(metric, None, is)];
+        case.measurements = Measurements::new();
+        case.healthy(&[(0.0, 2.0), (11.0, 1.0), (16.0, 2.0)]);
+        for (at, good, millis) in [(5.0, 4_000, 10), (15.0, 3_600, 10), (15.0, 400, 1_500), (21.0, 1_300, 10)] {
+            case.requests(at, good, 0, millis);
+        }
+        case.measurements.count(&Metric::new(LATE_METRIC), s(15.0), late);
+        case.judged(|_, clauses| clauses.iter().find(|one| one.claim == Claim::During).unwrap().clone())
+    };
+    for (metric, is, late, held, doubtful) in [
+        ("http.latency.mean", "<= 100ms", 0, Held::No, false),
+        ("http.latency.mean", "<= 100ms", 100, Held::No, false),
+        ("http.latency.mean", "<= 100ms", 200, Held::No, true),
+        ("http.latency.mean", "<= 200ms", 200, Held::Yes, false),
+        ("http.rate", ">= 410/s", 50, Held::No, false),
+        ("http.rate", ">= 410/s", 100, Held::No, true),
+        ("http.latency.max", "<= 1s", 399, Held::No, false),
+        ("http.latency.max", "<= 1s", 400, Held::No, true),
+        ("http.latency.p99", ">= 2s", 4_000, Held::No, false),
+    ] {
+        let judged = case(metric, is, late);
+        assert_eq!(
+            (judged.held, judged.doubtful),
+            (Some(held), doubtful),
+            "{metric} {is}, {late} late: {}",
+            judged.why
+        );
+    }
+}
+
+#[test]
+fn a_recovery_that_may_be_the_generators_own_delay_is_not_told() {
+    let slow_at_the_end = |case: &mut Case| {
+        case.experiment.hypothesis.recovery = vec![clause("http.latency.p50", None, "<= 100ms")];
+        case.experiment.hypothesis.during.clear();
+        case.remove(|what| matches!(what, What::Recovered { .. }));
+        case.ended = s(50.0);
+        for tenth in 230..500 {
+            case.requests(f64::from(tenth) / 10.0, 40, 0, 300);
+        }
+    };
+    becomes(slow_at_the_end, Verdict::Red, "it did not recover within 30 s of the last undo");
+    becomes(
+        |case| {
+            slow_at_the_end(case);
+            case.measurements.count(&Metric::new(DUE_METRIC), s(49.0), 1_200);
+            case.measurements.count(&Metric::new(LATE_METRIC), s(49.0), 1_000);
+        },
+        Verdict::Inconclusive,
+        "which may be the delay of the load's own generator",
+    );
+}
+
+/// A case with a load of ours; everything that was due before `until` has come to an end, known since `at`.
+fn answered(case: &mut Case, at: f64, until: f64) {
+    case.experiment.load = vec![Load::Http(HttpLoad {
+        requests: Vec::new(),
+        rate: 200.0,
+        ramp: Vec::new(),
+        keep_alive: true,
+        timeout: Period::from_secs(10),
+        connections: 8,
+    })];
+    case.measurements.gauge(&observe::load::answered_until(1), s(at), until);
+}
+
+#[test]
+fn a_system_has_not_recovered_while_requests_from_before_hang() {
+    let mut case = Case::new();
+    answered(&mut case, 16.5, 14.5);
+    let at = |case: &Case, now| recovered(&case.experiment, &case.measurements, s(16.0), s(now));
+    assert_eq!(at(&case, 20.0), None, "a request that was due at 14.5 s has no answer");
+    answered(&mut case, 20.5, 15.9);
+    assert_eq!(at(&case, 21.0), None);
+    answered(&mut case, 21.5, 16.0);
+    assert_eq!(at(&case, 21.4), None, "not known yet");
+    assert!(at(&case, 21.5).is_some(), "only later ones may hang");
+    // One that ended by itself waits for nothing: what that means is another rule's matter.
+    let mut case = Case::new();
+    answered(&mut case, 16.5, 14.5);
+    case.measurements.gauge(&observe::load::running(1), s(17.0), 0.0);
+    assert!(at(&case, 20.0).is_some());
+}
+
+#[test]
+fn requests_that_hang_until_the_recovery_window_ends_are_no_recovery() {
+    becomes(
+        |case| {
+            answered(case, 19.0, 18.0);
+            case.remove(|what| matches!(what, What::Recovered { .. }));
+            case.ended = s(26.0);
+            for tenth in 230..260 {
+                case.requests(f64::from(tenth) / 10.0, 40, 0, 10);
+            }
+        },
+        Verdict::Red,
+        "it did not recover within 6 s of the last undo: requests of load 1 that were due before it had no answer yet",
     );
 }
 

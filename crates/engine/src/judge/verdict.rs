@@ -9,7 +9,7 @@ use model::{
     verdict::{Verdict, Window},
 };
 
-use super::Evidence;
+use super::{Evidence, lateness};
 use crate::{
     plan::{Guard, Work},
     record::{Claim, ClauseResult, Held},
@@ -19,28 +19,27 @@ use crate::{
 type Rule = fn(&Evidence<'_>, &[ClauseResult]) -> Option<(Verdict, String)>;
 
 /// In order of what outweighs what. What was not run properly cannot be judged (2 to 4), except that harm which was done
-/// is harm (0, 1); what broke outweighs what was merely slow, and that what nobody can tell.
-const RULES: &[Rule] = &[
-    left_dirty,
-    guard_fired,
-    nothing_injected,
-    not_achieved,
-    interrupted,
-    outage,
-    not_recovered,
-    degraded,
-    load_ended,
-    too_few_samples,
-    blind_guard,
-    nothing_claimed,
-];
+/// is harm (0, 1).
+const OF_THE_RUN: &[Rule] = &[left_dirty, guard_fired, nothing_injected, not_achieved, interrupted];
+
+/// Then what rests on the clauses: what broke outweighs what was merely slow, and that what nobody can tell.
+const OF_THE_CLAUSES: &[Rule] =
+    &[outage, not_recovered, degraded, own_delay, load_ended, too_few_samples, blind_guard, nothing_claimed];
 
 /// The verdict on a run, and why.
 pub(crate) fn verdict(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> (Verdict, String) {
-    RULES
-        .iter()
-        .find_map(|rule| rule(evidence, clauses))
-        .unwrap_or_else(|| (Verdict::Green, format!("every clause held ({})", clauses.len())))
+    let first = |rules: &[Rule]| rules.iter().find_map(|rule| rule(evidence, clauses));
+    if let Some(decided) = first(OF_THE_RUN) {
+        return decided;
+    }
+    let (verdict, reason) =
+        first(OF_THE_CLAUSES).unwrap_or_else(|| (Verdict::Green, format!("every clause held ({})", clauses.len())));
+    // Only what the load measures can be its generator's fault.
+    let of_the_load = clauses.iter().any(|one| one.metric.name.starts_with("http."));
+    match lateness::remark(evidence).filter(|_| of_the_load) {
+        Some(remark) => (verdict, format!("{reason}; {remark}")),
+        None => (verdict, reason),
+    }
 }
 
 fn left_dirty(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict, String)> {
@@ -111,21 +110,26 @@ fn not_achieved(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict,
 }
 
 fn interrupted(evidence: &Evidence<'_>, _: &[ClauseResult]) -> Option<(Verdict, String)> {
-    evidence.interrupted.then(|| {
-        let by = evidence.timeline.stops.first().map_or("somebody", String::as_str);
-        (Verdict::Inconclusive, format!("interrupted by {by}; everything is undone"))
-    })
+    let by = evidence.timeline.stops.first();
+    if !evidence.interrupted {
+        // Not by a person: its guards were lost.
+        return by.map(|by| (Verdict::Inconclusive, format!("stopped by {by}; everything is undone")));
+    }
+    let by = by.map_or("somebody", String::as_str);
+    Some((Verdict::Inconclusive, format!("interrupted by {by}; everything is undone")))
 }
 
 fn outage(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
     broken(clauses, Concern::Availability).map(|why| (Verdict::Red, why))
 }
 
-/// The first clause of a concern that did not hold while it should have, and how many more.
+/// The first clause of a concern that for certain did not hold while it should have, and how many more.
 fn broken(clauses: &[ClauseResult], concern: Concern) -> Option<String> {
     let broken: Vec<&ClauseResult> = clauses
         .iter()
-        .filter(|one| one.claim == Claim::During && one.concern == concern && one.held == Some(Held::No))
+        .filter(|one| {
+            one.claim == Claim::During && one.concern == concern && one.held == Some(Held::No) && !one.doubtful
+        })
         .collect();
     let first = broken.first()?;
     let more = if broken.len() > 1 { format!("; and {} more", broken.len() - 1) } else { String::new() };
@@ -138,13 +142,15 @@ fn not_recovered(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(V
     }
     let window = evidence.timeline.window(Window::Recovery)?;
     let recovery = || clauses.iter().filter(|one| one.claim == Claim::Recovery);
-    let first = recovery().find(|one| one.held == Some(Held::No));
-    // Nothing measured is not the same as not recovered: the rule about too few samples follows.
-    if first.is_none() && recovery().any(|one| one.held == Some(Held::NotEnough)) {
-        return None;
-    }
-    let why = first
-        .map_or_else(|| "its clauses did not hold together".to_owned(), |one| format!("{}: {}", one.clause, one.why));
+    let first = recovery().find(|one| one.held == Some(Held::No) && !one.doubtful);
+    let hanging = super::hanging(evidence.experiment, evidence.measurements, window.from, evidence.timeline.ended);
+    let why = match (first, hanging) {
+        (Some(one), _) => format!("{}: {}", one.clause, one.why),
+        (None, Some(place)) => format!("requests of load {place} that were due before it had no answer yet"),
+        // What nobody can tell is not the same as not recovered: the rules about that follow.
+        (None, None) if recovery().any(|one| one.held == Some(Held::NotEnough) || one.doubtful) => return None,
+        (None, None) => "its clauses did not hold together".to_owned(),
+    };
     let length = super::clauses::seconds(window.to.since(window.from).as_secs_f64());
     Some((Verdict::Red, format!("it did not recover within {length} of the last undo: {why}")))
 }
@@ -154,6 +160,12 @@ fn degraded(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, Stri
     let late = clauses.iter().find(|one| one.claim == Claim::Recovery && one.held == Some(Held::Late));
     let why = slow.or_else(|| late.map(|one| format!("{}: {}", one.clause, one.why)))?;
     Some((Verdict::Yellow, format!("no outage, and it recovered, but {why}")))
+}
+
+/// What may be our own delay proves nothing against the system, and nothing for it.
+fn own_delay(_: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(Verdict, String)> {
+    let first = clauses.iter().find(|one| one.doubtful)?;
+    Some((Verdict::Inconclusive, format!("{}: {}", first.clause, first.why)))
 }
 
 /// What nobody asks any more breaks no promise: from there on, nothing is shown.

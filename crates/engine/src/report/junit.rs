@@ -168,6 +168,8 @@ fn clause_ending(clause: &ClauseResult) -> Ending {
         (Some(Held::Yes), _) => Ending::Passed,
         // Without a steady state there is nothing to compare with: the run is invalid, the system is not at fault.
         (Some(Held::No), Claim::SteadyState) => Ending::Error { kind: "invalid", message },
+        // Nor where it may be our own delay.
+        (Some(Held::No), _) if clause.doubtful => Ending::Error { kind: "inconclusive", message },
         (Some(Held::No), _) => Ending::Failure { kind: "not-held", message },
         (Some(Held::Late), _) => Ending::Failure { kind: "late", message },
         (Some(Held::NotEnough), _) => Ending::Error { kind: "inconclusive", message },
@@ -244,5 +246,18 @@ mod tests {
         let errors = |record: &Record| Suite(record).to_string().matches("<error ").count();
         assert_eq!((errors(&sample::green()), errors(&sample::yellow()), errors(&sample::red())), (0, 0, 0));
         assert_eq!(errors(&sample::invalid()), 3, "no steady state, too few samples, and no evidence");
+    }
+
+    #[test]
+    fn a_clause_that_may_be_broken_by_our_own_delay_is_no_failure_of_the_system() {
+        let mut record = sample::yellow();
+        let broken = record.clauses.iter_mut().find(|one| one.held == Some(Held::No)).unwrap();
+        let ending = |clause: &ClauseResult| match clause_ending(clause) {
+            Ending::Failure { kind, .. } | Ending::Error { kind, .. } => kind,
+            Ending::Passed | Ending::Skipped(_) => "",
+        };
+        assert_eq!(ending(broken), "not-held");
+        broken.doubtful = true;
+        assert_eq!(ending(broken), "inconclusive");
     }
 }

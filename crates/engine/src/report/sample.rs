@@ -77,6 +77,7 @@ fn clause(
         recovery,
         held,
         why: why.to_owned(),
+        doubtful: false,
         held_after_seconds: None,
     }
 }
