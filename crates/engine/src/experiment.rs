@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, sync::watch, task::JoinSet};
 use crate::{
     Record, Recorder,
     driver::Driver,
-    guards::{self, States},
+    guards::{self, States, Watched},
     judge::{self, Evidence},
     plan::{self, Plan, Problem, Request, Rules},
     progress::{self, Progress},
@@ -118,6 +118,14 @@ pub struct Outcome {
 
 /// Runs a plan to its end, whatever happens, and judges it. When this returns, everything is undone or listed as residue.
 pub async fn run(setup: Setup) -> Outcome {
+    run_guarded(setup, guards::watch).await
+}
+
+/// As [`run`], with who watches the alarms given.
+async fn run_guarded<F>(setup: Setup, watch: impl FnOnce(Watched) -> F) -> Outcome
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let plan = Arc::new(setup.plan.clone());
     let providers = owners(&setup).await;
     let (tell, told) = mpsc::unbounded_channel();
@@ -125,19 +133,16 @@ pub async fn run(setup: Setup) -> Outcome {
     let alarms = States::default();
     // Guards and progress have tasks of their own, so that neither waits for the other or for the driver.
     let mut beside = JoinSet::new();
-    beside.spawn(guards::watch(
-        setup
-            .alarms
-            .iter()
-            .chain(&setup.experiment.alarms)
-            .map(|(name, alarm)| (name.clone(), alarm.clone()))
-            .collect(),
-        plan.guards.iter().map(|guard| guard.name.clone()).collect(),
-        setup.measurements.clone(),
-        setup.recorder.clone(),
-        alarms.clone(),
-        tell.clone(),
-    ));
+    let all_alarms = setup.alarms.iter().chain(&setup.experiment.alarms);
+    let watched = Watched {
+        alarms: all_alarms.map(|(name, alarm)| (name.clone(), alarm.clone())).collect(),
+        guards: plan.guards.iter().map(|guard| guard.name.clone()).collect(),
+        measurements: setup.measurements.clone(),
+        recorder: setup.recorder.clone(),
+        states: alarms.clone(),
+        tell: tell.clone(),
+    };
+    beside.spawn(guards::keep(watch(watched), tell.clone()));
     if let Some(to) = &setup.progress {
         beside.spawn(progress::publish(
             Arc::clone(&plan),
@@ -229,5 +234,97 @@ fn finish(setup: Setup, status: ExperimentStatus, interrupted: bool) -> Record {
         events: recorder.since(0),
         experiment,
         plan,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use model::{
+        catalogue::Reversibility,
+        event::{Cleanliness, Proof},
+        period::Period,
+        verdict::Verdict,
+    };
+    use observe::Clock;
+
+    use super::*;
+    use crate::{
+        provider::{Boxed, InjectError, Order, UndoError, Undone},
+        stop::stop_channel,
+        testing,
+    };
+
+    /// One instance, on which a fault is in effect or not.
+    #[derive(Debug, Default)]
+    struct OneInstance(Mutex<bool>);
+
+    impl Provider for OneInstance {
+        fn resources(&self) -> Boxed<'_, Vec<Resource>> {
+            Box::pin(async { vec![testing::instance("r1", "a")] })
+        }
+
+        fn inject(&self, _: Order) -> Boxed<'_, Result<Proof, InjectError>> {
+            *self.0.lock().unwrap() = true;
+            Box::pin(async { Ok(testing::proof(true)) })
+        }
+
+        fn undo(&self, _: InjectionId) -> Boxed<'_, Result<Undone, UndoError>> {
+            *self.0.lock().unwrap() = false;
+            Box::pin(async { Ok(Undone { cleanliness: Cleanliness::Clean, proof: None }) })
+        }
+
+        fn renew(&self, _: &[InjectionId]) {}
+    }
+
+    /// A run of a fault of an hour, in which the alarms are watched by `watch`.
+    async fn watched_by<F>(watch: impl FnOnce(Watched) -> F) -> Record
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let provider = Arc::new(OneInstance::default());
+        let delay = testing::fault("Delay", &[], [1], Some(Period::from_secs(3_600)), Reversibility::Undoable);
+        let (_stop, stopped) = stop_channel();
+        let setup = Setup {
+            experiment: Experiment::default(),
+            document: Document::new("delay.yaml", b"delay"),
+            started: "2026-01-01T00:00:00Z".to_owned(),
+            plan: Plan { deadline: Period::from_secs(7_200), ..testing::plan(vec![delay]) },
+            providers: vec![Arc::clone(&provider) as Arc<dyn Provider>],
+            alarms: BTreeMap::new(),
+            measurements: Measurements::new(),
+            recorder: Recorder::new(Clock::start()),
+            stop: stopped,
+            progress: None,
+        };
+        let record = run_guarded(setup, watch).await.record;
+        assert!(!*provider.0.lock().unwrap(), "the fault is still in effect");
+        record
+    }
+
+    async fn injected(recorder: &Recorder) {
+        let mut length = recorder.watch();
+        while !recorder.since(0).iter().any(|event| matches!(event.what, What::Injected { .. })) {
+            length.changed().await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fault_whose_guards_nobody_watches_any_more_is_undone_at_once() {
+        let panicked = watched_by(|watched| async move {
+            injected(&watched.recorder).await;
+            panic!("as the test wants it");
+        });
+        let ended = watched_by(|watched| async move { injected(&watched.recorder).await });
+        for (record, why) in [(panicked.await, "as the test wants it"), (ended.await, "it came to an end by itself")] {
+            let Record { verdict, reason, status, .. } = &record;
+            assert_eq!((*verdict, *status), (Verdict::Inconclusive, ExperimentStatus::Stopped), "{reason}");
+            assert!(reason.contains("stopped by the end of the guard task: ") && reason.contains(why), "{reason}");
+            assert_eq!(record.exit_code(), Verdict::Inconclusive.exit_code(), "nobody interrupted it");
+            let [injection] = record.injections.as_slice() else { panic!("{:?}", record.injections) };
+            assert_eq!(injection.undone, injection.injected, "on a paused clock: without any delay");
+            assert_eq!(record.residue, []);
+        }
     }
 }

@@ -13,6 +13,7 @@ use model::{
 use observe::{Measurements, alarm::Watch};
 use tokio::{
     sync::mpsc,
+    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
@@ -48,15 +49,36 @@ impl States {
     }
 }
 
+/// What is watched, and who is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched {
+    /// All alarms by name.
+    pub(crate) alarms: BTreeMap<String, Alarm>,
+    /// Those that are stop conditions.
+    pub(crate) guards: Vec<String>,
+    pub(crate) measurements: Measurements,
+    pub(crate) recorder: Recorder,
+    pub(crate) states: States,
+    pub(crate) tell: mpsc::UnboundedSender<Event>,
+}
+
+/// Keeps a watch, usually [`watch`], until it is dropped. Should the watch end before, the runner is told at once: what
+/// nobody watches over must not go on.
+pub(crate) async fn keep(watch: impl Future<Output = ()> + Send + 'static, tell: mpsc::UnboundedSender<Event>) {
+    // A task of its own, so that a watch that panics is reported; it ends with the set.
+    let mut task = JoinSet::new();
+    task.spawn(watch);
+    let why = match task.join_next().await {
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(())) | None => "it came to an end by itself".to_owned(),
+    };
+    // Where nobody hears it, the run is over.
+    let _sent = tell.send(Event::GuardsLost { why });
+}
+
 /// Watches alarms until it is dropped. Every change is recorded; that of a guard into ALARM goes to the runner.
-pub(crate) async fn watch(
-    alarms: BTreeMap<String, Alarm>,
-    guards: Vec<String>,
-    measurements: Measurements,
-    recorder: Recorder,
-    states: States,
-    tell: mpsc::UnboundedSender<Event>,
-) {
+pub(crate) async fn watch(watched: Watched) {
+    let Watched { alarms, guards, measurements, recorder, states, tell } = watched;
     let mut changed = measurements.changed();
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

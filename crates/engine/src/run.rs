@@ -12,16 +12,20 @@
 //!     [*] --> Pending
 //!     Pending --> Baseline: start
 //!     Pending --> Ended: guard fired
+//!     Pending --> Ended: guards lost
 //!     Pending --> Ended: stop requested
 //!     Baseline --> Judging: time passes
 //!     Baseline --> Ended: guard fired
+//!     Baseline --> Ended: guards lost
 //!     Baseline --> Ended: stop requested
 //!     Judging --> Running: steady state held
 //!     Judging --> Ended: guard fired
+//!     Judging --> Ended: guards lost
 //!     Judging --> Ended: steady state broken
 //!     Judging --> Ended: stop requested
 //!     Running --> Stopping: fault not achieved
 //!     Running --> Stopping: guard fired
+//!     Running --> Stopping: guards lost
 //!     Running --> Stopping: inject lost
 //!     Running --> Stopping: stop requested
 //!     Running --> Recovering: undone
@@ -32,6 +36,7 @@
 //!     Stopping --> Recovering: undone
 //!     Stopping --> Ended: undo failed for good
 //!     Stopping --> Ended: undone
+//!     Recovering --> Ended: guards lost
 //!     Recovering --> Ended: recovered
 //!     Recovering --> Ended: stop requested
 //!     Recovering --> Ended: time passes
@@ -141,6 +146,11 @@ pub enum Event {
         alarm: String,
         /// Why, with the figures.
         reason: String,
+    },
+    /// Nobody watches the stop conditions any more.
+    GuardsLost {
+        /// Why.
+        why: String,
     },
     /// Somebody asks to stop.
     Stop {
@@ -342,15 +352,9 @@ impl Run {
                 out.push(Effect::Record(What::GuardFired { alarm: alarm.clone(), reason }));
                 self.stop(Cause::Guard(alarm), now, out);
             }
-            Event::Stop { by } => {
-                out.push(Effect::Record(What::StopRequested { by: by.clone() }));
-                self.watch_recovery = false;
-                if self.phase == Phase::Recovering {
-                    self.phase = Phase::Ended;
-                } else {
-                    self.stop(Cause::Asked(by), now, out);
-                }
-            }
+            // Nothing goes on unwatched, the recovery no more than the fault.
+            Event::GuardsLost { why } => self.asked_to_stop(format!("the end of the guard task: {why}"), now, out),
+            Event::Stop { by } => self.asked_to_stop(by, now, out),
             Event::Recovered { reason } if self.phase == Phase::Recovering => {
                 out.push(Effect::Record(What::Recovered { reason }));
                 self.phase = Phase::Ended;
@@ -394,6 +398,17 @@ impl Run {
         }
         self.set_status(ExperimentStatus::Cancelled, reason, out);
         self.phase = Phase::Ended;
+    }
+
+    /// Stops without watching what follows.
+    fn asked_to_stop(&mut self, by: String, now: Moment, out: &mut Vec<Effect>) {
+        out.push(Effect::Record(What::StopRequested { by: by.clone() }));
+        self.watch_recovery = false;
+        if self.phase == Phase::Recovering {
+            self.phase = Phase::Ended;
+        } else {
+            self.stop(Cause::Asked(by), now, out);
+        }
     }
 
     /// Begins to undo everything; the first cause counts.

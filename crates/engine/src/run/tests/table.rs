@@ -48,7 +48,7 @@ const SITUATIONS: [Situation; 11] = [
     Ended,
 ];
 
-const EVENTS: [&str; 13] = [
+const EVENTS: [&str; 14] = [
     "start",
     "steady state held",
     "steady state broken",
@@ -59,38 +59,46 @@ const EVENTS: [&str; 13] = [
     "undone",
     "undo failed",
     "guard fired",
+    "guards lost",
     "stop requested",
     "recovered",
     "time passes",
 ];
 
 /// The pairs that change the phase, and to what. Every other pair changes nothing.
-const TABLE: [(Situation, &str, Phase); 29] = [
+const TABLE: [(Situation, &str, Phase); 36] = [
     (Pending, "start", Phase::Baseline),
     (Pending, "guard fired", Phase::Ended),
+    (Pending, "guards lost", Phase::Ended),
     (Pending, "stop requested", Phase::Ended),
     (Baseline, "time passes", Phase::Judging),
     (Baseline, "guard fired", Phase::Ended),
+    (Baseline, "guards lost", Phase::Ended),
     (Baseline, "stop requested", Phase::Ended),
     (Judging, "steady state held", Phase::Running),
     (Judging, "steady state broken", Phase::Ended),
     (Judging, "guard fired", Phase::Ended),
+    (Judging, "guards lost", Phase::Ended),
     (Judging, "stop requested", Phase::Ended),
     (Injecting, "fault not achieved", Phase::Stopping),
     // Nothing else is in effect: the stop is over as soon as it begins.
     (Injecting, "inject failed", Phase::Ended),
     (Injecting, "inject lost", Phase::Stopping),
     (Injecting, "guard fired", Phase::Stopping),
+    (Injecting, "guards lost", Phase::Stopping),
     (Injecting, "stop requested", Phase::Stopping),
     (InEffect, "guard fired", Phase::Stopping),
+    (InEffect, "guards lost", Phase::Stopping),
     (InEffect, "stop requested", Phase::Stopping),
     (LastUndo, "undone", Phase::Recovering),
     (LastUndo, "guard fired", Phase::Stopping),
+    (LastUndo, "guards lost", Phase::Stopping),
     (LastUndo, "stop requested", Phase::Stopping),
     (StoppingForGuard, "undone", Phase::Recovering),
     (StoppingOnRequest, "undone", Phase::Ended),
     (StoppingInFlight, "inject failed", Phase::Recovering),
     (Recovering, "stop requested", Phase::Ended),
+    (Recovering, "guards lost", Phase::Ended),
     (Recovering, "recovered", Phase::Ended),
     (Recovering, "time passes", Phase::Ended),
     // Until nothing is left to be tried, an undo that fails is no change of phase; the sixth time below is.
@@ -179,6 +187,7 @@ fn apply(run: &mut Run, event: &str, now: Moment) {
             Event::UndoFailed { injection: ID, error: undo_error() }
         }
         "guard fired" => guard(),
+        "guards lost" => Event::GuardsLost { why: why() },
         "stop requested" => stop(),
         "recovered" => Event::Recovered { reason: why() },
         "time passes" => {
@@ -245,6 +254,21 @@ fn an_ended_run_does_nothing_any_more() {
         apply(&mut run, event, now);
         assert_eq!(run.phase(), Phase::Ended, "{event}");
         assert_eq!(run.next_due(), None, "{event}");
+    }
+}
+
+#[test]
+fn a_run_that_nobody_watches_any_more_stops_wherever_it_is() {
+    for (situation, status) in [(InEffect, ExperimentStatus::Stopped), (Recovering, ExperimentStatus::Completed)] {
+        let (mut run, now) = at(situation);
+        let effects = run.step(Event::GuardsLost { why: "it panicked".to_owned() }, now);
+        if situation == InEffect {
+            assert!(effects.contains(&Effect::Undo(ID)), "{effects:?}");
+            run.step(Event::Undone { injection: ID, undone: undone() }, now);
+        }
+        let by = "the end of the guard task: it panicked".to_owned();
+        assert_eq!(effects[0], Effect::Record(What::StopRequested { by }), "the verdict rests on it");
+        assert_eq!((run.phase(), run.status()), (Phase::Ended, status), "{situation:?}");
     }
 }
 

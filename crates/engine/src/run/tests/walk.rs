@@ -264,6 +264,8 @@ fn walk(seed: u64) -> (Phase, ExperimentStatus) {
         world.report(interrupt, Event::Stop { by: "Ctrl-C".to_owned() });
     } else if world.random.random_bool(0.5) {
         world.report(interrupt, Event::GuardFired { alarm: "errors".to_owned(), reason: String::new() });
+    } else if world.random.random_bool(0.2) {
+        world.report(interrupt, Event::GuardsLost { why: "broke down".to_owned() });
     }
     world.report(Duration::ZERO, Event::Start);
     for _ in 0..20_000 {
