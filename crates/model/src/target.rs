@@ -27,6 +27,10 @@ pub struct Target {
     /// Names of targets that must share no resource with this one (ours: FIS may choose one resource twice).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub disjoint_from: Vec<String>,
+    /// Whether resources that appear while a fault of this target is in effect are hit as well (ours; FIS leaves them out). Only
+    /// with [`SelectionMode::All`]: of a number or a share, nobody could say whether a newcomer belongs to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
 }
 
 /// An attribute filter.

@@ -41,7 +41,7 @@ pub(crate) fn limits(reader: &mut Reader<'_>, node: &Node) -> Limits {
 fn percent(reader: &mut Reader<'_>, fields: &Fields<'_>, key: &str) -> Option<f64> {
     let node = fields.get(key)?;
     let text = reader.text(node, key)?;
-    let number = text.trim().strip_suffix('%').unwrap_or(text.trim()).trim_end().parse::<f64>();
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>();
     let percent = number.ok().filter(|percent| *percent > 0.0 && *percent <= 100.0);
     if percent.is_none() {
         reader.wrong_value(node.span, format!("{key} must be above 0 and up to 100 percent, not `{text}`"));

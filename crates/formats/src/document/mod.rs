@@ -30,6 +30,7 @@ pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("filters", "a target under `targets`"),
     ("selectionMode", "a target under `targets`"),
     ("disjointFrom", "a target under `targets`"),
+    ("follow", "a target under `targets`"),
     ("actionId", "an action under `actions`"),
     ("startAfter", "an action under `actions`"),
     ("duration", "the `parameters` of an action"),

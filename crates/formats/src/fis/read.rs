@@ -32,8 +32,16 @@ pub(crate) const FIS_KEYS: &[&str] = &[
     "experimentReportConfiguration",
 ];
 
-const TARGET_KEYS: &[&str] =
-    &["resourceType", "resourceArns", "resourceTags", "filters", "parameters", "selectionMode", "disjointFrom"];
+const TARGET_KEYS: &[&str] = &[
+    "resourceType",
+    "resourceArns",
+    "resourceTags",
+    "filters",
+    "parameters",
+    "selectionMode",
+    "disjointFrom",
+    "follow",
+];
 
 const ACTION_KEYS: &[&str] = &["actionId", "description", "parameters", "targets", "startAfter"];
 
@@ -142,6 +150,18 @@ fn target(reader: &mut Reader<'_>, spelling: &mut Spelling, name: &str, node: &N
     }
     if let Some(node) = fields.get("disjointFrom") {
         target.disjoint_from = reader.one_or_more(node, "disjointFrom");
+    }
+    if let Some(node) = fields.get("follow") {
+        target.follow = reader.boolean(node, "follow").unwrap_or_default();
+        if target.follow && target.selection_mode != SelectionMode::All {
+            let message = format!("`follow` takes in whatever appears, and {} takes only some", target.selection_mode);
+            let help = "write selectionMode: ALL, or remove `follow`";
+            reader.report(Finding::new(&codes::WRONG_VALUE, node.span, message).help(help));
+        }
+        if target.follow && !target.resource_arns.is_empty() {
+            let message = "`follow` takes in whatever appears, and `resourceArns` names what is there already";
+            reader.report(Finding::new(&codes::WRONG_VALUE, node.span, message).help("select by tags or filters"));
+        }
     }
     Some(target)
 }

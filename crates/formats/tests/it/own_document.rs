@@ -133,3 +133,18 @@ forbidIrreversible: true
         assert!(policy.is_none() && found.contains(says), "{wrong}: {found}");
     }
 }
+
+#[test]
+fn a_target_that_follows_takes_all() {
+    let catalogue = crate::no_catalogue();
+    let read = |lines: &str| {
+        let text = DOCUMENT.replace("    selectionMode: COUNT(1)\n", lines);
+        let read = formats::read_experiment("x.yaml", text.as_bytes(), &Options::new(&catalogue));
+        (read.experiment, formats::render::terminal(&read.findings, &read.source, false))
+    };
+    let (experiment, found) = read("    selectionMode: ALL\n    follow: true\n");
+    assert_eq!(found, "");
+    assert!(experiment.unwrap().targets["one-web-instance"].follow);
+    let (experiment, found) = read("    selectionMode: PERCENT(50)\n    follow: true\n");
+    assert!(experiment.is_none() && found.contains("PERCENT(50) takes only some"), "{found}");
+}
