@@ -6,6 +6,9 @@
 //!                egress: backward                      egress: forward
 //! ```
 
+mod probe;
+mod proof;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use engine::provider::{InjectError, Order, Undone};
@@ -15,21 +18,18 @@ use model::{
     resource::ResourceId,
 };
 use proxy::{Faults, Impairment};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    runtime,
-    time::timeout,
-};
+use tokio::runtime;
+use tokio_util::task::AbortOnDropHandle;
 
+use self::{
+    probe::Probe,
+    proof::{Effect, Finding},
+};
 use crate::{
     lab::Lab,
     loopback::{Loopback, Role},
     plane::Seen,
 };
-
-/// How long an exchange over a link may take besides what the fault adds.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What is needed to undo it: which links, and what was put on them.
 #[derive(Debug, Clone)]
@@ -38,114 +38,67 @@ pub(super) struct Undo {
     instance: ResourceId,
     on: Vec<(Role, Faults)>,
     configured: String,
-    impairment: Impairment,
 }
 
 impl Undo {
     /// Decides what is put on which links.
     pub(super) fn plan(loopback: &Loopback, order: &Order, seen: &Seen, lab: &Lab) -> Result<Self, InjectError> {
-        let refuse = |why: String| InjectError::Refused(format!("{}: {why}", order.fault));
-        let text = |name: &str| order.parameters.get(name).map(String::as_str);
-        if text("protocol").is_some_and(|protocol| protocol != "tcp") {
-            return Err(refuse("links between loopback addresses carry TCP only; use `--network netns`".to_owned()));
-        }
-        if text("flowsPercent").is_some_and(|share| share.parse() != Ok(100.0)) {
-            return Err(refuse("a link impairs all its connections, not a share; use `--network netns`".to_owned()));
-        }
-        let number = |name: &str, default: f64| {
-            let value = text(name).map_or(Ok(default), str::parse);
-            value.map_err(|_| refuse(format!("`{name}` is no number")))
-        };
-        let millis = |value: f64| Duration::try_from_secs_f64(value / 1e3).map_err(|why| refuse(why.to_string()));
-        let impairment = match order.fault.as_str() {
-            "network:latency" => Impairment {
-                delay: millis(number("delayMilliseconds", 200.0)?)?,
-                jitter: millis(number("jitterMilliseconds", 0.0)?)?,
-                ..Impairment::default()
-            },
-            "network:loss" => Impairment { loss: number("lossPercent", 7.0)? / 100.0, ..Impairment::default() },
-            "network:blackhole" => Impairment { blackhole: true, ..Impairment::default() },
-            other => {
-                return Err(refuse(format!("`{other}` cannot be done on loopback addresses; use `--network netns`")));
+        let decide = || {
+            let impairment = impairment(order)?;
+            let concerned = Concerned::of(order)?;
+            let roles = loopback.roles(&seen.status.id).into_iter();
+            let on: Vec<_> =
+                roles.filter_map(|role| Some((role.clone(), concerned.on(&role, impairment, seen, lab)?))).collect();
+            if on.is_empty() {
+                return Err("no link of the instance carries such traffic".to_owned());
             }
+            provable(&on)?;
+            let configured = describe(&impairment, on.len());
+            Ok(Self { injection: order.injection, instance: order.resource.clone(), on, configured })
         };
-        let (ingress, egress) = match text("direction").unwrap_or("ingress") {
-            "egress" => (false, true),
-            "both" => (true, true),
-            _ => (true, false),
-        };
-        let port =
-            text("port").map(str::parse::<u16>).transpose().map_err(|_| refuse("`port` is no port".to_owned()))?;
-        let sources = sources(text("sources").unwrap_or("ALL")).map_err(&refuse)?;
-        let concerned = |others: &[IpAddr]| {
-            sources.is_empty() || sources.iter().any(|source| others.iter().any(|other| source.contains(*other)))
-        };
-        let way = |does: bool| if does { impairment } else { Impairment::default() };
-        let mut on = Vec::new();
-        for role in loopback.roles(&seen.status.id) {
-            // The port of ingress is the instance's, that of egress the other end's.
-            let (others, incoming, outgoing) = match &role {
-                Role::To => {
-                    let incoming = ingress && port.is_none_or(|port| port == seen.instance.port);
-                    (lab.inner.callers_of(&seen.status.group), incoming, egress && port.is_none())
-                }
-                Role::From(balancer) => {
-                    let theirs = lab.inner.spec.balancers.get(balancer).map(|one| one.port);
-                    let outgoing = egress && port.is_none_or(|port| Some(port) == theirs);
-                    let address = lab.inner.address_of(&format!("{balancer}.lab"));
-                    (address.into_iter().collect(), ingress && port.is_none(), outgoing)
-                }
-            };
-            if concerned(&others) && (incoming || outgoing) {
-                let faults = match role {
-                    Role::To => Faults { forward: way(incoming), backward: way(outgoing) },
-                    Role::From(_) => Faults { forward: way(outgoing), backward: way(incoming) },
-                };
-                on.push((role, faults));
-            }
-        }
-        if on.is_empty() {
-            return Err(refuse("no link of the instance carries such traffic".to_owned()));
-        }
-        let configured = describe(&impairment, on.len());
-        Ok(Self { injection: order.injection, instance: order.resource.clone(), on, configured, impairment })
+        decide().map_err(|why| InjectError::Refused(format!("{}: {why}", order.fault)))
     }
 
-    /// Puts it on the links, and measures on the first of them.
+    /// Puts it on the links, and measures on each of them. When it is dropped meanwhile, so are the measurements; what it has
+    /// put on the links stays until the undo.
     pub(super) async fn inject(&self, loopback: &Arc<Loopback>, on: &runtime::Handle) -> Result<Proof, InjectError> {
-        let gone = || InjectError::Refused(format!("instance {} is terminated", self.instance));
-        let Some((first, faults)) = self.on.first() else { return Err(gone()) };
-        let address = loopback.address(&self.instance, first).ok_or_else(gone)?;
-        let usual = on.spawn(exchange(address, PATIENCE)).await.ok().flatten();
+        let probes = self.probes(loopback)?;
+        let before = measure(on, probes.iter().map(|(_, probe)| probe.clone().before())).await?;
         for (role, faults) in &self.on {
             loopback.put(&self.instance, role, self.injection, *faults);
         }
-        let blocks = self.impairment.blocks();
-        let expected = [faults.forward, faults.backward].iter().map(|one| one.delay).sum::<Duration>();
-        // Loss shows as waiting for retransmissions.
-        let patience = if blocks { PATIENCE } else { PATIENCE + 8 * expected + 4 * proxy::HANDSHAKE_RETRANSMISSION };
-        let now = on.spawn(exchange(address, patience)).await.ok().flatten();
-        let show = |time: Option<Duration>| {
-            time.map_or_else(
-                || "no answer".to_owned(),
-                |time| format!("an answer after {:.1} ms", time.as_secs_f64() * 1e3),
-            )
-        };
-        let holds = match (usual, now) {
-            (Some(_), None) => blocks,
-            (Some(usual), Some(now)) => !blocks && now + self.impairment.jitter * 4 >= usual + expected.mul_f64(0.9),
-            (None, _) => false,
-        };
-        let proof = Proof {
-            configured: self.configured.clone(),
-            achieved: format!("before: {}; now: {}", show(usual), show(now)),
-            holds,
-        };
-        if holds {
-            return Ok(proof);
+        let now = probes.iter().zip(before).map(|((_, probe), before)| probe.clone().now(before));
+        match measure(on, now).await.map(|found| self.proof(&probes, &found)) {
+            Ok(proof) if proof.holds => Ok(proof),
+            spoilt => {
+                self.undo(loopback);
+                let Proof { configured, achieved, .. } = spoilt?;
+                Err(InjectError::Failed(format!("{configured} was not achieved: {achieved}")))
+            }
         }
-        self.undo(loopback);
-        Err(InjectError::Failed(format!("{} was not achieved: {}", proof.configured, proof.achieved)))
+    }
+
+    fn probes(&self, loopback: &Loopback) -> Result<Vec<(&Role, Probe)>, InjectError> {
+        let gone = || InjectError::Refused(format!("instance {} is terminated", self.instance));
+        let concerned = self.on.iter().filter_map(|(role, faults)| Some((role, Effect::of(faults)?)));
+        let probes = concerned.map(|(role, effect)| {
+            let address = loopback.address(&self.instance, role).ok_or_else(gone)?;
+            let question = if *role == Role::To { probe::ASK } else { probe::MISTAKE };
+            Ok((role, Probe { address, question, effect }))
+        });
+        probes.collect()
+    }
+
+    fn proof(&self, probes: &[(&Role, Probe)], found: &[Finding]) -> Proof {
+        let words = probes.iter().zip(found).map(|((role, _), one)| match role {
+            Role::To => format!("to the instance: {}", one.achieved),
+            Role::From(balancer) => format!("from it to {balancer}.lab: {}", one.achieved),
+        });
+        Proof {
+            configured: self.configured.clone(),
+            achieved: words.collect::<Vec<_>>().join("; "),
+            holds: !found.is_empty() && found.iter().all(|one| one.holds),
+        }
     }
 
     /// Takes it off the links; those of an instance that is gone are gone.
@@ -155,6 +108,108 @@ impl Undo {
             there |= loopback.take_off(&self.instance, role, self.injection);
         }
         Undone { cleanliness: if there { Cleanliness::Clean } else { Cleanliness::Gone }, proof: None }
+    }
+}
+
+/// Measures all links at once, in the lab's runtime.
+async fn measure<T: Send + 'static>(
+    on: &runtime::Handle,
+    each: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Result<Vec<T>, InjectError> {
+    let tasks: Vec<_> = each.map(|one| AbortOnDropHandle::new(on.spawn(one))).collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await.map_err(|why| InjectError::Failed(format!("the measurement broke off: {why}")))?);
+    }
+    Ok(done)
+}
+
+/// What an order wants of the traffic that it concerns.
+fn impairment(order: &Order) -> Result<Impairment, String> {
+    let text = |name: &str| order.parameters.get(name).map(String::as_str);
+    if text("protocol").is_some_and(|protocol| protocol != "tcp") {
+        return Err("links between loopback addresses carry TCP only; use `--network netns`".to_owned());
+    }
+    if text("flowsPercent").is_some_and(|share| share.parse() != Ok(100.0)) {
+        return Err("a link impairs all its connections, not a share; use `--network netns`".to_owned());
+    }
+    let number = |name: &str, default: f64| {
+        text(name).map_or(Ok(default), str::parse).map_err(|_| format!("`{name}` is no number"))
+    };
+    let millis = |value: f64| Duration::try_from_secs_f64(value / 1e3).map_err(|why| why.to_string());
+    match order.fault.as_str() {
+        "network:latency" => Ok(Impairment {
+            delay: millis(number("delayMilliseconds", 200.0)?)?,
+            jitter: millis(number("jitterMilliseconds", 0.0)?)?,
+            ..Impairment::default()
+        }),
+        "network:loss" => Ok(Impairment { loss: number("lossPercent", 7.0)? / 100.0, ..Impairment::default() }),
+        "network:blackhole" => Ok(Impairment { blackhole: true, ..Impairment::default() }),
+        other => Err(format!("`{other}` cannot be done on loopback addresses; use `--network netns`")),
+    }
+}
+
+/// Which traffic an order concerns, seen from the instance.
+struct Concerned {
+    ingress: bool,
+    egress: bool,
+    /// The port of ingress is the instance's, that of egress the other end's.
+    port: Option<u16>,
+    /// The other ends; none means all.
+    sources: Vec<Network>,
+}
+
+impl Concerned {
+    fn of(order: &Order) -> Result<Self, String> {
+        let text = |name: &str| order.parameters.get(name).map(String::as_str);
+        let (ingress, egress) = match text("direction").unwrap_or("ingress") {
+            "egress" => (false, true),
+            "both" => (true, true),
+            _ => (true, false),
+        };
+        let port = text("port").map(str::parse).transpose().map_err(|_| "`port` is no port".to_owned())?;
+        Ok(Self { ingress, egress, port, sources: sources(text("sources").unwrap_or("ALL"))? })
+    }
+
+    /// What is put on a link; nothing where it carries no such traffic.
+    fn on(&self, role: &Role, impairment: Impairment, seen: &Seen, lab: &Lab) -> Option<Faults> {
+        let (ingress, egress, port) = (self.ingress, self.egress, self.port);
+        let (others, incoming, outgoing) = match role {
+            Role::To => {
+                let incoming = ingress && port.is_none_or(|port| port == seen.instance.port);
+                (lab.inner.callers_of(&seen.status.group), incoming, egress && port.is_none())
+            }
+            Role::From(balancer) => {
+                let theirs = lab.inner.spec.balancers.get(balancer).map(|one| one.port);
+                let outgoing = egress && port.is_none_or(|port| Some(port) == theirs);
+                let address = lab.inner.address_of(&format!("{balancer}.lab"));
+                (address.into_iter().collect(), ingress && port.is_none(), outgoing)
+            }
+        };
+        let way = |does: bool| if does { impairment } else { Impairment::default() };
+        let faults = match role {
+            Role::To => Faults { forward: way(incoming), backward: way(outgoing) },
+            Role::From(_) => Faults { forward: way(outgoing), backward: way(incoming) },
+        };
+        (self.are_among(&others) && (incoming || outgoing)).then_some(faults)
+    }
+
+    fn are_among(&self, others: &[IpAddr]) -> bool {
+        let is_other = |source: &Network| others.iter().any(|other| source.contains(*other));
+        self.sources.is_empty() || self.sources.iter().any(is_other)
+    }
+}
+
+/// Whether what is put on the links can be shown to be there: what is not believed must not be done.
+fn provable(on: &[(Role, Faults)]) -> Result<(), String> {
+    let needs = on.iter().filter_map(|(_, faults)| Effect::of(faults)).map(|effect| effect.exchanges());
+    match needs.max() {
+        Some(needs) if needs > proof::MOST => Err(format!(
+            "so rare a loss shows in {needs} exchanges at the earliest, and at most {} are made to prove it; lose 1 % or \
+             more, or use `--network netns`",
+            proof::MOST
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -174,15 +229,4 @@ fn describe(impairment: &Impairment, links: usize) -> String {
         format!("latency {} ms ± {} ms", impairment.delay.as_secs_f64() * 1e3, impairment.jitter.as_secs_f64() * 1e3)
     };
     format!("{what} on {links} link{}", if links == 1 { "" } else { "s" })
-}
-
-/// How long it takes until whoever listens there says anything to an HTTP request, be it that it does not understand.
-async fn exchange(address: std::net::SocketAddr, patience: Duration) -> Option<Duration> {
-    let began = tokio::time::Instant::now();
-    let answer = async {
-        let mut stream = TcpStream::connect(address).await.ok()?;
-        stream.write_all(b"GET /health HTTP/1.1\r\nhost: lab\r\nconnection: close\r\n\r\n").await.ok()?;
-        stream.read(&mut [0; 1]).await.ok().filter(|&read| read > 0)
-    };
-    timeout(patience, answer).await.ok().flatten().map(|_| began.elapsed())
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use engine::provider::InjectError;
 use lab::status::InstanceState;
 use model::{
-    Period,
+    Moment, Period,
     event::{Cleanliness, InjectionId},
+    metric::Metric,
 };
 use tokio::time::Instant;
 
@@ -124,6 +125,68 @@ async fn latency_is_on_the_instance_that_was_named_and_on_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_the_links_of_an_instance_is_proven_on_each_of_them() {
+    let mut spec = web(1);
+    spec.groups.get_mut("web").unwrap().replace = false;
+    let stage = Stage::up(&spec, grounds().last().unwrap()).await.unwrap();
+    let instance = stage.healthy().await.remove(0).id;
+    for (number, fault, parameters) in [
+        (1, "network:latency", &[("delayMilliseconds", "100"), ("jitterMilliseconds", "80")][..]),
+        (2, "network:latency", &[("delayMilliseconds", "60"), ("direction", "both")]),
+        (3, "network:loss", &[("lossPercent", "30")]),
+        (4, "network:loss", &[("direction", "egress")]),
+        (5, "network:blackhole", &[("direction", "both")]),
+    ] {
+        let proof = stage.provider.inject(order(number, fault, &instance, parameters)).await.unwrap();
+        assert!(proof.holds, "{proof:?}");
+        assert!(proof.achieved.contains("to the instance: "), "{proof:?}");
+        assert!(proof.achieved.contains("from it to web.lab: "), "{proof:?}");
+        let undone = stage.provider.undo(InjectionId(number)).await.unwrap();
+        assert_eq!(undone.cleanliness, Cleanliness::Clean);
+    }
+    stage.lab.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_is_not_seen_in_the_figures_of_the_balancer() {
+    let stage = Stage::up(&web(1), grounds().last().unwrap()).await.unwrap();
+    let instance = stage.healthy().await.remove(0).id;
+    let proof = stage.provider.inject(order(1, "network:loss", &instance, &[("lossPercent", "30")])).await.unwrap();
+    assert!(proof.holds, "{proof:?}");
+    stage.provider.undo(InjectionId(1)).await.unwrap();
+    // One that is counted, and with it all that came before it.
+    assert_eq!(stage.get("web").await, "HTTP/1.1 200 OK");
+    let requests = Metric::of("balancer.requests", "web");
+    let counted = async || {
+        let now = stage.recorder.clock().now();
+        stage.measurements.events(&requests, Moment::ZERO, now).filter(|&count| count > 0)
+    };
+    assert_eq!(until("the request is counted", counted).await, 1);
+    stage.lab.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_called_off_while_it_is_being_proven_ends_at_once() {
+    let mut spec = web(2);
+    spec.groups.get_mut("web").unwrap().replace = false;
+    let stage = Stage::up(&spec, grounds().last().unwrap()).await.unwrap();
+    let victim = stage.healthy().await.remove(0).id;
+    let injected = stage.provider.inject(order(1, "network:latency", &victim, &[("delayMilliseconds", "60000")]));
+    let undone = async {
+        // Its proof takes two minutes more.
+        until("its balancer has noticed", async || (stage.healthy().await.len() == 1).then_some(())).await;
+        stage.provider.undo(InjectionId(1)).await.unwrap()
+    };
+    let both = async { tokio::join!(injected, undone) };
+    let (injected, undone) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+    let why = injected.unwrap_err().to_string();
+    assert!(why.contains("called off"), "{why}");
+    assert_eq!(undone.cleanliness, Cleanliness::Clean);
+    until("it is healthy again", async || (stage.healthy().await.len() == 2).then_some(())).await;
+    stage.lab.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_blackhole_is_found_by_the_health_check_and_ends_with_its_undo() {
     for ground in grounds() {
         let mut spec = web(2);
@@ -174,6 +237,7 @@ async fn what_cannot_be_done_is_refused_with_the_reason() {
         ("network:latency", &[("sources", "wep.lab")][..], "did you mean `web.lab`"),
         ("network:latency", &[("protocol", "udp")], "TCP only"),
         ("network:latency", &[("flowsPercent", "50")], "not a share"),
+        ("network:loss", &[("lossPercent", "0.1")], "lose 1 % or more"),
         ("network:disrupt", &[("scope", "all")], "no subnet"),
         ("instance:explode", &[], "instance:explode"),
     ] {
