@@ -24,7 +24,7 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    doctor,
+    disk_fill, disk_stress, doctor,
     fault::{Failed, Tools},
     load, pause,
     process::{self, Process},
@@ -47,6 +47,10 @@ pub(crate) enum Job {
     Cpu(load::Cpu),
     /// Hold memory.
     Memory(load::Memory),
+    /// Hold disk space.
+    Fill(disk_fill::Fill),
+    /// Read and write on a disk.
+    Traffic(disk_stress::Traffic),
     /// Hold processes still.
     Pause(pause::Hold),
     /// Try what this machine and user can do.
@@ -74,6 +78,8 @@ pub fn main() -> ExitCode {
     let done = job.and_then(|_| serde_json::from_str(&line).map_err(|why| why.to_string())).and_then(|job| match job {
         Job::Cpu(cpu) => cpu.run(),
         Job::Memory(memory) => memory.run(),
+        Job::Fill(fill) => fill.run(),
+        Job::Traffic(traffic) => traffic.run(),
         Job::Pause(hold) => hold.run(),
         Job::Examine => say(&Answer::Found(doctor::examine())),
     });

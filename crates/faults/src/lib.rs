@@ -11,8 +11,11 @@
 //! The [journal] and the undo by record are for what that leaves open.
 
 pub mod cpu_stress;
+pub mod disk_fill;
+pub mod disk_stress;
 pub mod doctor;
 mod fault;
+mod folder;
 pub mod helper;
 mod host;
 pub mod journal;
@@ -43,6 +46,8 @@ pub use parameters::{Network, Parameters, Size};
 /// The faults of this crate, ordered by id.
 const FAULTS: &[&dyn fault::Fault] = &[
     &cpu_stress::CpuStress,
+    &disk_fill::DiskFill,
+    &disk_stress::DiskStress,
     &memory_stress::MemoryStress,
     &network_blackhole::Blackhole,
     &network_latency::Latency,
@@ -54,6 +59,8 @@ const FAULTS: &[&dyn fault::Fault] = &[
 /// Their entries in the catalogue, in the same order.
 const ENTRIES: &[&Entry] = &[
     &cpu_stress::ENTRY,
+    &disk_fill::ENTRY,
+    &disk_stress::ENTRY,
     &memory_stress::ENTRY,
     &network_blackhole::ENTRY,
     &network_latency::ENTRY,

@@ -29,7 +29,7 @@ const DEBT: Duration = Duration::from_secs(1);
 
 impl Cpu {
     pub(crate) fn run(self) -> Result<(), String> {
-        work_until_released(self.workers, |stop| self.work(stop))
+        work_until_released(&vec![(); self.workers], |(), stop| self.work(stop))
     }
 
     /// Works until told to stop: in each period, until the CPU time used since the start is the share of the time passed.
@@ -95,16 +95,16 @@ impl Memory {
         std::fs::write("/proc/self/oom_score_adj", "1000")
             .map_err(|why| format!("cannot become the first victim of the kernel: {why}"))?;
         let share = usize::try_from(self.bytes).map_err(|why| why.to_string())?.div_ceil(self.workers.max(1));
-        work_until_released(self.workers, |stop| hold(share, stop))
+        work_until_released(&vec![(); self.workers], |(), stop| hold(share, stop))
     }
 }
 
-/// Runs workers until the helper is released; says that it is ready when all are started.
-fn work_until_released(workers: usize, work: impl Fn(&AtomicBool) + Sync) -> Result<(), String> {
+/// Runs a worker for each of these until the helper is released; says that it is ready when all are started.
+pub(crate) fn work_until_released<T: Sync>(each: &[T], work: impl Fn(&T, &AtomicBool) + Sync) -> Result<(), String> {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let workers: Vec<_> =
-            (0..workers).map(|_| thread::Builder::new().spawn_scoped(scope, || work(&stop))).collect();
+            each.iter().map(|one| thread::Builder::new().spawn_scoped(scope, || work(one, &stop))).collect();
         let failed =
             workers.iter().find_map(|worker| worker.as_ref().err().map(|why| format!("cannot start a worker: {why}")));
         let outcome = failed.map_or_else(|| helper::say(&Answer::Ready), Err);

@@ -110,6 +110,17 @@ pub fn new_pid_namespace_for_children() -> io::Result<()> {
     unshare(UnshareFlags::NEWPID)
 }
 
+/// Gives the calling thread its own view of the mounts, and the processes that it makes from now on: what is mounted in it,
+/// nobody else sees. Once per thread, unless it dies.
+///
+/// # Errors
+///
+/// Needs `CAP_SYS_ADMIN`.
+pub fn new_mount_namespace() -> io::Result<()> {
+    unshare(UnshareFlags::NEWNS)?;
+    Ok(mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?)
+}
+
 /// Gives the calling process its own view of the mounts, in which a file has this content. Nobody else sees it, and nothing
 /// of it is on any disk.
 ///
@@ -117,8 +128,7 @@ pub fn new_pid_namespace_for_children() -> io::Result<()> {
 ///
 /// Needs `CAP_SYS_ADMIN`, and tmpfs; the file must exist.
 pub fn replace_file_privately(place: &Path, content: &[u8]) -> io::Result<()> {
-    unshare(UnshareFlags::NEWNS)?;
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    new_mount_namespace()?;
     // Mounted for a moment over a directory that is there for certain: the bind below outlives it.
     let cover = std::env::temp_dir();
     mount("tmpfs", &cover, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, None)?;

@@ -11,7 +11,7 @@ use std::{
 use faults::{Object, Peer, sys::namespace::NetworkNamespace};
 use model::event::Cleanliness;
 
-use crate::harness::{FIRST, LEASE, World, helper, host, parameters, privileged};
+use crate::harness::{FIRST, LEASE, World, helper, host, needed, privileged};
 
 /// What the process that will be killed is told, in its environment: which fault, and where the world is.
 const FAULT: &str = "CRASH_FAULT";
@@ -36,7 +36,8 @@ fn the_victim() {
         ..Object::default()
     };
     let host = host(Path::new(&told(JOURNAL)));
-    host.inject(FIRST, &told(FAULT), &parameters([]), &object, LEASE).unwrap();
+    let fault = told(FAULT);
+    host.inject(FIRST, &fault, &needed(&fault), &object, LEASE).unwrap();
     println!("\ninjected");
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
@@ -84,8 +85,16 @@ fn kill_and_check(world: &World, mut victim: Child, before: &std::collections::B
     assert!(!world.journal().exists(), "{what}");
 }
 
-const FAULTS: [&str; 6] =
-    ["cpu:stress", "memory:stress", "network:blackhole", "network:latency", "network:loss", "process:pause"];
+const FAULTS: [&str; 8] = [
+    "cpu:stress",
+    "disk:fill",
+    "disk:stress",
+    "memory:stress",
+    "network:blackhole",
+    "network:latency",
+    "network:loss",
+    "process:pause",
+];
 
 #[test]
 fn killed_with_a_fault_in_effect_it_leaves_nothing() {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::CString,
     net::{IpAddr, Ipv4Addr, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -14,13 +15,21 @@ use faults::{
     Host, Object, Parameters, Peer,
     sys::{
         link::{Links, Route},
-        namespace::{NetworkNamespace, new_pid_namespace_for_children},
+        namespace::{NetworkNamespace, new_mount_namespace, new_pid_namespace_for_children},
         nfqueue, nft,
     },
 };
 use model::event::{Cleanliness, InjectionId, Proof};
+use rustix::{
+    fs::statvfs,
+    mount::{MountFlags, mount},
+};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
+/// Where the instance has a disk of its own, in its sight alone.
+pub(crate) const DISK: &str = "/mnt";
+/// How big that is: of memory, so small.
+pub(crate) const DISK_SIZE: u64 = 96 << 20;
 pub(crate) const INSTANCE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
@@ -71,6 +80,9 @@ impl World {
                 links.add_route(Route { to: (ROUTER, 32), interface: "eth0", via: None, source: None })?;
                 // As in a lab: with its first process everything in it ends.
                 new_pid_namespace_for_children()?;
+                new_mount_namespace()?;
+                let size = CString::new(format!("size={DISK_SIZE}"))?;
+                mount("none", DISK, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, size.as_c_str())?;
                 command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()
             })
             .unwrap();
@@ -90,6 +102,16 @@ impl World {
         self.folder.path().join("journal")
     }
 
+    /// The instance's disk, as we see it.
+    pub(crate) fn disk(&self) -> PathBuf {
+        format!("/proc/{}/root{DISK}", self.child.id()).into()
+    }
+
+    /// What everybody may still write to it, in bytes.
+    pub(crate) fn free(&self) -> u64 {
+        statvfs(self.disk()).map_or(0, |stat| stat.f_bavail * stat.f_frsize)
+    }
+
     pub(crate) fn host(&self) -> Host {
         host(&self.journal())
     }
@@ -106,6 +128,7 @@ impl World {
         view.insert("process stopped or dead".to_owned(), format!("{process:?}"));
         let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj"));
         view.insert("score".to_owned(), format!("{:?}", score.ok()));
+        view.insert("disk".to_owned(), self.free().to_string());
         view.insert("children".to_owned(), format!("{:?}", children()));
         view
     }
@@ -163,6 +186,11 @@ fn children() -> Vec<i32> {
 
 pub(crate) fn parameters<const N: usize>(given: [(&str, &str); N]) -> Parameters {
     given.map(|(name, text)| (name.to_owned(), text.to_owned())).into()
+}
+
+/// The parameters that a fault cannot do without, in these worlds.
+pub(crate) fn needed(fault: &str) -> Parameters {
+    if fault.starts_with("disk:") { parameters([("path", DISK)]) } else { Parameters::new() }
 }
 
 pub(crate) const FIRST: InjectionId = InjectionId(1);

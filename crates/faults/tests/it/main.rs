@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod disks;
 mod doctor;
 mod harness;
 mod host;
