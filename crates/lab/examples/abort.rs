@@ -3,6 +3,8 @@
 //!
 //! `abort INSTANCES ROUNDS`; prints one line of JSON. Its instances run the example `stage`, which lies beside it.
 
+mod support;
+
 use std::{
     collections::BTreeMap,
     env,
@@ -27,7 +29,7 @@ use model::{
     catalogue::Catalogue,
     event::{Cleanliness, What},
     experiment::{Action, Experiment, StopCondition, StopSource, Windows},
-    lab::{DemoApp, Group, Network, Region, Run},
+    lab::Network,
     metric::{Comparison, Metric},
     target::Target,
 };
@@ -207,27 +209,7 @@ fn experiment(metric: &Metric) -> Experiment {
     }
 }
 
-/// Web servers in two zones, without a balancer: nobody asks them anything.
+/// Web servers without a balancer: nobody asks them anything.
 fn spec(instances: u32) -> model::lab::Lab {
-    let zones = vec!["local-1a".to_owned(), "local-1b".to_owned()];
-    let group = Group {
-        zones: zones.clone(),
-        min: instances,
-        max: instances,
-        desired: instances,
-        replace: true,
-        grace_period: Period::from_secs(5),
-        launch_delay: Period::from_secs(1),
-        run: Run::DemoApp(DemoApp::default()),
-        memory: 64 << 20,
-        port: 8080,
-        env: BTreeMap::new(),
-        tags: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
-    };
-    model::lab::Lab {
-        name: "abort".to_owned(),
-        regions: vec![Region { name: "local-1".to_owned(), zones }],
-        groups: BTreeMap::from([("web".to_owned(), group)]),
-        ..model::lab::Lab::default()
-    }
+    model::lab::Lab { balancers: BTreeMap::new(), ..support::web("abort", instances) }
 }

@@ -8,8 +8,9 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program for the terminal")]
 
+mod support;
+
 use std::{
-    collections::BTreeMap,
     env,
     error::Error,
     io::{self, BufRead},
@@ -18,11 +19,10 @@ use std::{
 
 use engine::Recorder;
 use lab::{Lab, LabOptions, demo_app, prepare, shim};
-use model::{
-    Period,
-    lab::{Balancer, DemoApp, Group, HealthCheck, Network, Region, Run},
-};
+use model::lab::{DemoApp, Network};
 use observe::{Clock, Measurements};
+
+use crate::support::web;
 
 fn main() -> ExitCode {
     let mut args = env::args_os().skip(1);
@@ -31,6 +31,12 @@ fn main() -> ExitCode {
     };
     if first == shim::SUBCOMMAND {
         return shim::main(args);
+    }
+    if first == faults::helper::SUBCOMMAND {
+        return faults::helper::main();
+    }
+    if first == faults::guardian::SUBCOMMAND {
+        return faults::guardian::main();
     }
     let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
     let outcome = if first == "demo-app" { demo_app(&args) } else { stage(&first.to_string_lossy(), &args) };
@@ -73,7 +79,7 @@ fn stage(network: &str, args: &[String]) -> Result<(), Box<dyn Error>> {
         let clock = Clock::start();
         let options =
             LabOptions { seed: 1, recorder: Recorder::new(clock), measurements: Measurements::new(), program: None };
-        let lab = Lab::up(&spec(instances), &prepared, options).await?;
+        let lab = Lab::up(&web("stage", instances), &prepared, options).await?;
         eprintln!("stage: up after {}", clock.now());
         for line in io::stdin().lock().lines() {
             line?;
@@ -82,40 +88,4 @@ fn stage(network: &str, args: &[String]) -> Result<(), Box<dyn Error>> {
         lab.down().await;
         Ok(())
     })
-}
-
-/// Web servers in two zones behind a balancer.
-fn spec(instances: u32) -> model::lab::Lab {
-    let zones = vec!["local-1a".to_owned(), "local-1b".to_owned()];
-    let group = Group {
-        zones: zones.clone(),
-        min: instances,
-        max: instances,
-        desired: instances,
-        replace: true,
-        grace_period: Period::from_secs(5),
-        launch_delay: Period::from_millis(200),
-        run: Run::DemoApp(DemoApp::default()),
-        memory: 64 << 20,
-        port: 8080,
-        env: BTreeMap::new(),
-        tags: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
-    };
-    let balancer = Balancer {
-        group: "web".to_owned(),
-        port: 80,
-        publish: None,
-        health_check: HealthCheck { interval: Period::from_millis(200), ..HealthCheck::default() },
-        sticky: None,
-        draining: Period::from_secs(1),
-        timeout: Period::from_secs(5),
-        retries: 1,
-    };
-    model::lab::Lab {
-        name: "stage".to_owned(),
-        regions: vec![Region { name: "local-1".to_owned(), zones }],
-        groups: BTreeMap::from([("web".to_owned(), group)]),
-        balancers: BTreeMap::from([("web".to_owned(), balancer)]),
-        ..model::lab::Lab::default()
-    }
 }

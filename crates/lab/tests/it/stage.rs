@@ -1,6 +1,9 @@
 //! What the tests share: a small lab, and ways to look at it and to wait for it.
 
-use std::{collections::BTreeMap, env, fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+#[path = "../../examples/support/mod.rs"]
+mod support;
+
+use std::{env, fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use engine::{
     Recorder,
@@ -11,9 +14,8 @@ use lab::{
     status::{InstanceState, InstanceStatus},
 };
 use model::{
-    Period,
     event::{Event, InjectionId},
-    lab::{Balancer, DemoApp, Group, HealthCheck, Network, Region, Run},
+    lab::Network,
     resource::ResourceId,
 };
 use observe::{Clock, Measurements};
@@ -34,40 +36,9 @@ pub(crate) fn program() -> PathBuf {
     program
 }
 
-/// Web servers in two zones behind a balancer; what dies is replaced after 200 ms.
+/// The lab of the examples.
 pub(crate) fn web(instances: u32) -> model::lab::Lab {
-    let zones = vec!["local-1a".to_owned(), "local-1b".to_owned()];
-    let group = Group {
-        zones: zones.clone(),
-        min: instances,
-        max: instances,
-        desired: instances,
-        replace: true,
-        grace_period: Period::from_secs(5),
-        launch_delay: Period::from_millis(200),
-        run: Run::DemoApp(DemoApp::default()),
-        memory: 64 << 20,
-        port: 8080,
-        env: BTreeMap::new(),
-        tags: BTreeMap::from([("app".to_owned(), "web".to_owned())]),
-    };
-    let balancer = Balancer {
-        group: "web".to_owned(),
-        port: 8000,
-        publish: None,
-        health_check: HealthCheck { interval: Period::from_millis(100), ..HealthCheck::default() },
-        sticky: None,
-        draining: Period::from_secs(1),
-        timeout: Period::from_secs(5),
-        retries: 1,
-    };
-    model::lab::Lab {
-        name: "web".to_owned(),
-        regions: vec![Region { name: "local-1".to_owned(), zones }],
-        groups: BTreeMap::from([("web".to_owned(), group)]),
-        balancers: BTreeMap::from([("web".to_owned(), balancer)]),
-        ..model::lab::Lab::default()
-    }
+    support::web("web", instances)
 }
 
 /// The networks a test can be run on here: each of the two, where it is to be had.
