@@ -32,6 +32,7 @@ fn main() -> ExitCode {
     match arguments.next().as_deref().and_then(OsStr::to_str) {
         Some(lab::shim::SUBCOMMAND) => return lab::shim::main(arguments),
         Some(faults::helper::SUBCOMMAND) => return faults::helper::main(),
+        Some(faults::guardian::SUBCOMMAND) => return faults::guardian::main(),
         Some(run::TIE) => return run::become_tied(arguments),
         _ => {}
     }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use faults::{
-    Host, Object, Parameters, Peer, helper,
+    Host, Object, Parameters, Peer, guardian, helper,
     sys::{
         link::{Links, Route},
         namespace::{NetworkNamespace, enter_user_namespace},
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         [helper::SUBCOMMAND, ..] => return helper::main(),
+        [guardian::SUBCOMMAND, ..] => return guardian::main(),
         ["cpu", workers, percent] => cpu(workers, percent),
         ["latency", millis, datagrams] => latency(millis, datagrams),
         _ => Err("usage: accuracy cpu WORKERS PERCENT | accuracy latency MILLISECONDS DATAGRAMS".into()),
@@ -84,7 +85,7 @@ impl Drop for Idle {
 
 fn host() -> Result<(Host, tempfile::TempDir), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    Ok((Host::open(&folder.path().join("journal"))?, folder))
+    Ok((Host::open(&folder.path().join("journal"), "accuracy")?, folder))
 }
 
 fn undo(host: &Host) -> Result<Proof, Box<dyn Error>> {

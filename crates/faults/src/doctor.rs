@@ -2,7 +2,6 @@
 
 use std::{
     env, fs, io,
-    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -10,7 +9,7 @@ use model::catalogue::{Entry, Need};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fault::{Failed, Tools, seed},
+    fault::{Failed, Program, Tools, seed},
     helper::{self, Answer, Job},
     sys::{
         namespace::{self, NetworkNamespace},
@@ -61,17 +60,16 @@ pub struct Diagnosis {
 ///
 /// When no helper can be started.
 pub fn doctor() -> Result<Diagnosis, Failed> {
-    let program = env::current_exe().map_err(Failed::to("find this program's own file"))?;
-    doctor_with(program, vec![helper::SUBCOMMAND.to_owned()])
+    doctor_with(Program::this().map_err(Failed::to("find this program's own file"))?)
 }
 
-/// Like [`doctor`], with a program that calls [`helper::main`] when started with these arguments.
+/// Like [`doctor`], with another program as the helper.
 ///
 /// # Errors
 ///
 /// When no helper can be started.
-pub fn doctor_with(program: PathBuf, arguments: Vec<String>) -> Result<Diagnosis, Failed> {
-    let tools = Tools { helper: (program, arguments) };
+pub fn doctor_with(program: Program) -> Result<Diagnosis, Failed> {
+    let tools = Tools { program };
     let mut child = helper::command(&tools, seed()).spawn().map_err(Failed::to("start the helper"))?;
     let mut pipes = child.stdin.take().zip(child.stdout.take());
     let answer =

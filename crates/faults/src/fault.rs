@@ -1,8 +1,9 @@
 //! What a fault is: a catalogue entry, a plan, an injection with its proof, and an undo that needs only the record.
 
 use std::{
-    fmt,
+    env, fmt,
     hash::{BuildHasher, RandomState},
+    io,
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -11,10 +12,11 @@ use std::{
 use model::{
     catalogue::Entry,
     event::{Cleanliness, Proof},
+    nearest::nearest,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{object::Object, parameters::Checked};
+use crate::{FAULTS, guardian, helper, object::Object, parameters::Checked};
 
 /// One kind of fault. Each lives in a file of its own; adding one is that file and a line in [`crate::FAULTS`].
 pub(crate) trait Fault: Sync {
@@ -63,11 +65,50 @@ impl Undo {
     }
 }
 
+/// The program of which helpers and guardians are made: this very one, under hidden subcommands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its file.
+    pub path: PathBuf,
+    /// The arguments with which it calls [`helper::main`](crate::helper::main).
+    pub helper: Vec<String>,
+    /// The arguments with which it calls [`guardian::main`](crate::guardian::main).
+    pub guardian: Vec<String>,
+}
+
+impl Program {
+    /// A program that knows the subcommands.
+    #[must_use]
+    pub fn of(path: PathBuf) -> Self {
+        Self { path, helper: vec![helper::SUBCOMMAND.to_owned()], guardian: vec![guardian::SUBCOMMAND.to_owned()] }
+    }
+
+    /// This program.
+    ///
+    /// # Errors
+    ///
+    /// When its file cannot be found.
+    pub fn this() -> io::Result<Self> {
+        env::current_exe().map(Self::of)
+    }
+}
+
 /// What faults use to act.
 #[derive(Debug, Clone)]
 pub(crate) struct Tools {
-    /// The program that becomes the [helper](crate::helper), and its arguments.
-    pub(crate) helper: (PathBuf, Vec<String>),
+    /// The program that becomes the [helper](crate::helper).
+    pub(crate) program: Program,
+}
+
+/// The fault of this name.
+pub(crate) fn find(id: &str) -> Result<&'static dyn Fault, Refused> {
+    FAULTS.iter().find(|fault| fault.entry().id == id).copied().ok_or_else(|| {
+        let near = nearest(id, FAULTS.iter().map(|fault| fault.entry().id));
+        Refused(format!(
+            "no fault is named `{id}`{}",
+            near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+        ))
+    })
 }
 
 /// A plan, as it goes into the record.

@@ -186,10 +186,9 @@ impl Drop for Helper {
 
 /// A command that becomes a helper.
 pub(crate) fn command(tools: &Tools, token: u64) -> Command {
-    let (program, arguments) = &tools.helper;
-    let mut command = Command::new(program);
+    let mut command = Command::new(&tools.program.path);
     command
-        .args(arguments)
+        .args(&tools.program.helper)
         .env(VARIABLE, mark(token))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,30 +1,34 @@
 //! The host: injects faults by the book (plan, journal, inject, prove), and undoes every one of them.
 
+mod guard;
+
 use std::{
     collections::BTreeMap,
-    env, fmt, io,
-    path::{Path, PathBuf},
+    fmt, io,
+    path::Path,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak,
+        Arc, Condvar, Mutex, PoisonError, TryLockError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
 use model::{
     catalogue::Entry,
     event::{Cleanliness, InjectionId, Proof},
-    nearest::nearest,
 };
 
+use self::guard::Guard;
 use crate::{
-    FAULTS,
-    fault::{self, Abort, Failed, Fault, InjectError, Injection, Refused, Tools, Undo, UndoError, Undone},
-    helper,
-    journal::{Journal, OpenError, Record, Replayed},
+    boot,
+    fault::{self, Abort, Failed, Fault, InjectError, Injection, Program, Refused, Tools, Undo, UndoError, Undone},
+    guardian::link::Link,
+    journal::{Begun, Journal, OpenError, Record},
+    lock::lock,
     object::Object,
     parameters::{Checked, Parameters},
+    recovery::{self, Leftover, is_undone, undo_record},
 };
 
 /// Everything injected on this host by this process.
@@ -37,25 +41,10 @@ pub struct Host {
     leftovers: Vec<Leftover>,
 }
 
-/// What a predecessor that died left behind, and what became of it.
-#[derive(Debug)]
-pub struct Leftover {
-    /// What it had planned.
-    pub undo: Undo,
-    /// What undoing it found.
-    pub outcome: Result<Cleanliness, UndoError>,
-}
-
-impl Leftover {
-    /// Whether nothing is left of it.
-    fn is_undone(&self) -> bool {
-        self.outcome.as_ref().is_ok_and(is_undone)
-    }
-}
-
 struct Shared {
-    journal: Journal,
+    journal: Arc<Journal>,
     tools: Tools,
+    guard: Mutex<Guard>,
     slots: Mutex<BTreeMap<InjectionId, Arc<Slot>>>,
     /// Wakes the watchdog: a lease was given or renewed, or it shall end.
     watch: Condvar,
@@ -66,7 +55,8 @@ struct Shared {
 struct Slot {
     undo: Undo,
     lease: Duration,
-    expires: Mutex<Instant>,
+    /// Since boot.
+    expires: Mutex<Duration>,
     abort: Abort,
     state: Mutex<State>,
 }
@@ -79,46 +69,32 @@ enum State {
 }
 
 impl Host {
-    /// Opens the journal, undoes what a dead predecessor left, and stands ready. The helper is this very program.
+    /// Opens the journal, undoes what a dead predecessor left, and stands ready. `document` says for people what is going to be
+    /// injected: the name of an experiment, or a lab. The program of which helpers and the guardian are made is this one.
     ///
     /// # Errors
     ///
     /// When a living process holds the journal, or the file system refuses it.
-    pub fn open(journal: &Path) -> Result<Self, OpenError> {
-        let program = env::current_exe().map_err(|source| OpenError::Io { path: journal.to_owned(), source })?;
-        Self::with_helper(journal, program, vec![helper::SUBCOMMAND.to_owned()])
+    pub fn open(journal: &Path, document: &str) -> Result<Self, OpenError> {
+        let program = Program::this().map_err(|source| OpenError::Io { path: journal.to_owned(), source })?;
+        Self::with_program(journal, document, program)
     }
 
-    /// Like [`open`](Self::open), with a program that calls [`helper::main`] when started with these arguments.
+    /// Like [`open`](Self::open), with another program.
     ///
     /// # Errors
     ///
     /// When a living process holds the journal, or the file system refuses it.
-    pub fn with_helper(journal: &Path, program: PathBuf, arguments: Vec<String>) -> Result<Self, OpenError> {
+    pub fn with_program(journal: &Path, document: &str, program: Program) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io { path: journal.to_owned(), source };
-        let (open, Replayed { open: left, damaged }) = Journal::open(journal)?;
-        if damaged > 0 {
-            tracing::warn!(journal = %journal.display(), damaged, "parts of the journal cannot be read; undoing what can");
-        }
-        let leftovers = Mutex::new(Vec::new());
-        thread::scope(|scope| {
-            for (id, undo) in left {
-                let leftovers = &leftovers;
-                scope.spawn(move || {
-                    let outcome = undo_record(&undo);
-                    tracing::info!(injection = %id, fault = undo.fault, object = undo.object.name, ?outcome, "undid a leftover");
-                    lock(leftovers).push(Leftover { undo, outcome });
-                });
-            }
-        });
-        let leftovers = leftovers.into_inner().unwrap_or_else(PoisonError::into_inner);
-        // What could not be undone stays on record for the next start.
-        if leftovers.iter().all(Leftover::is_undone) {
-            open.clear().map_err(io_error)?;
-        }
+        let (open, replayed) = Journal::open(journal)?;
+        let open = Arc::new(open);
+        let leftovers = recovery::recover(&open, replayed).map_err(io_error)?;
+        open.append(&Record::Begun(Begun::now(document).map_err(io_error)?)).map_err(io_error)?;
         let shared = Arc::new(Shared {
             journal: open,
-            tools: Tools { helper: (program, arguments) },
+            tools: Tools { program },
+            guard: Mutex::default(),
             slots: Mutex::default(),
             watch: Condvar::new(),
             ending: AtomicBool::new(false),
@@ -155,7 +131,7 @@ impl Host {
         object: &Object,
         lease: Duration,
     ) -> Result<Proof, InjectError> {
-        let fault = find(fault)?;
+        let fault = fault::find(fault)?;
         // Its process is told from others from here on: between any two steps it may end, and its number be given away.
         let object = object.identified();
         let plan = fault.plan(&object, Checked::new(fault.entry(), parameters)?)?;
@@ -163,7 +139,7 @@ impl Host {
         let slot = Arc::new(Slot {
             undo,
             lease,
-            expires: Mutex::new(Instant::now() + lease),
+            expires: Mutex::new(boot::now() + lease),
             abort: Abort::default(),
             state: Mutex::new(State::Planned),
         });
@@ -208,8 +184,16 @@ impl Host {
     /// Extends the leases of these injections by their full length from now.
     pub fn renew(&self, ids: &[InjectionId]) {
         let slots = lock(&self.shared.slots);
-        for slot in ids.iter().filter_map(|id| slots.get(id)) {
-            *lock(&slot.expires) = Instant::now() + slot.lease;
+        let mut renewed = Vec::new();
+        // What is being undone is renewed no more: an undo that hangs shall not live on leases.
+        for slot in ids.iter().filter_map(|id| slots.get(id)).filter(|slot| !slot.abort.is_aborted()) {
+            let until = boot::now() + slot.lease;
+            *lock(&slot.expires) = until;
+            renewed.push((slot.undo.token, until));
+        }
+        drop(slots);
+        if let Some(guardian) = self.shared.guardian() {
+            guardian.leased(&renewed);
         }
     }
 }
@@ -236,19 +220,26 @@ impl Drop for Host {
         {
             tracing::warn!("the journal could not be removed; it is empty of work, and the next start will clear it");
         }
+        self.shared.dismiss_guardian();
     }
 }
 
 impl Shared {
     /// Journals and injects what `slot` plans, and proves it. On an error nothing is left.
     fn inject(
-        &self,
+        self: &Arc<Self>,
         id: InjectionId,
         fault: &'static dyn Fault,
         slot: &Slot,
         state: &mut State,
     ) -> Result<Proof, InjectError> {
-        let planned = Record::Planned { id, undo: Box::new(slot.undo.clone()), lease: slot.lease };
+        if let Err(why) = self.guarded() {
+            *state = State::Undone(Undone::CLEAN);
+            return Err(why.into());
+        }
+        self.tell_guardian(|guardian| guardian.leased(&[(slot.undo.token, *lock(&slot.expires))]));
+        let undo = Box::new(slot.undo.clone());
+        let planned = Record::Planned { id, undo, lease: slot.lease, at: SystemTime::now() };
         let injected = self.journal.append(&planned).map_err(Failed::to("write the journal")).and_then(|()| {
             let injection = fault.inject(&slot.undo, &self.tools)?;
             self.journal
@@ -268,6 +259,7 @@ impl Shared {
                 let clean = Record::Undone { id, token: slot.undo.token, fingerprint: Cleanliness::Clean };
                 let undone = self.journal.append(&clean);
                 undone.unwrap_or_else(|why| tracing::warn!(injection = %id, %why, "cannot write the journal"));
+                self.tell_guardian(|guardian| guardian.released(slot.undo.token));
                 Err(why.into())
             }
         }
@@ -276,6 +268,20 @@ impl Shared {
     fn undo(&self, id: InjectionId) -> Result<Undone, UndoError> {
         let Some(slot) = lock(&self.slots).get(&id).cloned() else { return Ok(Undone::CLEAN) };
         slot.abort.abort();
+        if let Some(undone) = slot.undone() {
+            return Ok(undone);
+        }
+        let token = slot.undo.token;
+        // That this is under way is news enough of the runner, until it hangs.
+        let hangs = boot::now() + UNDO_HANGS;
+        self.tell_guardian(|guardian| guardian.leased(&[(token, hangs)]));
+        let outcome = self.undo_slot(id, &slot);
+        // What failed is on record; the guardian could do no better beside the living runner.
+        self.tell_guardian(|guardian| guardian.released(token));
+        outcome
+    }
+
+    fn undo_slot(&self, id: InjectionId, slot: &Slot) -> Result<Undone, UndoError> {
         let mut state = lock(&slot.state);
         let undone = match std::mem::replace(&mut *state, State::Planned) {
             State::Undone(undone) => {
@@ -294,10 +300,16 @@ impl Shared {
         Ok(undone)
     }
 
+    fn tell_guardian(&self, tell: impl FnOnce(&Link)) {
+        if let Some(guardian) = self.guardian() {
+            tell(&guardian);
+        }
+    }
+
     /// What is live and past its lease, and when the next lease ends. What is past it is so again after [`RETRY`].
-    fn expired(&self, now: Instant) -> (Vec<InjectionId>, Option<Instant>) {
+    fn expired(&self, now: Duration) -> (Vec<InjectionId>, Option<Duration>) {
         let slots = lock(&self.slots);
-        let (mut expired, mut next) = (Vec::new(), None::<Instant>);
+        let (mut expired, mut next) = (Vec::new(), None::<Duration>);
         for (id, slot) in slots.iter().filter(|(_, slot)| slot.is_live()) {
             let mut expires = lock(&slot.expires);
             if *expires <= now {
@@ -311,6 +323,14 @@ impl Shared {
 }
 
 impl Slot {
+    /// What its undo found, if that is over.
+    fn undone(&self) -> Option<Undone> {
+        match self.state.try_lock().as_deref() {
+            Ok(State::Undone(undone)) => Some(undone.clone()),
+            _ => None,
+        }
+    }
+
     /// Whether there is, or may soon be, something to undo.
     fn is_live(&self) -> bool {
         match self.state.try_lock() {
@@ -326,6 +346,9 @@ impl Slot {
 /// After which time the undo of what outlived its lease is tried again: long enough that a repair by hand may come between.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// An undo that takes longer hangs, and the guardian ends this process for it: the slowest waits ten seconds for a process to end.
+const UNDO_HANGS: Duration = Duration::from_secs(30);
+
 /// Undoes what nobody renewed in time, until the host goes. Each on a thread of its own, for which nobody waits: an undo that
 /// hangs or panics is no reason for the others to live on.
 fn watch_leases(host: &Weak<Shared>) {
@@ -333,7 +356,7 @@ fn watch_leases(host: &Weak<Shared>) {
     let nap = Duration::from_millis(500);
     let mut under_way = BTreeMap::<InjectionId, JoinHandle<()>>::new();
     while let Some(shared) = host.upgrade().filter(|shared| !shared.ending.load(Ordering::Acquire)) {
-        let (expired, next) = shared.expired(Instant::now());
+        let (expired, next) = shared.expired(boot::now());
         under_way.retain(|_, attempt| !attempt.is_finished());
         for id in expired {
             if under_way.contains_key(&id) {
@@ -346,15 +369,13 @@ fn watch_leases(host: &Weak<Shared>) {
                 Err(why) => tracing::error!(injection = %id, %why, "cannot start a thread that undoes"),
             }
         }
-        let wait = next.map_or(nap, |at| at.saturating_duration_since(Instant::now()).min(nap));
+        if let (Some(_), Some(guardian)) = (next, shared.guardian()) {
+            guardian.beat();
+        }
+        let wait = next.map_or(nap, |at| at.saturating_sub(boot::now()).min(nap));
         let slots = lock(&shared.slots);
         drop(shared.watch.wait_timeout(slots, wait).unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-/// Whether nothing is left that a later start should look at.
-fn is_undone(cleanliness: &Cleanliness) -> bool {
-    matches!(cleanliness, Cleanliness::Clean | Cleanliness::Gone)
 }
 
 fn undo_expired(shared: &Arc<Shared>, id: InjectionId) -> io::Result<JoinHandle<()>> {
@@ -364,29 +385,6 @@ fn undo_expired(shared: &Arc<Shared>, id: InjectionId) -> io::Result<JoinHandle<
             tracing::error!(injection = %id, %why, "cannot undo");
         }
     })
-}
-
-fn undo_record(undo: &Undo) -> Result<Cleanliness, UndoError> {
-    let fault = find(&undo.fault).map_err(|Refused(why)| UndoError {
-        why: format!("{why}: it was injected by another version of this program"),
-        repair: "start the version that injected it".to_owned(),
-    })?;
-    fault.undo(undo)
-}
-
-fn find(id: &str) -> Result<&'static dyn Fault, Refused> {
-    FAULTS.iter().find(|fault| fault.entry().id == id).copied().ok_or_else(|| {
-        let near = nearest(id, FAULTS.iter().map(|fault| fault.entry().id));
-        Refused(format!(
-            "no fault is named `{id}`{}",
-            near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
-        ))
-    })
-}
-
-/// Locks; a panic elsewhere does not keep anybody from undoing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Shared {
@@ -437,7 +435,7 @@ mod tests {
         let slot = Slot {
             undo,
             lease: Duration::ZERO,
-            expires: Mutex::new(Instant::now()),
+            expires: Mutex::new(boot::now()),
             abort: Abort::default(),
             state: Mutex::new(State::Live(Box::new(Ends(end)))),
         };
@@ -448,7 +446,7 @@ mod tests {
     #[test]
     fn an_undo_that_hangs_or_panics_keeps_no_other_lease_from_ending() {
         let folder = tempfile::tempdir().unwrap();
-        let host = Host::open(&folder.path().join("journal")).unwrap();
+        let host = Host::open(&folder.path().join("journal"), "a test").unwrap();
         let (release, released) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         let began = tell.clone();

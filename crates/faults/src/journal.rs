@@ -14,22 +14,27 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use model::event::{Cleanliness, InjectionId};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Undo;
+use crate::{boot, fault::Undo, process::Process};
 
 /// One line of the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "record")]
 pub enum Record {
+    /// A process begins to inject.
+    Begun(Begun),
     /// A fault is about to be injected.
     Planned {
         /// Which injection.
@@ -38,6 +43,8 @@ pub enum Record {
         undo: Box<Undo>,
         /// How long it may live when nobody renews it.
         lease: Duration,
+        /// When, by the wall clock.
+        at: SystemTime,
     },
     /// It is in effect.
     Injected {
@@ -57,6 +64,35 @@ pub enum Record {
     },
 }
 
+/// Who injects, and for what.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Begun {
+    /// The process.
+    pub runner: Process,
+    /// The [id](crate::boot::id) of the boot in which it ran.
+    pub boot: String,
+    /// When it began, by the wall clock.
+    pub at: SystemTime,
+    /// What it was told to do, for people: an experiment, a lab.
+    pub document: String,
+}
+
+impl Begun {
+    /// This process, now.
+    ///
+    /// # Errors
+    ///
+    /// When `/proc` does not show it.
+    pub fn now(document: &str) -> io::Result<Self> {
+        Ok(Self {
+            runner: Process::own()?,
+            boot: boot::id().to_owned(),
+            at: SystemTime::now(),
+            document: document.to_owned(),
+        })
+    }
+}
+
 /// Why a journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -69,10 +105,21 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The file exists and is no journal.
-    #[error("{path} exists and is not a journal of this version; move it away or name another file")]
+    #[error("{path} exists and is not a journal; move it away or name another file")]
     Foreign {
         /// Which file.
         path: PathBuf,
+    },
+    /// The file is a journal that this program cannot read.
+    #[error(
+        "the journal {path} has format {version}, and this program reads format {FORMAT}: use the version of it that wrote the \
+         journal"
+    )]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Of which format.
+        version: u8,
     },
     /// The file system refuses.
     #[error("cannot open the journal {path}: {source}")]
@@ -107,14 +154,18 @@ struct Tail {
 /// What a journal said when it was opened.
 #[derive(Debug, Default)]
 pub struct Replayed {
+    /// Who injected last, and for what; unknown if it died before it could say so.
+    pub begun: Option<Begun>,
     /// What is not undone, or left something behind, in the order in which it was planned.
     pub open: Vec<(InjectionId, Undo)>,
     /// How many stretches of the file could not be read.
     pub damaged: usize,
 }
 
-/// What the file is: a name and the version of its format.
+/// What the file is: a name, and the version of its format.
 const MAGIC: &[u8; 8] = b"SHKJNL\0\x02";
+/// That version.
+const FORMAT: u8 = MAGIC[7];
 /// Begins every record, so that reading can go on behind a damaged one. Not valid UTF-8, so JSON never contains it.
 const MARKER: [u8; 4] = [0xfe, 0xed, 0xfa, 0x17];
 /// Marker, length, checksum.
@@ -137,23 +188,46 @@ impl Journal {
         let mut file = Self::lock(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io_error)?;
-        let (replayed, sound) = match bytes.strip_prefix(MAGIC) {
-            Some(records) => {
-                let (records, damaged) = decode(records);
-                let (replayed, sound) = (replay(records, damaged), bytes.len());
-                (replayed, sound)
-            }
-            // Empty, or the owner died while writing the first eight bytes.
-            None if MAGIC.starts_with(&bytes) => (Replayed::default(), 0),
-            None => return Err(OpenError::Foreign { path: path.to_owned() }),
-        };
-        if sound == 0 {
+        let replayed = interpret(path, &bytes)?;
+        if bytes.len() < MAGIC.len() {
             file.set_len(0).and_then(|()| file.rewind()).map_err(io_error)?;
             file.write_all(MAGIC).and_then(|()| file.sync_all()).map_err(io_error)?;
             sync_folder_of(path).map_err(io_error)?;
         }
+        // Whoever gets it handed over may have another working directory.
+        let path = std::path::absolute(path).map_err(io_error)?;
+        Ok((Self::of(path, file), replayed))
+    }
+
+    fn of(path: PathBuf, file: File) -> Self {
         let tail = Tail { file, written: 0, on_disk: 0, syncing: false, broken: false };
-        Ok((Self { path: path.to_owned(), tail: Mutex::new(tail), synced: Condvar::new() }, replayed))
+        Self { path, tail: Mutex::new(tail), synced: Condvar::new() }
+    }
+
+    /// A journal that another process has opened and locked, by a descriptor it has handed over.
+    pub(crate) fn adopt(path: PathBuf, descriptor: OwnedFd) -> Self {
+        Self::of(path, File::from(descriptor))
+    }
+
+    /// A descriptor to hand over. The lock belongs to both: it ends with the last of them.
+    pub(crate) fn share(&self) -> io::Result<OwnedFd> {
+        self.tail().file.try_clone().map(OwnedFd::from)
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it says now.
+    pub(crate) fn replay(&self) -> Result<Replayed, OpenError> {
+        let io_error = |source| OpenError::Io { path: self.path.clone(), source };
+        let tail = self.tail();
+        let length = tail.file.metadata().map_err(io_error)?.len();
+        let mut bytes = vec![0; usize::try_from(length).map_err(|why| io_error(io::Error::other(why)))?];
+        // Not from where the descriptor stands: that it shares with other processes.
+        tail.file.read_exact_at(&mut bytes, 0).map_err(io_error)?;
+        interpret(&self.path, &bytes)
     }
 
     /// Opens and locks the file that has this name *now*: its last owner may remove it between our opening and locking it.
@@ -172,12 +246,8 @@ impl Journal {
                 Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::Busy { path: path.to_owned() }),
                 Err(why) => return Err(io_error(why.into())),
             }
-            let locked = file.metadata().map_err(io_error)?;
-            match fs::metadata(path) {
-                Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => return Ok(file),
-                Ok(_) => {}
-                Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-                Err(why) => return Err(io_error(why)),
+            if is_named(&file, path).map_err(io_error)? {
+                return Ok(file);
             }
         }
     }
@@ -241,13 +311,61 @@ impl Journal {
         tail.file.sync_data()
     }
 
-    /// Removes the file: to be called when all is undone and nothing will follow.
+    /// Removes the file, if it still goes by its name: to be called when all is undone and nothing will follow.
     ///
     /// # Errors
     ///
     /// When the file system refuses.
     pub fn remove(&self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        if is_named(&self.tail().file, &self.path)? { fs::remove_file(&self.path) } else { Ok(()) }
+    }
+}
+
+/// Reads a journal without opening it: a living process may have it, and goes on writing meanwhile.
+///
+/// # Errors
+///
+/// See [`OpenError`].
+pub fn read(path: &Path) -> Result<Replayed, OpenError> {
+    let bytes = fs::read(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    interpret(path, &bytes)
+}
+
+/// Whether a living process has the journal. One that somebody looks at like this cannot be opened for that moment.
+///
+/// # Errors
+///
+/// When it cannot be opened.
+pub fn is_held(path: &Path) -> io::Result<bool> {
+    match rustix::fs::flock(File::open(path)?, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// Whether this is the file that has this name now.
+fn is_named(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (own.dev(), own.ino())),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(why) => Err(why),
+    }
+}
+
+fn interpret(path: &Path, bytes: &[u8]) -> Result<Replayed, OpenError> {
+    match bytes.strip_prefix(MAGIC) {
+        Some(records) => {
+            let (records, damaged) = decode(records);
+            Ok(replay(records, damaged))
+        }
+        // Empty, or the owner died while writing the first eight bytes.
+        None if MAGIC.starts_with(bytes) => Ok(Replayed::default()),
+        None => Err(match bytes.strip_prefix(&MAGIC[..7]) {
+            Some([version, ..]) => OpenError::Version { path: path.to_owned(), version: *version },
+            _ => OpenError::Foreign { path: path.to_owned() },
+        }),
     }
 }
 
@@ -314,9 +432,10 @@ fn decode_one(bytes: &[u8]) -> Option<(Record, usize)> {
 }
 
 fn replay(records: Vec<Record>, damaged: usize) -> Replayed {
-    let mut open = Vec::<(InjectionId, Undo)>::new();
+    let (mut begun, mut open) = (None, Vec::<(InjectionId, Undo)>::new());
     for record in records {
         match record {
+            Record::Begun(who) => begun = Some(who),
             Record::Planned { id, undo, .. } => open.push((id, *undo)),
             Record::Injected { .. } => {}
             // Until somebody has repaired it, each start looks again.
@@ -324,7 +443,7 @@ fn replay(records: Vec<Record>, damaged: usize) -> Replayed {
             Record::Undone { token, .. } => open.retain(|(_, undo)| undo.token != token),
         }
     }
-    Replayed { open, damaged }
+    Replayed { begun, open, damaged }
 }
 
 /// CRC-32 as in zip and Ethernet (polynomial 0xEDB88320, reflected).
@@ -362,7 +481,12 @@ mod tests {
         let object = Object { name: format!("i-{id}"), pid: Some(4711), ..Object::default() };
         let undo =
             Undo { fault: "process:pause".to_owned(), token: u64::from(id), object, plan: serde_json::json!([1, 2]) };
-        Record::Planned { id: InjectionId(id), undo: Box::new(undo), lease: Duration::from_secs(3) }
+        Record::Planned {
+            id: InjectionId(id),
+            undo: Box::new(undo),
+            lease: Duration::from_secs(3),
+            at: SystemTime::UNIX_EPOCH,
+        }
     }
 
     fn undone(id: u32) -> Record {
@@ -408,8 +532,8 @@ mod tests {
     fn another_injection_of_the_same_number_does_not_make_good_what_the_first_left_behind() {
         let dirty = Cleanliness::Dirty { residue: "a table".to_owned(), repair: "delete it".to_owned() };
         let left = Record::Undone { id: InjectionId(1), token: 1, fingerprint: dirty };
-        let Record::Planned { undo, lease, .. } = planned(2) else { panic!() };
-        let again = Record::Planned { id: InjectionId(1), undo, lease };
+        let Record::Planned { undo, lease, at, .. } = planned(2) else { panic!() };
+        let again = Record::Planned { id: InjectionId(1), undo, lease, at };
         let clean = Record::Undone { id: InjectionId(1), token: 2, fingerprint: Cleanliness::Clean };
         let tokens = |records| replay(records, 0).open.iter().map(|(_, undo)| undo.token).collect::<Vec<_>>();
         assert_eq!(tokens(vec![planned(1), left.clone(), again.clone()]), [1, 2]);
@@ -441,6 +565,40 @@ mod tests {
         fs::write(&path, "my diary").unwrap();
         assert!(matches!(Journal::open(&path), Err(OpenError::Foreign { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "my diary");
+    }
+
+    #[test]
+    fn a_journal_of_another_format_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        fs::write(&path, b"SHKJNL\0\x01 and more").unwrap();
+        assert!(matches!(Journal::open(&path), Err(OpenError::Version { version: 1, .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"SHKJNL\0\x01 and more");
+    }
+
+    #[test]
+    fn a_shared_descriptor_keeps_the_lock_and_reads_and_writes_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let (first, _) = Journal::open(&path).unwrap();
+        first.append(&Record::Begun(Begun::now("test").unwrap())).unwrap();
+        first.append(&planned(1)).unwrap();
+        let second = Journal::adopt(path.clone(), first.share().unwrap());
+        drop(first);
+        assert!(matches!(Journal::open(&path), Err(OpenError::Busy { .. })));
+        assert!(is_held(&path).unwrap());
+        assert_eq!(ids(&second.replay().unwrap()), [1]);
+        second.append(&undone(1)).unwrap();
+        let said = read(&path).unwrap();
+        assert!(said.open.is_empty());
+        assert_eq!(said.begun.map(|begun| begun.document).as_deref(), Some("test"));
+        second.remove().unwrap();
+        assert!(!path.exists());
+        // A second time, and when another file has the name.
+        second.remove().unwrap();
+        fs::write(&path, "my diary").unwrap();
+        second.remove().unwrap();
+        assert!(path.exists());
     }
 
     #[test]

@@ -10,16 +10,19 @@
 //! by a queue that is bypassed without its listener, tracees that run on without their tracer, children that read a pipe.
 //! The [journal] and the undo by record are for what that leaves open.
 
+pub mod boot;
 pub mod cpu_stress;
 pub mod disk_fill;
 pub mod disk_stress;
 pub mod doctor;
 mod fault;
 mod folder;
+pub mod guardian;
 pub mod helper;
 mod host;
 pub mod journal;
 mod load;
+mod lock;
 pub mod memory_stress;
 mod network;
 pub mod network_blackhole;
@@ -32,16 +35,18 @@ mod pause;
 pub mod process;
 pub mod process_kill;
 pub mod process_pause;
+pub mod recovery;
 mod stress;
 pub mod sys;
 
 use model::catalogue::{Entry, TargetKind};
 
 pub use doctor::{Ability, Diagnosis, Fact, doctor};
-pub use fault::{Failed, InjectError, Refused, Undo, UndoError, Undone};
-pub use host::{Host, Leftover};
+pub use fault::{Failed, InjectError, Program, Refused, Undo, UndoError, Undone};
+pub use host::Host;
 pub use object::{Kind, Object, Peer};
 pub use parameters::{Network, Parameters, Size};
+pub use recovery::Leftover;
 
 /// The faults of this crate, ordered by id.
 const FAULTS: &[&dyn fault::Fault] = &[

@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{fault::Refused, process::Process, sys::namespace::NetworkNamespace};
+use crate::{boot, fault::Refused, process::Process, sys::namespace::NetworkNamespace};
 
 /// One object on this host: a process with all that belongs to it, and the network around it.
 ///
@@ -19,7 +19,7 @@ pub struct Object {
     pub pid: Option<i32>,
     /// When that process was started, in clock ticks since boot: what tells it from a later one with the same id. Looked up
     /// when a fault is planned, if whoever owns the object does not know.
-    #[serde(default)]
+    #[serde(default, with = "boot::ticks::maybe")]
     pub started: Option<u64>,
     /// What it is.
     #[serde(default)]

@@ -4,16 +4,19 @@ use std::{fs, io};
 
 use rustix::{
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::boot;
 
 /// One process, for ever: its id, and when it was started, which tells it from a later one with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Process {
     /// Its id, in the pid namespace of this process.
     pub pid: i32,
-    /// When it was started, in clock ticks since boot.
+    /// When it was started, in clock ticks since boot. On record it is of that boot; read in another, it is nobody's.
+    #[serde(with = "boot::ticks")]
     pub started: u64,
 }
 
@@ -39,6 +42,15 @@ impl Stat {
 }
 
 impl Process {
+    /// The calling process.
+    ///
+    /// # Errors
+    ///
+    /// When `/proc` does not show it.
+    pub fn own() -> io::Result<Self> {
+        Self::find(getpid().as_raw_pid())
+    }
+
     /// The process that has this id now.
     ///
     /// # Errors

@@ -141,7 +141,7 @@ mod tests {
         child.wait().unwrap();
         let plan = fault::written(&Plan { signal: "SIGKILL".to_owned(), victims: vec![victim] }).unwrap();
         let undo = Undo { fault: ENTRY.id.to_owned(), token: 0, object: Object::default(), plan };
-        let tools = Tools { helper: ("nothing".into(), Vec::new()) };
+        let tools = Tools { program: crate::Program::of("nothing".into()) };
         assert!(Kill.inject(&undo, &tools).err().is_some_and(|why| why.0.contains("had ended")));
     }
 }

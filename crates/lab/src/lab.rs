@@ -61,8 +61,8 @@ pub struct LabOptions {
     pub recorder: Recorder,
     /// Takes its gauges and its balancers' figures.
     pub measurements: Measurements,
-    /// The program that runs [`shim::main`](crate::shim::main) under its subcommand and
-    /// [`demo_app::run`](crate::demo_app::run) under `demo-app`; this very program unless said otherwise.
+    /// The program that runs [`shim::main`](crate::shim::main), [`faults::helper::main`] and [`faults::guardian::main`] under
+    /// their subcommands and [`demo_app::run`](crate::demo_app::run) under `demo-app`; this very program unless said otherwise.
     pub program: Option<PathBuf>,
 }
 
@@ -150,7 +150,8 @@ impl Lab {
             Ground::Fabric(_) => None,
             Ground::Loopback(loopback) => Some(Arc::clone(loopback)),
         };
-        let host = tokio::task::spawn_blocking(place::open_host);
+        let (own, name) = (program.clone(), spec.name.clone());
+        let host = tokio::task::spawn_blocking(move || place::open_host(own, &name));
         let host = host.await.map_err(io::Error::other).and_then(|host| host);
         let host = host.map_err(UpError::system("open the journal of faults"))?;
         // Here, because the caller's thread is in the host's network.

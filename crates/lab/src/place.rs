@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use faults::{Host, journal::OpenError};
+use faults::{Host, Program, journal::OpenError};
 use rustix::process::geteuid;
 
 /// What a journal's name ends in.
@@ -82,14 +82,15 @@ impl Drop for OwnHost {
 }
 
 /// Opens a journal of its own, after having undone what labs that have died left in theirs.
-pub(crate) fn open_host() -> io::Result<OwnHost> {
+pub(crate) fn open_host(program: PathBuf, document: &str) -> io::Result<OwnHost> {
+    let program = Program::of(program);
     static OPENED: AtomicU32 = AtomicU32::new(0);
     let folder = folder()?;
     for entry in fs::read_dir(&folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == JOURNAL) {
             // That of a living lab is locked, and none of our business; otherwise opening undoes, and dropping removes it.
-            match Host::open(&path) {
+            match Host::with_program(&path, document, program.clone()) {
                 Ok(host) => {
                     tracing::info!(journal = %path.display(), undone = host.leftovers().len(), "a lab had died");
                 }
@@ -99,7 +100,8 @@ pub(crate) fn open_host() -> io::Result<OwnHost> {
     }
     loop {
         let number = OPENED.fetch_add(1, Ordering::Relaxed);
-        match Host::open(&folder.join(format!("{}-{number}.{JOURNAL}", process::id()))) {
+        let journal = folder.join(format!("{}-{number}.{JOURNAL}", process::id()));
+        match Host::with_program(&journal, document, program.clone()) {
             Ok(host) => return Ok(OwnHost(Some(host))),
             // A process of this number in another pid namespace has it, or another lab that just looks whether its owner died.
             Err(OpenError::Busy { .. }) => {}

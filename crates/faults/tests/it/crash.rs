@@ -8,10 +8,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use faults::{Object, Peer, sys::namespace::NetworkNamespace};
+use faults::{Object, Peer, journal::is_held, process::Process, sys::namespace::NetworkNamespace};
 use model::event::Cleanliness;
+use rustix::process::Signal;
 
-use crate::harness::{FIRST, LEASE, World, helper, host, needed, privileged};
+use crate::harness::{FIRST, LEASE, View, World, guardian_of, host, needed, only, privileged, until};
 
 /// What the process that will be killed is told, in its environment: which fault, and where the world is.
 const FAULT: &str = "CRASH_FAULT";
@@ -52,11 +53,10 @@ fn open(path: &str) -> NetworkNamespace {
 }
 
 fn start(world: &World, fault: &str) -> Child {
-    let (program, _) = helper();
     let own = std::process::id();
     let descriptor = |network: &NetworkNamespace| format!("/proc/{own}/fd/{}", network.as_fd().as_raw_fd());
-    Command::new(program)
-        .args(["--exact", "--nocapture", "--ignored", "--test-threads=1", "crash::the_victim"])
+    Command::new(std::env::current_exe().unwrap())
+        .args(only("crash::the_victim"))
         .env(FAULT, fault)
         .env(JOURNAL, world.journal())
         .env(NETWORKS, format!("{} {}", descriptor(&world.instance), descriptor(&world.router)))
@@ -67,19 +67,26 @@ fn start(world: &World, fault: &str) -> Child {
         .unwrap()
 }
 
-/// Kills the process, and checks that the world recovers: by itself and, where the fault is on record, by the next start.
-fn kill_and_check(world: &World, mut victim: Child, before: &std::collections::BTreeMap<String, String>, what: &str) {
+/// Kills the process, and checks that its guardian makes good what it left; where there was none yet, that the next start does.
+fn kill_and_check(world: &World, mut victim: Child, before: &View, guarded: bool, what: &str) {
     victim.kill().unwrap();
     victim.wait().unwrap();
+    let journal = world.journal();
+    if guarded {
+        until(what, || !journal.exists());
+    } else {
+        until(what, || !is_held(&journal).is_ok_and(|held| held));
+        recover(world, what);
+    }
+    // The kernel ends the helper and the tables in its own time.
+    until(what, || world.view() == *before);
+}
+
+/// The next start: undoes what is on record.
+fn recover(world: &World, what: &str) {
     let next = host(&world.journal());
     for leftover in next.leftovers() {
         assert!(matches!(leftover.outcome, Ok(Cleanliness::Clean)), "{what}: {leftover:?}");
-    }
-    // The kernel ends the helper and the tables in its own time.
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while world.view() != *before {
-        assert!(std::time::Instant::now() < end, "{what}: {:?}\n{before:?}", world.view());
-        std::thread::yield_now();
     }
     drop(next);
     assert!(!world.journal().exists(), "{what}");
@@ -108,7 +115,35 @@ fn killed_with_a_fault_in_effect_it_leaves_nothing() {
         let output = BufReader::new(victim.stdout.take().unwrap());
         assert!(output.lines().any(|line| line.unwrap() == "injected"), "{fault}");
         assert_ne!(world.view(), before, "{fault}");
-        kill_and_check(&world, victim, &before, fault);
+        kill_and_check(&world, victim, &before, true, fault);
+    }
+}
+
+#[test]
+fn killed_with_its_guardian_the_next_start_finds_nothing_or_makes_it_good() {
+    if !privileged() {
+        return;
+    }
+    for fault in FAULTS {
+        let world = World::new();
+        let before = world.view();
+        let mut victim = start(&world, fault);
+        let output = BufReader::new(victim.stdout.take().unwrap());
+        assert!(output.lines().any(|line| line.unwrap() == "injected"), "{fault}");
+        // Stopped first: otherwise one of the two might notice that the other has died.
+        let runner = Process::find(i32::try_from(victim.id()).unwrap()).unwrap();
+        let guardian = guardian_of(runner);
+        for process in [runner, guardian] {
+            process.signal(Signal::STOP).unwrap();
+        }
+        guardian.signal(Signal::KILL).unwrap();
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        until(fault, || !guardian.is_alive());
+        // All these end by themselves, without anybody.
+        until(fault, || world.view() == before);
+        assert!(world.journal().exists(), "{fault}");
+        recover(&world, fault);
     }
 }
 
@@ -118,8 +153,8 @@ fn killed_after_any_record_of_its_journal_it_leaves_nothing() {
         return;
     }
     for fault in FAULTS {
-        // Killed as soon as the journal exists, says what is planned, says what is injected.
-        for records in 0..=2 {
+        // Killed as soon as the journal exists, says who injects, what is planned, what is injected.
+        for records in 0..=3 {
             let world = World::new();
             let before = world.view();
             let mut victim = start(&world, fault);
@@ -128,7 +163,7 @@ fn killed_after_any_record_of_its_journal_it_leaves_nothing() {
                 assert!(victim.try_wait().unwrap().is_none(), "{fault}");
                 std::thread::yield_now();
             }
-            kill_and_check(&world, victim, &before, &format!("{fault}, {records}"));
+            kill_and_check(&world, victim, &before, records >= 2, &format!("{fault}, {records}"));
         }
     }
 }

@@ -1,14 +1,13 @@
 //! What the doctor finds.
 
-use crate::harness::{helper, privileged};
+use crate::harness::{privileged, program};
 
 #[test]
 fn the_doctor_finds_what_the_tests_use() {
     if !privileged() {
         return;
     }
-    let (program, arguments) = helper();
-    let diagnosis = faults::doctor::doctor_with(program, arguments).unwrap();
+    let diagnosis = faults::doctor::doctor_with(program()).unwrap();
     for fact in &diagnosis.facts {
         println!("{} {}: {} {:?}", fact.name, fact.available, fact.detail, fact.remedy);
         assert_eq!(fact.available, fact.remedy.is_none());

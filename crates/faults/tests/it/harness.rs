@@ -12,7 +12,8 @@ use std::{
 };
 
 use faults::{
-    Host, Object, Parameters, Peer,
+    Host, Object, Parameters, Peer, Program,
+    process::Process,
     sys::{
         link::{Links, Route},
         namespace::{NetworkNamespace, new_mount_namespace, new_pid_namespace_for_children},
@@ -42,6 +43,9 @@ pub(crate) fn privileged() -> bool {
     }
     may
 }
+
+/// The kernel's view of what faults touch, in words.
+pub(crate) type View = BTreeMap<String, String>;
 
 pub(crate) struct World {
     pub(crate) instance: Arc<NetworkNamespace>,
@@ -117,7 +121,7 @@ impl World {
     }
 
     /// The kernel's view of everything that faults touch.
-    pub(crate) fn view(&self) -> BTreeMap<String, String> {
+    pub(crate) fn view(&self) -> View {
         let mut view = BTreeMap::new();
         for (name, network) in [("instance", &self.instance), ("router", &self.router)] {
             let look = || Ok((nft::tables()?, nfqueue::queues()?));
@@ -158,15 +162,19 @@ impl Drop for World {
     }
 }
 
-/// A host whose helper is this test binary: see `helper::the_helper`.
+/// A host whose helper and guardian are this test binary: see `the_helper` and `the_guardian`.
 pub(crate) fn host(journal: &Path) -> Host {
-    let (program, arguments) = helper();
-    Host::with_helper(journal, program, arguments).unwrap()
+    Host::with_program(journal, "a test", program()).unwrap()
 }
 
-pub(crate) fn helper() -> (PathBuf, Vec<String>) {
-    let arguments = ["--exact", "--nocapture", "--ignored", "--test-threads=1", "harness::the_helper"];
-    (std::env::current_exe().unwrap(), arguments.map(str::to_owned).to_vec())
+pub(crate) fn program() -> Program {
+    let path = std::env::current_exe().unwrap();
+    Program { path, helper: only("harness::the_helper"), guardian: only("harness::the_guardian") }
+}
+
+/// Arguments by which this binary runs one of its tests that are no tests.
+pub(crate) fn only(name: &str) -> Vec<String> {
+    ["--exact", "--nocapture", "--ignored", "--test-threads=1", name].map(str::to_owned).to_vec()
 }
 
 /// Not a test: what this binary does when it is started as the helper.
@@ -176,10 +184,37 @@ fn the_helper() {
     let _ended = faults::helper::main();
 }
 
+/// Not a test: what this binary does when it is started as a guardian.
+#[test]
+#[ignore = "the guardian, started by hosts that inject"]
+fn the_guardian() {
+    let _ended = faults::guardian::main();
+}
+
+/// The guardian of a process that injects.
+pub(crate) fn guardian_of(runner: Process) -> Process {
+    let guardian = runner.members().into_iter().find(|process| is_guardian(*process));
+    guardian.expect("a process that injects has one")
+}
+
+fn is_guardian(process: Process) -> bool {
+    std::fs::read(format!("/proc/{}/cmdline", process.pid)).is_ok_and(|line| line.ends_with(b"harness::the_guardian\0"))
+}
+
+/// Waits for something that must come; far longer than a busy machine delays it.
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// The descendants of this process, but for its guardian, which is there as long as its host.
 fn children() -> Vec<i32> {
-    let own = i32::try_from(std::process::id()).unwrap();
+    let members = Process::own().unwrap().members();
     let mut members: Vec<i32> =
-        faults::process::Process::find(own).unwrap().members().into_iter().map(|process| process.pid).collect();
+        members.into_iter().filter(|process| !is_guardian(*process)).map(|process| process.pid).collect();
     members.sort_unstable();
     members
 }

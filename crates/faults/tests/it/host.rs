@@ -32,7 +32,7 @@ fn what_nobody_renews_is_undone() {
 #[test]
 fn an_injection_that_never_was_is_clean() {
     let folder = tempfile::tempdir().unwrap();
-    let host = Host::open(&folder.path().join("journal")).unwrap();
+    let host = Host::open(&folder.path().join("journal"), "a test").unwrap();
     assert_eq!(host.undo(InjectionId(99)).unwrap().cleanliness, Cleanliness::Clean);
     host.renew(&[InjectionId(99)]);
 }
@@ -54,7 +54,9 @@ fn wrong_orders_are_refused_before_anything_is_done() {
     assert!(refused("network:latancy", parameters([]), &world.object).contains("did you mean `network:latency`"));
     assert!(refused("network:latency", parameters([("delay", "5")]), &world.object).contains("`delay`"));
     assert!(refused("network:latency", parameters([("sources", "web")]), &world.object).contains("`web`"));
-    assert!(refused("network:latency", parameters([("sources", "::1")]), &world.object).contains("address family"));
+    assert!(
+        refused("network:latency", parameters([("sources", "2001:db8::1")]), &world.object).contains("address family")
+    );
     let lonely = faults::Object { peer: None, ..world.object.clone() };
     assert!(refused("network:loss", parameters([]), &lonely).contains("other end"));
     let bodiless = faults::Object { pid: None, ..world.object.clone() };
