@@ -456,6 +456,8 @@ impl Plane {
             (_, state) => return refuse(reply, OrderError::NotNow(id.clone(), state.name())),
         };
         let was = std::mem::replace(&mut entry.state, next);
+        // Whoever has it started learns that it will not run.
+        entry.answer(Err(OrderError::Gone(id.clone())));
         entry.before = entry.now();
         entry.reply = Some(reply);
         match (order, was) {
@@ -493,6 +495,10 @@ impl Plane {
                 self.record(&id, InstanceChange::Terminated, why);
             }
             InstanceState::Pending | InstanceState::Running | InstanceState::Stopping | InstanceState::Rebooting => {
+                // Whoever wants it to stop has what was wanted when it ends; whoever wants it to run never has.
+                if entry.state != InstanceState::Stopping {
+                    entry.answer(Err(OrderError::Gone(id.clone())));
+                }
                 entry.state = InstanceState::ShuttingDown;
                 let instance = Arc::clone(&entry.instance);
                 tokio::spawn(async move {

@@ -4,10 +4,12 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
+use faults::journal::Journal;
 use lab::{UpError, status::Status};
 use model::{
     event::{InstanceChange, What},
@@ -223,4 +225,49 @@ async fn an_ordinary_user_has_a_lab_with_networks_of_its_own() {
         drop(lab);
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the program is left in its folder");
+}
+
+/// A lab of one instance on loopback addresses, in a folder of its own; it begins when it reads a line.
+fn waiting(folder: &Path) -> Elsewhere {
+    let mut command = Command::new("sh");
+    command.args(["-c", "read -r _ && exec \"$0\" loopback 1"]).arg(program());
+    command.env_remove("XDG_RUNTIME_DIR").env("TMPDIR", folder);
+    Elsewhere(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
+}
+
+/// Where it keeps its journal.
+fn place(folder: &Path) -> PathBuf {
+    folder.join(format!("shaketable-{}", rustix::process::geteuid().as_raw()))
+}
+
+fn begin(lab: &mut Elsewhere) {
+    lab.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+}
+
+#[test]
+fn a_lab_takes_the_next_journal_when_somebody_has_that_of_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut lab = waiting(folder.path());
+    let number = |number| place(folder.path()).join(format!("{}-{number}.journal", lab.0.id()));
+    let (taken, free) = ([number(0), number(1)], number(2));
+    let held = taken.each_ref().map(|path| Journal::open(path).unwrap().0);
+    begin(&mut lab);
+    assert_eq!(lab.status().balancers[0].healthy, 1);
+    assert!(free.exists());
+    drop(lab);
+    assert!(taken.iter().all(|path| path.exists()) && !free.exists(), "each removes its own");
+    held.iter().for_each(|journal| journal.remove().unwrap());
+}
+
+#[test]
+fn labs_that_begin_at_once_in_one_folder_all_come_up_and_leave_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    // Each looks whether the owners of the others' journals have died, while these open them.
+    let mut labs: Vec<_> = (0..8).map(|_| waiting(folder.path())).collect();
+    labs.iter_mut().for_each(begin);
+    for lab in &mut labs {
+        assert_eq!(lab.status().balancers[0].healthy, 1);
+    }
+    drop(labs);
+    assert!(!place(folder.path()).exists());
 }

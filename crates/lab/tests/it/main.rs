@@ -13,4 +13,5 @@ mod demo_process;
 mod faults;
 mod life;
 mod stage;
+mod states;
 mod undo;

@@ -31,16 +31,8 @@ use crate::stage::{Stage, children, grounds, order, soon, until, web};
 /// Longer than a test may take: what is measured with this delay ends in time only because it is broken off.
 const ENDLESS: (&str, &str) = ("delayMilliseconds", "60000");
 
-/// Not a test: what this binary does when a host starts it as its helper, with [`helper::SUBCOMMAND`] as the filter of its
-/// tests. Hence its name.
-#[test]
-fn __stress() {
-    if env::var_os("SHAKETABLE_INJECTION").is_some() {
-        let _ended = helper::main();
-    }
-}
-
 /// A lab whose instances have networks of their own; none, with the reason printed, where that cannot be.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 async fn netns(instances: u32) -> Option<Stage> {
     let Some(ground) = grounds().into_iter().find(|ground| matches!(ground, Prepared::Networks { .. })) else {
         assert!(env::var_os("CI").is_none(), "CI must be able to make network namespaces");
@@ -80,8 +72,18 @@ fn view(stage: &Stage, instances: &[InstanceStatus]) -> BTreeMap<String, String>
         (nft::tables().unwrap(), nfqueue::queues().unwrap())
     });
     view.insert("caught in the fabric".to_owned(), format!("{:?}", fabric.join().unwrap()));
-    view.insert("children".to_owned(), format!("{:?}", children()));
+    view.insert("helpers".to_owned(), format!("{:?}", helpers()));
     view
+}
+
+/// The children of this process that are helpers of faults, or of which that cannot be told any more.
+fn helpers() -> Vec<String> {
+    let mut helpers = children();
+    helpers.retain(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.is_empty() || line.split(|byte| *byte == 0).any(|word| word == helper::SUBCOMMAND.as_bytes())
+    });
+    helpers
 }
 
 /// The journal of this process's lab: how long it is says how far an injection has come.
@@ -195,17 +197,24 @@ async fn loads_and_pauses_called_off_leave_no_process_behind() {
         // With the helper at work.
         number += 1;
         let helped = async || {
-            until("a helper is there", async || (format!("{:?}", children()) != before["children"]).then_some(()))
-                .await;
+            until("a helper is there", async || (!helpers().is_empty()).then_some(())).await;
         };
         let gone_on = undone_at(&stage, order(number, fault, &instance.id, parameters), helped).await;
         assert!(!matches!(gone_on, Err(InjectError::Refused(_))), "{fault}: {gone_on:?}");
         assert_eq!(view(&stage, &instances), before, "{fault}");
-        number += 1;
-        let proof = stage.provider.inject(order(number, fault, &instance.id, parameters)).await;
-        println!("{fault}: {proof:?}");
-        assert_eq!(stage.provider.undo(InjectionId(number)).await.unwrap().cleanliness, Cleanliness::Clean);
-        assert_eq!(view(&stage, &instances), before, "{fault}");
+        // Left alone it takes hold, though on a busy machine not every time.
+        let mut held = false;
+        for _ in 0..10 {
+            number += 1;
+            let injected = stage.provider.inject(order(number, fault, &instance.id, parameters)).await;
+            held = injected.is_ok_and(|proof| proof.holds);
+            assert_eq!(stage.provider.undo(InjectionId(number)).await.unwrap().cleanliness, Cleanliness::Clean);
+            assert_eq!(view(&stage, &instances), before, "{fault}");
+            if held {
+                break;
+            }
+        }
+        assert!(held, "{fault}");
     }
     a_next_one_works(&stage, number + 1, &instance.id).await;
     stage.lab.down().await;
