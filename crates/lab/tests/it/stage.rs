@@ -134,7 +134,7 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut cond
 
 /// What this comes to, which it does long before patience ends.
 pub(crate) async fn soon<T>(what: &str, of: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, of).await.unwrap_or_else(|_| panic!("{what} takes forever"))
+    timeout(PATIENCE, of).await.expect(what)
 }
 
 /// Whether a process exists and is more than an entry in the process table that nobody has read yet.
