@@ -26,6 +26,8 @@
 //! - A target that refuses shows to the client as a reset right after connecting.
 
 mod carry;
+mod chain;
+mod engine;
 mod faults;
 mod link;
 mod pipe;
@@ -33,8 +35,10 @@ mod relay;
 mod statistics;
 mod timer;
 pub mod toxic;
+mod upstream;
 
+pub use engine::Workers;
 pub use faults::{Faults, HANDSHAKE_RETRANSMISSION, Impairment, RETRANSMISSION};
 pub use link::Link;
-pub use relay::{Connection, Relay, Transferred, Workers};
+pub use relay::{Connection, Relay, Transferred};
 pub use statistics::{Statistics, Traffic};

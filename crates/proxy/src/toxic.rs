@@ -43,12 +43,12 @@ pub enum Toxic {
         /// In Toxiproxy milliseconds; zero resets at once.
         timeout: Duration,
     },
-    /// Bytes arrive in small pieces, each written by itself. Pieces have `average_size` bytes or fewer, give or take
-    /// `size_variation`.
+    /// Bytes arrive in small pieces, each written by itself. What was read at one time is halved, give or take `size_variation`
+    /// bytes, until no piece has more than `average_size` and `size_variation` together.
     Slicer {
         /// Bytes. Zero counts as one. (Toxiproxy never comes to an end of slicing with it.)
         average_size: u64,
-        /// Bytes. More than half of `average_size` counts as half of it: pieces are not empty.
+        /// Bytes. As much as `average_size` or more counts as one byte less than that: no piece is empty.
         size_variation: u64,
         /// Waited after each piece. In Toxiproxy microseconds.
         delay: Duration,

@@ -4,3 +4,4 @@
 
 mod accuracy;
 mod link;
+mod relay;
