@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     Recorder,
+    experiment::Owners,
     guards::States,
     judge,
     plan::Plan,
@@ -43,6 +44,8 @@ pub(crate) struct Driver<'a> {
     pub(crate) plan: Arc<Plan>,
     /// Who injects and undoes what.
     pub(crate) providers: HashMap<InjectionId, Arc<dyn Provider>>,
+    /// Whose the resources are.
+    pub(crate) owners: Owners,
     pub(crate) measurements: &'a Measurements,
     pub(crate) recorder: &'a Recorder,
     pub(crate) alarms: States,
@@ -117,12 +120,13 @@ impl Driver<'_> {
         self.providers.get(&injection).map(Arc::clone)
     }
 
-    fn inject(&self, order: Order, hits: Hits, tasks: &mut JoinSet<()>) {
+    fn inject(&mut self, order: Order, hits: Hits, tasks: &mut JoinSet<()>) {
         let injection = order.injection;
-        let Some(provider) = self.provider(injection) else {
+        let Some(provider) = self.owners.of(&order.resource) else {
             let why = format!("{} belongs to no provider", order.resource);
             return self.send(Event::InjectFailed { injection, why });
         };
+        self.providers.insert(injection, Arc::clone(&provider));
         let tell = self.tell.clone();
         let plan = Arc::clone(&self.plan);
         tasks.spawn(async move {

@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use model::{
     alarm::Alarm,
     catalogue::Catalogue,
-    event::{InjectionId, What},
+    event::What,
     experiment::Experiment,
     resource::{Resource, ResourceId},
     status::ExperimentStatus,
+    target::Target,
 };
 use observe::Measurements;
 use tokio::{sync::mpsc, sync::watch, task::JoinSet};
@@ -19,6 +20,7 @@ use tokio::{sync::mpsc, sync::watch, task::JoinSet};
 use crate::{
     Record, Recorder,
     driver::Driver,
+    follow,
     guards::{self, States, Watched},
     judge::{self, Evidence},
     plan::{self, Plan, Problem, Request, Rules},
@@ -127,7 +129,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let plan = Arc::new(setup.plan.clone());
-    let providers = owners(&setup).await;
+    let owners = Owners::find(&setup.providers).await;
     let (tell, told) = mpsc::unbounded_channel();
     let standing = watch::Sender::new(None);
     let alarms = States::default();
@@ -143,6 +145,11 @@ where
         tell: tell.clone(),
     };
     beside.spawn(guards::keep(watch(watched), tell.clone()));
+    let follows = |(name, target): (&String, &Target)| target.follow.then(|| (name.clone(), target.clone()));
+    let followed: Vec<_> = setup.experiment.targets.iter().filter_map(follows).collect();
+    if !followed.is_empty() {
+        beside.spawn(follow::watch(followed, setup.providers.clone(), owners.clone(), tell.clone()));
+    }
     if let Some(to) = &setup.progress {
         beside.spawn(progress::publish(
             Arc::clone(&plan),
@@ -155,7 +162,8 @@ where
     let mut driver = Driver {
         experiment: &setup.experiment,
         plan: Arc::clone(&plan),
-        providers,
+        providers: HashMap::new(),
+        owners,
         measurements: &setup.measurements,
         recorder: &setup.recorder,
         alarms,
@@ -170,24 +178,39 @@ where
     Outcome { record, hurry: urgency == Urgency::Hurry }
 }
 
-/// Who injects and undoes each injection of the plan.
-async fn owners(setup: &Setup) -> HashMap<InjectionId, Arc<dyn Provider>> {
-    let mut owners: HashMap<ResourceId, Arc<dyn Provider>> = HashMap::new();
-    for provider in &setup.providers {
-        for resource in provider.resources().await {
-            owners.entry(resource.id).or_insert_with(|| Arc::clone(provider));
+/// Whose the resources are. Clones share what they know.
+#[derive(Clone, Default)]
+pub(crate) struct Owners {
+    known: Arc<Mutex<HashMap<ResourceId, Arc<dyn Provider>>>>,
+    /// Where there is only one: a resource that has gone since it was planned is its, and it knows best what to say about it.
+    only: Option<Arc<dyn Provider>>,
+}
+
+impl Owners {
+    async fn find(providers: &[Arc<dyn Provider>]) -> Self {
+        let only = if let [one] = providers { Some(Arc::clone(one)) } else { None };
+        let owners = Self { known: Arc::default(), only };
+        for provider in providers {
+            for resource in provider.resources().await {
+                owners.note(&resource.id, provider);
+            }
         }
+        owners
     }
-    // A resource that has gone since it was planned: the only provider there is knows best what to say about it.
-    let only = match setup.providers.as_slice() {
-        [one] => Some(one),
-        _ => None,
-    };
-    setup
-        .plan
-        .injections()
-        .filter_map(|(_, _, one)| Some((one.id, Arc::clone(owners.get(&one.resource.id).or(only)?))))
-        .collect()
+
+    /// Notes whose a resource is; the first who offered it keeps it.
+    pub(crate) fn note(&self, resource: &ResourceId, of: &Arc<dyn Provider>) {
+        self.known().entry(resource.clone()).or_insert_with(|| Arc::clone(of));
+    }
+
+    /// Whose a resource is.
+    pub(crate) fn of(&self, resource: &ResourceId) -> Option<Arc<dyn Provider>> {
+        self.known().get(resource).or(self.only.as_ref()).map(Arc::clone)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<ResourceId, Arc<dyn Provider>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Judges a run that has ended and closes its record.
@@ -243,7 +266,7 @@ mod tests {
 
     use model::{
         catalogue::Reversibility,
-        event::{Cleanliness, Proof},
+        event::{Cleanliness, InjectionId, Proof},
         period::Period,
         verdict::Verdict,
     };

@@ -12,8 +12,10 @@
 pub mod compare;
 mod driver;
 pub mod experiment;
+mod follow;
 mod guards;
 mod judge;
+pub mod orders;
 pub mod plan;
 pub mod progress;
 pub mod provider;

@@ -22,6 +22,7 @@ mod tests;
 
 pub use build::{LEASE, Request, Rules, plan};
 pub use describe::reversibility;
+pub(crate) use targets::matches as fits;
 
 /// What a run will do. Everything random is decided, every action is translated, every alarm is found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -116,6 +117,9 @@ pub struct Fault {
     pub target: String,
     /// One per resource.
     pub injections: Vec<Injection>,
+    /// Whether newcomers are hit as well while it is in effect, and resources that have gone are let go.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follow: bool,
     /// How long it lasts; none: until the end of the fault window, or over at once when it is irreversible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<Period>,

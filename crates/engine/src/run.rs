@@ -43,13 +43,14 @@
 //!     Ended --> [*]
 //! ```
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use model::{
     alarm::AlarmState,
     catalogue::Reversibility,
-    event::{InjectionId, Proof, What},
+    event::{Cleanliness, InjectionId, Proof, What},
     moment::Moment,
+    resource::ResourceId,
     status::{ActionStatus, ExperimentStatus},
     verdict::Window,
 };
@@ -60,12 +61,13 @@ use crate::{
     radius::Hits,
 };
 
+mod follow;
 mod injection;
 #[cfg(test)]
 mod tests;
 
 pub use injection::{INJECT_PATIENCE, STOP_PATIENCE, UNDO_PATIENCE, UNDO_PAUSE, UNDO_TRIES};
-use injection::{InjectionRun, State};
+use injection::{InjectionRun, Since, State};
 
 /// The phases of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,6 +134,15 @@ pub enum Event {
         injection: InjectionId,
         /// Why, and what to do by hand.
         error: UndoError,
+    },
+    /// What there is now, of a target that follows.
+    Seen {
+        /// The target's name.
+        target: String,
+        /// What fits it and does its work.
+        fit: Vec<ResourceId>,
+        /// Everything that is there, whether it fits or not.
+        present: BTreeSet<ResourceId>,
     },
     /// Alarms were compared with what an action demands.
     AlarmsChecked {
@@ -245,7 +256,13 @@ impl Run {
                 Work::Fault(fault) => fault
                     .injections
                     .iter()
-                    .map(|one| InjectionRun { id: one.id, action, state: State::Waiting })
+                    .map(|one| InjectionRun {
+                        id: one.id,
+                        action,
+                        resource: one.resource.id.clone(),
+                        since: Since::Plan,
+                        state: State::Waiting,
+                    })
                     .collect(),
                 Work::Wait { .. } | Work::AssertAlarms { .. } | Work::Skip { .. } => Vec::new(),
             })
@@ -290,18 +307,14 @@ impl Run {
 
     /// What is hit: while a fault is in effect, and for good where it cannot be taken back.
     pub(crate) fn hits(&self) -> Hits {
-        let resource =
-            |id: InjectionId| self.plan.injections().find(|(.., one)| one.id == id).map(|(_, fault, one)| (fault, one));
         let mut hits = Hits::default();
-        for run in &self.injections {
-            if matches!(run.state, State::Waiting | State::Failed) {
-                continue;
+        for one in self.injections.iter().filter(|one| !matches!(one.state, State::Waiting | State::Failed)) {
+            let for_good =
+                self.fault_of(one.id).is_some_and(|fault| fault.reversibility == Reversibility::Irreversible);
+            if one.is_open() || for_good {
+                hits.together.insert(one.resource.clone());
             }
-            let Some((fault, one)) = resource(run.id) else { continue };
-            if run.is_open() || fault.reversibility == Reversibility::Irreversible {
-                hits.together.insert(one.resource.id.clone());
-            }
-            hits.ever.insert(one.resource.id.clone());
+            hits.ever.insert(one.resource.clone());
         }
         hits
     }
@@ -347,6 +360,7 @@ impl Run {
             Event::InjectLost { injection, why } => self.inject_lost(injection, &why, now, out),
             Event::Undone { injection, undone } => self.undone(injection, undone, now, out),
             Event::UndoFailed { injection, error } => self.undo_failed(injection, &error, now, out),
+            Event::Seen { target, fit, present } => self.seen(&target, &fit, &present, now, out),
             Event::AlarmsChecked { action, result } => self.alarms_checked(&action, &result, now, out),
             Event::GuardFired { alarm, reason } => {
                 out.push(Effect::Record(What::GuardFired { alarm: alarm.clone(), reason }));
@@ -457,7 +471,11 @@ impl Run {
                 let achieved = proof.holds;
                 let failure =
                     format!("the fault was not achieved: wanted {}, measured {}", proof.configured, proof.achieved);
-                one.state = State::Active { until: length.map(|length| now + length.get()) };
+                let until = match one.since {
+                    Since::Plan => length.map(|length| now + length.get()),
+                    Since::Appearance { ends } => ends,
+                };
+                one.state = State::Active { until };
                 if stopping || once || !achieved {
                     one.undo(now);
                 }
@@ -488,6 +506,14 @@ impl Run {
         }
         one.state = State::Failed;
         let action = one.action;
+        if one.since != Since::Plan {
+            // It is left out, as it would have been a moment earlier; what the plan says is done all the same.
+            let text = format!("{} was left out: {why}", one.resource);
+            out.push(Effect::Record(What::Note { text }));
+            let cleanliness = Cleanliness::Clean;
+            out.push(Effect::Record(What::Undone { injection: id, cleanliness, proof: None }));
+            return;
+        }
         out.push(Effect::Record(What::InjectFailed { injection: id, why: why.to_owned() }));
         self.fail(action, &format!("{id} was not injected: {why}"), now, out);
     }
@@ -678,23 +704,27 @@ impl Run {
             out.push(Effect::Record(What::WindowBegan { window: Window::Fault }));
         }
         for one in &fault.injections {
-            if let Some(run) = self.injections.iter_mut().find(|run| run.id == one.id) {
-                run.state = State::Injecting { give_up: now + INJECT_PATIENCE };
-            }
-            out.push(Effect::Record(What::Injecting {
-                injection: one.id,
-                action: action.to_owned(),
-                resource: one.resource.id.clone(),
-                fault: fault.in_words(),
-            }));
-            out.push(Effect::Inject(Order {
-                injection: one.id,
-                fault: fault.fault.clone(),
-                parameters: fault.parameters.clone(),
-                resource: one.resource.id.clone(),
-                lease: self.plan.lease(),
-            }));
+            self.begin(one.id, action, fault, now, out);
         }
+    }
+
+    /// Begins one injection.
+    fn begin(&mut self, id: InjectionId, action: &str, fault: &Fault, now: Moment, out: &mut Vec<Effect>) {
+        let Some(run) = self.injections.iter_mut().find(|run| run.id == id) else { return };
+        run.state = State::Injecting { give_up: now + INJECT_PATIENCE };
+        out.push(Effect::Record(What::Injecting {
+            injection: id,
+            action: action.to_owned(),
+            resource: run.resource.clone(),
+            fault: fault.in_words(),
+        }));
+        out.push(Effect::Inject(Order {
+            injection: id,
+            fault: fault.fault.clone(),
+            parameters: fault.parameters.clone(),
+            resource: run.resource.clone(),
+            lease: self.plan.lease(),
+        }));
     }
 
     /// Moves actions on as their injections have moved.

@@ -50,6 +50,7 @@ pub(crate) fn fault(
                 .into_iter()
                 .map(|id| Injection { id: InjectionId(id), resource: instance(&format!("r{id}"), "a") })
                 .collect(),
+            follow: false,
             duration,
             reversibility,
             undone_by: "The delay is taken away.".to_owned(),

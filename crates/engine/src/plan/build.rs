@@ -285,6 +285,7 @@ impl Builder<'_> {
             fault: native.fault,
             parameters: native.parameters,
             target: target.clone(),
+            follow: self.request.experiment.targets.get(target).is_some_and(|target| target.follow),
             injections,
             duration: native.duration,
             reversibility: entry.reversibility,

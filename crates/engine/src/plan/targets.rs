@@ -128,7 +128,7 @@ fn candidates(name: &str, target: &Target, ordered: &[&Resource]) -> Result<Vec<
 }
 
 /// Whether a resource is what a target asks for.
-fn matches(target: &Target, resource: &Resource) -> bool {
+pub(crate) fn matches(target: &Target, resource: &Resource) -> bool {
     let selected = if target.resource_arns.is_empty() {
         target.resource_tags.iter().all(|(key, value)| resource.tags.get(key) == Some(value))
             && target.filters.iter().all(|filter| {

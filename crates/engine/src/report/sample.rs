@@ -101,6 +101,7 @@ fn plan() -> Plan {
                 parameters: BTreeMap::new(),
                 target: "one-web-instance".to_owned(),
                 injections: vec![Injection { id: InjectionId(1), resource: resource(VICTIM, "eu-lab-1a") }],
+                follow: false,
                 duration: None,
                 reversibility: Reversibility::Irreversible,
                 undone_by: "It cannot be taken back; the group replaces the instance.".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{event::InjectionId, moment::Moment};
+use model::{event::InjectionId, moment::Moment, resource::ResourceId};
 
 /// How long an injection may take until it counts as failed. Injecting includes measuring the effect, which takes some
 /// seconds for a share of CPU time or a rate of lost packets.
@@ -48,7 +48,18 @@ pub(super) struct InjectionRun {
     pub(super) id: InjectionId,
     /// The index of its action.
     pub(super) action: usize,
+    pub(super) resource: ResourceId,
+    pub(super) since: Since,
     pub(super) state: State,
+}
+
+/// Since when an injection is part of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// It was planned.
+    Plan,
+    /// Its resource came while others of its action were hit. It ends with them: at a moment, or when it is told to.
+    Appearance { ends: Option<Moment> },
 }
 
 impl InjectionRun {

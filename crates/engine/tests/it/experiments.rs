@@ -12,7 +12,7 @@ use model::{
     verdict::{Verdict, Window},
 };
 
-use crate::simulated::{Behaviour, Simulated, Stage, clause, latency_on_all};
+use crate::simulated::{Behaviour, Fate, Simulated, Stage, clause, latency_on_all};
 
 fn stage(behaviour: Behaviour) -> Stage {
     Stage::new(latency_on_all(), Simulated::new(4, behaviour))
@@ -211,11 +211,26 @@ async fn limits_are_looked_at_again_at_each_injection() {
     // One of four is hit, and three are well, until something else happens to them.
     experiment.limits = Limits { min_healthy: Some(3), ..Limits::default() };
     experiment.targets.get_mut("web").unwrap().selection_mode = "COUNT(1)".parse().unwrap();
-    let ill = Simulated::new(4, Behaviour { falls_ill: true, ..Behaviour::default() });
+    let ill = Simulated::new(4, Behaviour { fate: Fate::FallIll, ..Behaviour::default() });
     let stage = Stage::new(experiment, ill);
     let record = stage.run(|_| 0).await.record;
     assert_eq!((record.verdict, record.status), (Verdict::Invalid, ExperimentStatus::Failed), "{}", record.reason);
     assert!(record.reason.contains("would keep 0 healthy members; the document wants 3"), "{}", record.reason);
     let state = stage.provider.state.lock().unwrap();
     assert_eq!((state.injected, state.in_effect.len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_a_fault_is_in_effect_is_hit_where_the_target_follows() {
+    for (follow, hit) in [(true, 4), (false, 3)] {
+        let mut experiment = latency_on_all();
+        experiment.targets.get_mut("web").unwrap().follow = follow;
+        let late = Simulated::new(4, Behaviour { fate: Fate::LastComesLate, ..Behaviour::default() });
+        let stage = Stage::new(experiment, late);
+        let record = stage.run(|_| 0).await.record;
+        assert_eq!(record.verdict, Verdict::Green, "{}", record.reason);
+        assert_eq!(record.injections.len(), hit);
+        let state = stage.provider.state.lock().unwrap();
+        assert_eq!((state.injected as usize, state.in_effect.len()), (hit, 0));
+    }
 }

@@ -48,6 +48,18 @@ const fn entry(id: &'static str, reversibility: Reversibility) -> Entry {
 pub(crate) static LATENCY: Entry = entry("network:latency", Reversibility::SelfEnding);
 pub(crate) static TERMINATE: Entry = entry("instance:terminate", Reversibility::Irreversible);
 
+/// What happens to the resources by themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nothing.
+    #[default]
+    Stay,
+    /// All fall ill when the run has been planned and has found out who owns them.
+    FallIll,
+    /// The last one comes only after the run has been planned.
+    LastComesLate,
+}
+
 /// What the provider does when it is asked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Behaviour {
@@ -65,8 +77,8 @@ pub(crate) struct Behaviour {
     pub(crate) failing_undos: u32,
     /// Whether something is left behind.
     pub(crate) dirty: bool,
-    /// Whether all resources fall ill when the run has been planned and has found out who owns them.
-    pub(crate) falls_ill: bool,
+    /// What happens to the resources by themselves.
+    pub(crate) fate: Fate,
 }
 
 #[derive(Debug, Default)]
@@ -99,8 +111,10 @@ impl Provider for Simulated {
         Box::pin(async {
             let mut state = self.state.lock().unwrap();
             state.looks += 1;
-            let healthy = !(self.behaviour.falls_ill && state.looks > 2);
-            self.resources.iter().map(|one| Resource { healthy: Some(healthy), ..one.clone() }).collect()
+            let healthy = !(self.behaviour.fate == Fate::FallIll && state.looks > 2);
+            let late = self.behaviour.fate == Fate::LastComesLate && state.looks < 2;
+            let there = self.resources.iter().take(self.resources.len() - usize::from(late));
+            there.map(|one| Resource { healthy: Some(healthy), ..one.clone() }).collect()
         })
     }
 

@@ -11,6 +11,7 @@ use model::{
     catalogue::Reversibility,
     event::{Cleanliness, InjectionId},
     period::Period,
+    resource::ResourceId,
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
@@ -46,6 +47,7 @@ struct World {
     renewed: BTreeMap<InjectionId, Moment>,
     stuck: BTreeSet<InjectionId>,
     stopped_at: Option<Moment>,
+    last_heard: Moment,
     status: ExperimentStatus,
     actions: BTreeMap<String, ActionStatus>,
     recorded: BTreeSet<InjectionId>,
@@ -74,6 +76,7 @@ impl World {
             renewed: BTreeMap::new(),
             stuck: BTreeSet::new(),
             stopped_at: None,
+            last_heard: Moment::ZERO,
             status: ExperimentStatus::Pending,
             actions: BTreeMap::new(),
             recorded: BTreeSet::new(),
@@ -116,6 +119,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// At some time, there are these resources: `r1` and so on are those of the plan, by their injections.
+    fn somebody_comes_or_goes(&mut self) {
+        let some = |random: &mut StdRng, share: f64| -> Vec<ResourceId> {
+            (1..20).filter(|_| random.random_bool(share)).map(|at| ResourceId(format!("r{at}"))).collect()
+        };
+        let fit = some(&mut self.random, 0.3);
+        let present = some(&mut self.random, 0.9).into_iter().chain(fit.clone()).collect();
+        let after = Duration::from_millis(self.random.random_range(0..60_000));
+        self.report(after, Event::Seen { target: "some".to_owned(), fit, present });
     }
 
     fn inject(&mut self, order: &Order, phase: Phase) {
@@ -235,6 +249,9 @@ fn random_plan(random: &mut StdRng) -> Plan {
         let class =
             [Reversibility::Undoable, Reversibility::SelfEnding, Reversibility::Irreversible, Reversibility::Harmless];
         let mut action = fault(&name, &before, ids, duration, class[random.random_range(0..4)]);
+        if let Work::Fault(fault) = &mut action.work {
+            fault.follow = random.random_bool(0.5);
+        }
         match random.random_range(0..10) {
             0 => action.work = Work::Skip { reason: "nothing matches".to_owned() },
             1 | 2 => action.work = Work::Wait { duration: Period::from_millis(random.random_range(0..20_000)) },
@@ -250,7 +267,8 @@ fn random_plan(random: &mut StdRng) -> Plan {
     plan
 }
 
-/// The longest a stop may take: what is in flight is given up, then every try of an undo takes all of its patience.
+/// The longest a stop may take, counted from the last that was heard of an injection which nobody knew to be there: what is in
+/// flight is given up, then every try of an undo takes all of its patience.
 fn longest_stop() -> Duration {
     STOP_PATIENCE + (UNDO_PATIENCE + UNDO_PAUSE * UNDO_TRIES) * (UNDO_TRIES * 2)
 }
@@ -268,6 +286,9 @@ fn walk(seed: u64) -> (Phase, ExperimentStatus) {
         world.report(interrupt, Event::GuardsLost { why: "broke down".to_owned() });
     }
     world.report(Duration::ZERO, Event::Start);
+    for _ in 0..world.random.random_range(0..5) {
+        world.somebody_comes_or_goes();
+    }
     for _ in 0..20_000 {
         let next = world.queue.keys().next().copied();
         let due = run.next_due();
@@ -282,6 +303,9 @@ fn walk(seed: u64) -> (Phase, ExperimentStatus) {
             }
             (Some(_) | None, None) => panic!("{:?} waits for nothing", run.phase()),
         };
+        if matches!(event, Event::Injected { .. }) {
+            world.last_heard = world.now;
+        }
         let phase_before = run.phase();
         for effect in run.step(event, world.now) {
             let phase = if run.phase() == Phase::Ended { phase_before } else { run.phase() };
@@ -289,7 +313,7 @@ fn walk(seed: u64) -> (Phase, ExperimentStatus) {
         }
         if run.phase() == Phase::Stopping {
             world.stopped_at.get_or_insert(world.now);
-            let since = world.now.since(world.stopped_at.unwrap());
+            let since = world.now.since(world.stopped_at.unwrap().max(world.last_heard));
             assert!(since <= longest_stop(), "stopping takes {since:?}");
         }
         if run.phase() == Phase::Running {
