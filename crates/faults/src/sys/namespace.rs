@@ -46,6 +46,15 @@ impl NetworkNamespace {
         Ok(Self(File::open("/proc/thread-self/ns/net")?.into()))
     }
 
+    /// The namespace in which a process lives.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended, or we may not look into it (`PTRACE_MODE_READ`: root, or the same user).
+    pub fn of_process(pid: i32) -> io::Result<Self> {
+        Ok(Self(File::open(format!("/proc/{pid}/ns/net"))?.into()))
+    }
+
     /// Moves the calling thread into the namespace, for good; other threads stay. Sockets belong to the namespace in which
     /// they were opened.
     ///
