@@ -29,12 +29,14 @@ mod carry;
 mod chain;
 mod engine;
 mod faults;
+pub mod http;
 mod link;
 mod pipe;
 mod relay;
 mod statistics;
 mod timer;
 pub mod toxic;
+pub mod toxiproxy;
 mod upstream;
 
 pub use engine::Workers;
