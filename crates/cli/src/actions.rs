@@ -119,6 +119,7 @@ pub(crate) fn kind(kind: &ParameterKind) -> String {
         ParameterKind::Duration { .. } => "duration such as PT5M".to_owned(),
         ParameterKind::Size => "size such as 512MiB, or share such as 80%".to_owned(),
         ParameterKind::Addresses => "addresses, CIDR blocks or names, comma-separated".to_owned(),
+        ParameterKind::Ports => "ports and ranges such as 80,8000-8100, comma-separated".to_owned(),
         ParameterKind::Json => "a JSON object as text".to_owned(),
         ParameterKind::Arn => "an ARN".to_owned(),
     }

@@ -14,8 +14,8 @@ use crate::{
     sys::{
         namespace::{self, NetworkNamespace},
         netlink::{Family, Message, Socket, flags},
-        nfqueue::Queue,
-        nft::{Action, Match, Table},
+        nfqueue::{Mode, Queue},
+        nft::{Action, Hook, Match, Table},
         ptrace, realtime,
     },
 };
@@ -181,13 +181,21 @@ fn fact<E: std::fmt::Display>(name: &str, outcome: &Result<(), E>, works: &str, 
 }
 
 fn owned_table() -> io::Result<()> {
-    Table::create("shaketable-doctor", &[(Match::default(), Action::Drop)])?.delete().map_err(io::Error::from)
+    table_with(Action::Drop)
 }
 
 fn queue() -> io::Result<()> {
-    let queue = Queue::open(true)?;
-    Table::create("shaketable-doctor", &[(Match::default(), Action::Queue(queue.number()))])?.delete()?;
+    let queue = Queue::open(Mode { whole_segments: true, all_bytes: false })?;
+    table_with(Action::Queue(queue.number()))?;
     queue.close().map_err(io::Error::from)
+}
+
+/// Makes a table with one rule, and removes it.
+fn table_with(action: Action) -> io::Result<()> {
+    let mut table = Table::create("shaketable-doctor")?;
+    table.add_chain("in", Hook::Arriving, 0)?;
+    table.add(("in", Hook::Arriving), &[(Match::default(), action)], "doctor")?;
+    table.delete().map_err(io::Error::from)
 }
 
 /// Puts a netem queueing discipline on the namespace's loopback.

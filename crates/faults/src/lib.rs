@@ -25,9 +25,18 @@ mod load;
 mod lock;
 pub mod memory_stress;
 mod network;
+pub mod network_bandwidth;
 pub mod network_blackhole;
+pub mod network_corrupt;
+pub mod network_duplicate;
+mod network_filter;
+mod network_gate;
 pub mod network_latency;
 pub mod network_loss;
+pub mod network_partition;
+mod network_probe;
+pub mod network_reorder;
+mod network_site;
 mod object;
 mod packet;
 mod parameters;
@@ -36,6 +45,7 @@ pub mod process;
 pub mod process_kill;
 pub mod process_pause;
 pub mod recovery;
+pub mod state;
 mod stress;
 pub mod sys;
 
@@ -47,6 +57,7 @@ pub use host::Host;
 pub use object::{Kind, Object, Peer};
 pub use parameters::{Network, Parameters, Size};
 pub use recovery::Leftover;
+pub use state::State;
 
 /// The faults of this crate, ordered by id.
 const FAULTS: &[&dyn fault::Fault] = &[
@@ -54,9 +65,14 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &disk_fill::DiskFill,
     &disk_stress::DiskStress,
     &memory_stress::MemoryStress,
+    &network_bandwidth::Bandwidth,
     &network_blackhole::Blackhole,
+    &network_corrupt::Corrupt,
+    &network_duplicate::Duplicate,
     &network_latency::Latency,
     &network_loss::Loss,
+    &network_partition::Partition,
+    &network_reorder::Reorder,
     &process_kill::Kill,
     &process_pause::Pause,
 ];
@@ -67,16 +83,25 @@ const ENTRIES: &[&Entry] = &[
     &disk_fill::ENTRY,
     &disk_stress::ENTRY,
     &memory_stress::ENTRY,
+    &network_bandwidth::ENTRY,
     &network_blackhole::ENTRY,
+    &network_corrupt::ENTRY,
+    &network_duplicate::ENTRY,
     &network_latency::ENTRY,
     &network_loss::ENTRY,
+    &network_partition::ENTRY,
+    &network_reorder::ENTRY,
     &process_kill::ENTRY,
     &process_pause::ENTRY,
 ];
 
-/// What all faults hit: an instance, under its native type and the AWS type it stands for.
-const TARGETS: &[TargetKind] =
-    &[TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] }];
+/// What faults of processes hit: an instance, under its native type and the AWS type it stands for, and what runs on this host.
+const TARGETS: &[TargetKind] = &[
+    TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] },
+    TargetKind { key: "Processes", resource_types: &["host:process"] },
+    TargetKind { key: "Services", resource_types: &["host:service"] },
+    TargetKind { key: "Containers", resource_types: &["host:container"] },
+];
 
 /// What this crate can do: the entries of its faults, ordered by id.
 #[must_use]

@@ -1,332 +1,287 @@
-//! What the faults in the network share: which packets they are for, where these are caught, and how their effect is
-//! measured.
+//! What the faults in the network share: the life of those that the packet engine carries out, and how measurements are judged.
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, ErrorKind},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket},
-    ops::Range,
-    os::fd::AsFd,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
 use model::{
-    catalogue::{Parameter, ParameterKind},
-    event::Cleanliness,
+    catalogue::Entry,
+    event::{Cleanliness, Proof},
 };
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    thread::{LinkNameSpaceType, move_into_link_name_space},
-};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    fault::{self, Abort, Failed, Refused, Undo, UndoError},
-    object::{Object, Peer},
-    packet::{engine::Engine, flow::Flow, schedule::Impairment},
-    parameters::{Checked, Network},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    network_filter::{Filter, Way},
+    network_gate::{self, Gate},
+    network_probe::{Probe, SMALLEST, Sending, Survey},
+    network_site::Site,
+    object::Object,
+    packet::{
+        copier::Copier,
+        engine::{Engine, Report, Source},
+        flow::Flow,
+        schedule::{Effect, Impairment},
+    },
+    parameters::Checked,
     sys::{
         namespace::NetworkNamespace,
-        nfqueue::Queue,
-        nft::{self, Action, Match, Protocol, Table},
+        nfqueue::{Mode, Queue},
+        nft::{self, Action, Match},
     },
 };
 
-/// How long a fault may last, in seconds: AWS FIS's limits for actions.
-pub(crate) const DURATION: Parameter = Parameter {
-    name: "duration",
-    kind: ParameterKind::Duration { min_seconds: 60, max_seconds: 43_200 },
-    required: false,
-    default: None,
-    about: "How long the fault lasts.",
-};
-pub(crate) const SOURCES: Parameter = Parameter {
-    name: "sources",
-    kind: ParameterKind::Addresses,
-    required: false,
-    default: Some("ALL"),
-    about: "The other ends of the traffic concerned: addresses, networks, names; ALL for any.",
-};
-pub(crate) const PORT: Parameter = Parameter {
-    name: "port",
-    kind: ParameterKind::Integer { min: 1, max: 65_535 },
-    required: false,
-    default: None,
-    about: "Only packets to this port: of the instance for ingress, of the other end for egress.",
-};
-pub(crate) const PROTOCOL: Parameter = Parameter {
-    name: "protocol",
-    kind: ParameterKind::OneOf { values: &["tcp", "udp"] },
-    required: false,
-    default: None,
-    about: "Only packets of this protocol; without it, of all (with a port: TCP and UDP).",
-};
-pub(crate) const DIRECTION: Parameter = Parameter {
-    name: "direction",
-    kind: ParameterKind::OneOf { values: &["ingress", "egress", "both"] },
-    required: false,
-    default: Some("ingress"),
-    about: "Packets to the instance, from it, or both; a round trip passes each direction once.",
-};
-pub(crate) const FLOWS: Parameter = Parameter {
-    name: "flowsPercent",
-    kind: ParameterKind::Number { min: 0.1, max: 100.0 },
-    required: false,
-    default: Some("100"),
-    about: "The share of flows (connections) that are concerned.",
-};
+pub(crate) use crate::network_filter::DURATION;
 
-/// Which way packets go, seen from the object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Way {
-    /// To it: caught where they arrive.
-    In,
-    /// From it: caught where they arrive at the other end of its link, because a sender whose packets are held at home stops.
-    Out,
+/// A fault that the packet engine carries out: what happens to packets, how it is told, and how it is seen.
+pub(crate) trait PacketFault: Sync + 'static {
+    /// What happens to packets.
+    type Effect: Copy + fmt::Debug + Send + Serialize + DeserializeOwned;
+
+    /// Its entry in the catalogue.
+    const ENTRY: &'static Entry;
+
+    /// Reads what shall happen from the parameters.
+    fn read(parameters: Checked<'_>) -> Result<Self::Effect, Refused>;
+
+    /// The same, as the engine knows it.
+    fn effect(effect: Self::Effect) -> Effect;
+
+    /// The same, in words: `latency 100.0 ms`.
+    fn words(effect: &Self::Effect) -> String;
+
+    /// What is sent along the link before, to know what it does without the fault.
+    fn before(effect: &Self::Effect) -> Sending;
+
+    /// Measures one direction: in words, and whether it is as it should be.
+    fn measure(look: &Look<'_, Self::Effect>) -> Result<(String, bool), Failed>;
+
+    /// What happened over its whole life, in words.
+    fn whole(report: &Report) -> String;
 }
 
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::In => "to it",
-            Self::Out => "from it",
-        })
+/// What a measurement of one direction has at hand.
+pub(crate) struct Look<'a, E> {
+    /// What should happen.
+    pub(crate) effect: &'a E,
+    pub(crate) probe: &'a Probe,
+    pub(crate) way: Way,
+    /// What the link did before, to the flows that are concerned.
+    pub(crate) before: &'a Survey,
+    engine: &'a Engine,
+    /// The number of the direction in the engine.
+    source: usize,
+    pub(crate) abort: &'a Abort,
+}
+
+impl<E> Look<'_, E> {
+    /// Sends datagrams in the flows that are concerned.
+    pub(crate) fn send(&self, sending: Sending) -> Result<Survey, Failed> {
+        self.probe.send(self.way, self.probe.concerned(), sending, self.abort)
+    }
+
+    /// How long to wait for datagrams that the fault keeps for `longer` at most: the link itself may be slow, by another
+    /// fault.
+    pub(crate) fn patience(&self, longer: Duration) -> Duration {
+        longer + 2 * self.before.slowest().unwrap_or_default() + REST
+    }
+
+    /// How many bytes of packets the engine has let go on in this direction.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.engine.bytes(self.source)
     }
 }
 
-/// Which packets a fault is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Filter {
-    pub(crate) ways: Vec<Way>,
-    /// The other ends; empty means any.
-    others: Vec<Network>,
-    pub(crate) protocol: Option<Protocol>,
-    pub(crate) port: Option<u16>,
+/// After which a datagram does not arrive any more across a link of one machine, however busy, that nothing delays.
+pub(crate) const REST: Duration = Duration::from_millis(100);
+/// How often a link is looked at before the fault.
+const MOMENTS: usize = 3;
+/// What a first datagram may take because of other faults on the link.
+const SLOW_LINK: Duration = Duration::from_secs(3);
+
+impl Sending {
+    /// So many small datagrams per flow, along a link of which nothing is known.
+    pub(crate) const fn unknown(each: usize) -> Self {
+        Self { each, size: SMALLEST, patience: SLOW_LINK, rest: Duration::from_millis(200), linger: Duration::ZERO }
+    }
 }
 
-/// A rule per combination; far more than documents have, and few enough to be walked for every packet.
-const MOST_RULES: usize = 512;
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Plan<E> {
+    filter: Filter,
+    effect: E,
+    /// The share of flows that are concerned, from 0 to 1.
+    flows: f64,
+    seed: u64,
+}
 
-impl Filter {
-    /// Reads the parameters, and checks that the object's network is known well enough.
-    pub(crate) fn plan(object: &Object, parameters: Checked<'_>) -> Result<Self, Refused> {
-        let ways = match parameters.text("direction") {
-            Some("egress") => vec![Way::Out],
-            Some("both") => vec![Way::In, Way::Out],
-            _ => vec![Way::In],
+impl<E: Copy> Plan<E> {
+    fn words<F: PacketFault<Effect = E>>(&self) -> String {
+        let share = if self.flows < 1.0 { format!(", {} of flows", percent(self.flows)) } else { String::new() };
+        format!("{} on {}{share}", F::words(&self.effect), self.filter)
+    }
+}
+
+struct Live<F: PacketFault> {
+    gates: Vec<Gate>,
+    engine: Engine,
+    probe: Probe,
+    /// What each direction did before.
+    before: Vec<Survey>,
+    plan: Plan<F::Effect>,
+    object: Object,
+}
+
+impl<F: PacketFault> Fault for F {
+    fn entry(&self) -> &'static Entry {
+        F::ENTRY
+    }
+
+    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
+        let effect = F::read(parameters)?;
+        let filter = Filter::plan(object, parameters)?;
+        let flows = parameters.read::<f64>("flowsPercent")? / 100.0;
+        fault::written(&Plan { filter, effect, flows, seed: fault::seed() })
+    }
+
+    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
+        let plan: Plan<F::Effect> = undo.plan()?;
+        let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
+        let probe = Probe::open(&site, &plan.filter, |flow: &Flow| flow.place(plan.seed) < plan.flows)?;
+        let sending = F::before(&plan.effect);
+        let look = |way: &Way| {
+            // At several moments: the machine may be busy at any of them.
+            (0..MOMENTS).try_fold(Survey::default(), |mut all, _| {
+                all.add(probe.send(*way, probe.concerned(), sending, &Abort::default())?);
+                Ok(all)
+            })
         };
-        let protocol = match parameters.text("protocol") {
-            Some("tcp") => Some(Protocol::Tcp),
-            Some("udp") => Some(Protocol::Udp),
-            _ => None,
-        };
-        let filter = Self { ways, others: parameters.networks("sources")?, protocol, port: parameters.maybe("port")? };
-        let site = Site::of(object)?;
-        for way in &filter.ways {
-            let rules = filter.matches(*way, &site).len();
-            if rules == 0 {
-                return Err(Refused(format!(
-                    "none of the sources is of the address family of {} ({})",
-                    object.name, site.address
-                )));
-            }
-            if rules > MOST_RULES {
-                return Err(Refused(format!(
-                    "{rules} rules would be needed for these sources; {MOST_RULES} are allowed: name networks"
-                )));
-            }
-        }
-        Ok(filter)
+        let before = plan.filter.ways.iter().map(look).collect::<Result<Vec<_>, Failed>>()?;
+        let impairment = Impairment { effect: F::effect(plan.effect), flows: plan.flows, seed: plan.seed };
+        // The engine comes first: rules whose queue nobody has bound let packets pass, but not all at once.
+        let sources: Vec<Source> = plan
+            .filter
+            .ways
+            .iter()
+            .map(|way| open_source(&site, *way, &impairment.effect))
+            .collect::<Result<_, _>>()?;
+        let numbers: Vec<u16> = sources.iter().map(|source| source.queue.number()).collect();
+        let engine = Engine::start(sources, impairment).map_err(Failed::to("start the packet engine"))?;
+        let ways = plan.filter.ways.iter().zip(numbers);
+        let gates = ways.map(|(way, number)| {
+            open_gate(&site, *way, &plan.filter, probe.rule(*way, &site), undo.token, Action::Queue(number))
+        });
+        let gates = gates.collect::<Result<_, _>>()?;
+        Ok(Box::new(Live::<F> { gates, engine, probe, before, plan, object: undo.object.clone() }))
     }
 
-    /// Whether packets of this kind between the object and `other` are concerned.
-    pub(crate) fn covers(&self, other: IpAddr, protocol: Protocol, port: u16) -> bool {
-        (self.others.is_empty() || self.others.iter().any(|network| network.contains(other)))
-            && self.protocol.is_none_or(|only| only == protocol)
-            && self.port.is_none_or(|only| only == port)
-    }
-
-    fn matches(&self, way: Way, site: &Site) -> Vec<Match> {
-        let protocols = match (self.protocol, self.port) {
-            (None, Some(_)) => vec![Some(Protocol::Tcp), Some(Protocol::Udp)],
-            (protocol, _) => vec![protocol],
-        };
-        let others: Vec<Option<Network>> = if self.others.is_empty() {
-            vec![None]
-        } else {
-            let same_family = |network: &&Network| network.address.is_ipv4() == site.address.is_ipv4();
-            self.others.iter().filter(same_family).map(|network| Some(*network)).collect()
-        };
-        let mut matches = Vec::new();
-        for other in others {
-            for protocol in &protocols {
-                matches.push(Match { protocol: *protocol, destination_port: self.port, ..site.between(way, other) });
-            }
-        }
-        matches
+    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
+        undo_record(undo)
     }
 }
 
-impl fmt::Display for Filter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.protocol {
-            Some(Protocol::Tcp) => "TCP packets",
-            Some(Protocol::Udp) => "UDP packets",
-            None => "packets",
-        };
-        let ways: Vec<String> = self.ways.iter().map(Way::to_string).collect();
-        write!(f, "{kind} {}", ways.join(" and "))?;
-        if let Some(port) = self.port {
-            write!(f, ", port {port}")?;
-        }
-        match self.others.as_slice() {
-            [] => Ok(()),
-            [one] => write!(f, ", other end {one}"),
-            [one, rest @ ..] => write!(f, ", other end {one} or {} more", rest.len()),
-        }
+impl<F: PacketFault> Injection for Live<F> {
+    fn prove(&mut self, abort: &Abort) -> Proof {
+        let Self { engine, probe, plan, .. } = self;
+        let measured: Vec<_> = (0..)
+            .zip(plan.filter.ways.iter().zip(&self.before))
+            .map(|(source, (way, before))| {
+                let look = Look { effect: &plan.effect, probe, way: *way, before, engine, source, abort };
+                let (words, held) = patiently(abort, || {
+                    if before.arrived() == 0 {
+                        return Ok(("no datagram arrived before the fault".to_owned(), false));
+                    }
+                    F::measure(&look)
+                });
+                (format!("{way}: {words}"), held)
+            })
+            .collect();
+        proof(plan.words::<F>(), measured)
+    }
+
+    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
+        // No rule, no new packets; then what is held goes on; then the rest goes.
+        let cleared = self.gates.iter().all(|gate| gate.clear().is_ok());
+        let report = self.engine.stop();
+        let proof =
+            Proof { configured: self.plan.words::<F>(), achieved: F::whole(&report), holds: cleared && report.closed };
+        let cleanliness = close(self.gates, report.closed, &self.object);
+        Ok(Undone { cleanliness, proof: Some(proof) })
     }
 }
 
-/// An object's place in the network, complete.
-#[derive(Debug, Clone)]
-pub(crate) struct Site {
-    pub(crate) name: String,
-    address: IpAddr,
-    network: Arc<NetworkNamespace>,
-    peer: Peer,
-}
-
-impl Site {
-    pub(crate) fn of(object: &Object) -> Result<Self, Refused> {
-        let missing = |what: &str| Refused(format!("{} has no {what}: its packets cannot be caught", object.name));
-        Ok(Self {
-            name: object.name.clone(),
-            address: *object.addresses.first().ok_or_else(|| missing("address"))?,
-            network: object.network.clone().ok_or_else(|| missing("network namespace of its own"))?,
-            peer: object.peer.clone().ok_or_else(|| missing("link with a known other end"))?,
-        })
-    }
-
-    /// The namespace in which packets that go this way are caught.
-    fn network(&self, way: Way) -> &NetworkNamespace {
-        match way {
-            Way::In => &self.network,
-            Way::Out => &self.peer.network,
-        }
-    }
-
-    /// Packets that go this way, from or to this other end.
-    fn between(&self, way: Way, other: Option<Network>) -> Match {
-        let own = Network { address: self.address, prefix: if self.address.is_ipv4() { 32 } else { 128 } };
-        match way {
-            Way::In => Match { source: other, ..Match::default() },
-            // The interface may be a bridge with others behind it.
-            Way::Out => Match {
-                interface: Some(self.peer.interface.clone()),
-                source: Some(own),
-                destination: other,
-                ..Match::default()
-            },
-        }
-    }
-}
-
-/// The name of the tables of an injection.
-pub(crate) fn table_name(token: u64) -> String {
-    format!("shaketable-{token:016x}")
-}
-
-/// Catches the packets of a filter, and does this to them. The queues come first: rules whose queue nobody has bound let
-/// packets pass, but not all at once.
-pub(crate) fn open_engine(
-    site: &Site,
-    filter: &Filter,
-    probe: &Probe,
-    token: u64,
-    impairment: Impairment,
-    whole_segments: bool,
-) -> Result<(Vec<Table>, Engine), Failed> {
-    let open = |way: &Way| {
-        site.network(*way).run(|| Ok(Queue::open(whole_segments)?)).map_err(Failed::to("open a packet queue"))
+fn open_source(site: &Site, way: Way, effect: &Effect) -> Result<Source, Failed> {
+    let (network, _) = site.hook(way);
+    let open = || {
+        let queue = Queue::open(effect.mode())?;
+        let copier = matches!(effect, Effect::Duplicate(_)).then(Copier::open).transpose()?;
+        Ok(Source { queue, copier })
     };
-    let queues = filter.ways.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-    let numbers: Vec<u16> = queues.iter().map(Queue::number).collect();
-    let engine = Engine::start(queues, impairment).map_err(Failed::to("start the packet engine"))?;
-    let tables = filter.ways.iter().zip(numbers);
-    let tables = tables.map(|(way, number)| open_table(site, *way, filter, Some(probe), token, Action::Queue(number)));
-    Ok((tables.collect::<Result<_, _>>()?, engine))
+    network.run(open).map_err(Failed::to("open a packet queue"))
 }
 
-/// Makes the rules that catch packets that go this way, the probe's among them if it needs one.
-pub(crate) fn open_table(
+impl Effect {
+    /// How packets must come for it.
+    fn mode(&self) -> Mode {
+        Mode {
+            // Losing or damaging one of the sender's 64 KiB pieces would hit 45 packets in a row; delaying it does no harm,
+            // and at high rates it is not seen either.
+            whole_segments: match self {
+                Self::Delay(_) => true,
+                Self::Limit(rate) => rate.bits_per_second >= WHOLE_FROM,
+                Self::Lose(_) | Self::Corrupt(_) | Self::Duplicate(_) | Self::Reorder(_) => false,
+            },
+            all_bytes: matches!(self, Self::Corrupt(_) | Self::Duplicate(_)),
+        }
+    }
+}
+
+/// A rate at which 64 KiB take half a millisecond, and single packets would be too many for one thread.
+const WHOLE_FROM: u64 = 1_000_000_000;
+
+/// Opens a gate that does this to packets of the filter that go this way, and to those of a probe that it leaves out.
+pub(crate) fn open_gate(
     site: &Site,
     way: Way,
     filter: &Filter,
-    probe: Option<&Probe>,
+    probe: Option<Match>,
     token: u64,
     action: Action,
-) -> Result<Table, Failed> {
-    let mut rules: Vec<(Match, Action)> =
-        filter.matches(way, site).into_iter().map(|packets| (packets, action)).collect();
-    rules.extend(probe.and_then(|probe| probe.rule(way, site)).map(|packets| (packets, action)));
-    let name = table_name(token);
-    site.network(way).run(|| Ok(Table::create(&name, &rules)?)).map_err(Failed::to("make the nf_tables rules"))
+) -> Result<Gate, Failed> {
+    let (network, hook) = site.hook(way);
+    let gate = Gate::open(network, hook, token)?;
+    let rules: Vec<_> = filter.matches(way, site).into_iter().chain(probe).map(|packets| (packets, action)).collect();
+    gate.catch(&rules)?;
+    Ok(gate)
 }
 
-/// Removes tables whose packets nobody holds any more, and looks whether they are gone.
-pub(crate) fn remove(tables: Vec<Table>, queues_closed: bool, object: &Object) -> Result<Cleanliness, UndoError> {
-    let mut residue = Vec::new();
-    for mut table in tables {
-        let name = table.name().to_owned();
-        // Gone already, by whatever: then the look says so.
-        let deleted = table.delete();
-        match table.exists() {
-            Ok(false) => drop_later(table),
-            Ok(true) => residue.push(format!("nf_tables table {name} ({deleted:?})")),
-            Err(why) => residue.push(format!("nf_tables table {name}, maybe ({why})")),
-        }
-    }
+/// Closes gates whose packets nobody holds any more, and looks whether anything is left of them.
+pub(crate) fn close(gates: Vec<Gate>, queues_closed: bool, object: &Object) -> Cleanliness {
+    let mut residue: Vec<String> = gates.into_iter().filter_map(Gate::close).collect();
     if !queues_closed {
         residue.push("a packet queue that did not close in order".to_owned());
     }
     if residue.is_empty() {
-        return Ok(if object.has_ended() { Cleanliness::Gone } else { Cleanliness::Clean });
+        return if object.has_ended() { Cleanliness::Gone } else { Cleanliness::Clean };
     }
-    Ok(Cleanliness::Dirty {
+    Cleanliness::Dirty {
         residue: residue.join(", "),
         repair: format!("end process {}: the kernel removes them with it", std::process::id()),
-    })
+    }
 }
 
-/// Closes a socket whose table is gone; the kernel waits some milliseconds for its readers then, which nobody else should.
-pub(crate) fn drop_later(table: Table) {
-    // When no thread can be had, it is dropped here and now.
-    drop(thread::Builder::new().name("close".to_owned()).spawn(move || drop(table)));
-}
-
-/// Looks whether an injection of a process that died has left a table.
+/// Looks whether an injection of a process that died has left rules.
 pub(crate) fn undo_record(undo: &Undo) -> Result<Cleanliness, UndoError> {
     let Ok(process) = undo.object.process() else { return Ok(Cleanliness::Gone) };
-    let name = table_name(undo.token);
-    let repair = || format!("nsenter --target {} --net nft delete table inet {name}", process.pid);
-    let look = || -> io::Result<Vec<String>> {
-        let namespace = File::open(format!("/proc/{}/ns/net", process.pid))?;
-        thread::scope(|scope| {
-            scope
-                .spawn(|| {
-                    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-                    Ok(nft::tables()?)
-                })
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+    let comment = network_gate::comment(undo.token);
+    let repair = || {
+        format!(
+            "end the process that has the rules commented `{comment}` (`nsenter --target {} --net nft list ruleset`)",
+            process.pid
+        )
     };
-    match look() {
-        Ok(tables) if tables.contains(&name) => Ok(Cleanliness::Dirty {
-            residue: format!("nf_tables table {name}: a child of the process that made it has its socket"),
+    let look = NetworkNamespace::of_process(process.pid).and_then(|network| network.run(|| Ok(nft::comments()?)));
+    match look {
+        Ok(comments) if comments.contains(&comment) => Ok(Cleanliness::Dirty {
+            residue: format!("nf_tables rules commented `{comment}`: the process that made them lives"),
             repair: repair(),
         }),
         Ok(_) => Ok(Cleanliness::Clean),
@@ -337,222 +292,11 @@ pub(crate) fn undo_record(undo: &Undo) -> Result<Cleanliness, UndoError> {
     }
 }
 
-/// Sends datagrams along the object's link, and sees how they arrive: on one clock, so one way is measured alone.
-#[derive(Debug)]
-pub(crate) struct Probe {
-    near: UdpSocket,
-    near_address: SocketAddr,
-    /// At the other end, a socket per flow.
-    far: Vec<(UdpSocket, SocketAddr)>,
-    /// How many of these flows are concerned: the first ones.
-    concerned: usize,
-    far_address: IpAddr,
-    /// Whether the filter leaves these datagrams out, so that they need a rule of their own.
-    pub(crate) stranger: bool,
-}
-
-/// Flows of a probe, of those concerned and of those not: some, because a network may treat flows differently.
-const FLOWS_PROBED: usize = 20;
-/// Sockets opened at most in search of flows that are concerned: twenty of them among one in a hundred.
-const MOST_FLOWS: usize = 2_000;
-
-impl Probe {
-    /// Opens the sockets, of flows that are `concerned` and of some that are not. The near port stays ours as long as the probe
-    /// lives, so a rule for it concerns nobody else.
-    pub(crate) fn open(site: &Site, filter: &Filter, concerned: impl Fn(&Flow) -> bool + Sync) -> Result<Self, Failed> {
-        let open = || -> io::Result<Self> {
-            let near = site.network.run(|| UdpSocket::bind((site.address, 0)))?;
-            let near_address = near.local_addr()?;
-            let any: IpAddr =
-                if site.address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-            let (far, spared) = site.peer.network.run(|| {
-                let (mut far, mut spared) = (Vec::new(), Vec::new());
-                for opened in 0..MOST_FLOWS {
-                    // When all are concerned, there is none to compare with.
-                    if far.len() == FLOWS_PROBED
-                        && (spared.len() == FLOWS_PROBED || spared.is_empty() || opened > 10 * FLOWS_PROBED)
-                    {
-                        break;
-                    }
-                    let socket = UdpSocket::bind((any, 0))?;
-                    socket.connect(near_address)?;
-                    socket.set_nonblocking(true)?;
-                    let address = socket.local_addr()?;
-                    let kind = if concerned(&flow_between(near_address, address)) { &mut far } else { &mut spared };
-                    // Not all are kept: an ordinary limit of descriptors is 1,024.
-                    if kind.len() < FLOWS_PROBED {
-                        kind.push((socket, address));
-                    }
-                }
-                Ok((far, spared))
-            })?;
-            near.set_nonblocking(true)?;
-            let other =
-                far.iter().chain(&spared).next().map_or(site.address, |(_, address): &(_, SocketAddr)| address.ip());
-            let stranger = filter.port.is_some() || !filter.covers(other, Protocol::Udp, 0);
-            let concerned = far.len();
-            Ok(Self {
-                near,
-                near_address,
-                far: far.into_iter().chain(spared).collect(),
-                concerned,
-                far_address: other,
-                stranger,
-            })
-        };
-        open().map_err(Failed::to(format_args!("open probe sockets in the network of {}", site.name)))
-    }
-
-    /// The rule that catches the probe's datagrams, if the filter does not.
-    fn rule(&self, way: Way, site: &Site) -> Option<Match> {
-        let port = Some(self.near_address.port());
-        let packets = Match { protocol: Some(Protocol::Udp), ..site.between(way, None) };
-        self.stranger.then_some(match way {
-            Way::In => Match { destination_port: port, ..packets },
-            Way::Out => Match { source_port: port, ..packets },
-        })
-    }
-
-    /// What was measured, for people.
-    pub(crate) const fn medium(&self) -> &'static str {
-        if self.stranger { "datagrams on a probe port added to the match" } else { "datagrams" }
-    }
-
-    /// The address of the other end.
-    pub(crate) const fn far_address(&self) -> IpAddr {
-        self.far_address
-    }
-
-    /// The flows that are concerned.
-    pub(crate) const fn concerned(&self) -> Range<usize> {
-        0..self.concerned
-    }
-
-    /// Flows that are not.
-    pub(crate) fn spared(&self) -> Range<usize> {
-        self.concerned..self.far.len()
-    }
-
-    /// Sends `each` datagrams in every flow of `chosen`, and waits until all have arrived, or `patience` has passed since the
-    /// last was sent or has arrived. How long each took; `None`: it did not arrive.
-    pub(crate) fn send(
-        &self,
-        way: Way,
-        chosen: Range<usize>,
-        each: usize,
-        patience: Duration,
-        abort: &Abort,
-    ) -> Result<Vec<Option<Duration>>, Failed> {
-        self.try_send(way, &chosen, each, patience, abort).map_err(Failed::to("measure the link"))
-    }
-
-    fn try_send(
-        &self,
-        way: Way,
-        chosen: &Range<usize>,
-        each: usize,
-        patience: Duration,
-        abort: &Abort,
-    ) -> io::Result<Vec<Option<Duration>>> {
-        // Leftovers of an earlier measurement must not be taken for ours.
-        let series = fault::seed();
-        let mut sent = Vec::with_capacity(chosen.len() * each);
-        let mut took = Vec::with_capacity(chosen.len() * each);
-        for round in 0..each {
-            for flow in chosen.clone() {
-                let number = u64::try_from(sent.len()).map_err(io::Error::other)?;
-                let mut datagram = [0; 16];
-                datagram[..8].copy_from_slice(&series.to_le_bytes());
-                datagram[8..].copy_from_slice(&number.to_le_bytes());
-                sent.push(Instant::now());
-                took.push(None);
-                let (far, address) = &self.far[flow];
-                let outcome = match way {
-                    Way::In => far.send(&datagram),
-                    Way::Out => self.near.send_to(&datagram, address),
-                };
-                // A full queue on the way loses a datagram; that is what is being counted.
-                outcome.map(drop).or_else(|why| if lost(&why) { Ok(()) } else { Err(why) })?;
-            }
-            // So that the receiver's buffer (some 270 datagrams by default) does not overflow.
-            if round % 4 == 3 {
-                self.collect(way, chosen, series, &sent, &mut took);
-            }
-        }
-        let mut end = Instant::now() + patience;
-        let mut missing = sent.len();
-        loop {
-            self.collect(way, chosen, series, &sent, &mut took);
-            let now = Instant::now();
-            let still = took.iter().filter(|took| took.is_none()).count();
-            if still < missing {
-                // They are arriving: on a busy machine, late.
-                (missing, end) = (still, now + patience);
-            }
-            if missing == 0 || now >= end || abort.is_aborted() {
-                return Ok(took);
-            }
-            self.wait(way, chosen, (end - now).min(Duration::from_millis(5)))?;
-        }
-    }
-
-    fn collect(&self, way: Way, chosen: &Range<usize>, series: u64, sent: &[Instant], took: &mut [Option<Duration>]) {
-        let mut note = |datagram: &[u8; 16], now: Instant| {
-            let (own, number) = datagram.split_at(8);
-            let number =
-                own.eq(&series.to_le_bytes()).then(|| u64::from_le_bytes(*number.first_chunk().expect("eight bytes")));
-            let index = number.and_then(|number| usize::try_from(number).ok());
-            if let Some((sent, took)) = index.and_then(|index| sent.get(index).zip(took.get_mut(index))) {
-                took.get_or_insert(now - *sent);
-            }
-        };
-        let mut datagram = [0; 16];
-        for socket in self.receivers(way, chosen) {
-            while socket.recv(&mut datagram).is_ok_and(|length| length == datagram.len()) {
-                note(&datagram, Instant::now());
-            }
-        }
-    }
-
-    fn receivers<'a>(&'a self, way: Way, chosen: &Range<usize>) -> Vec<&'a UdpSocket> {
-        match way {
-            Way::In => vec![&self.near],
-            Way::Out => self.far[chosen.clone()].iter().map(|(socket, _)| socket).collect(),
-        }
-    }
-
-    fn wait(&self, way: Way, chosen: &Range<usize>, time: Duration) -> io::Result<()> {
-        let receivers = self.receivers(way, chosen);
-        let mut watched: Vec<_> = receivers.iter().map(|socket| PollFd::new(*socket, PollFlags::IN)).collect();
-        let time = Timespec::try_from(time).map_err(io::Error::other)?;
-        rustix::io::retry_on_intr(|| poll(&mut watched, Some(&time)))?;
-        Ok(())
-    }
-}
-
-fn flow_between(one: SocketAddr, other: SocketAddr) -> Flow {
-    Flow { source: one.ip(), destination: other.ip(), protocol: 17, ports: Some((one.port(), other.port())) }
-}
-
-fn lost(why: &io::Error) -> bool {
-    matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionRefused)
-        || why.raw_os_error() == Some(libc::ENOBUFS)
-}
-
-/// Whether a TCP connection attempt from one end of the object's link to a port at the other is answered in time: accepted or
-/// refused, both are answers.
-pub(crate) fn answers(site: &Site, way: Way, far: IpAddr, port: u16, patience: Duration) -> Result<bool, Failed> {
-    let (from, to) = match way {
-        Way::In => (&site.peer.network, site.address),
-        Way::Out => (&site.network, far),
-    };
-    let attempt = || match TcpStream::connect_timeout(&(to, port).into(), patience) {
-        Ok(_) => Ok(true),
-        Err(why) if why.kind() == ErrorKind::ConnectionRefused => Ok(true),
-        Err(why) if matches!(why.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Ok(false),
-        Err(why) => Err(why),
-    };
-    from.run(attempt).map_err(Failed::to(format_args!("try to connect to {to}:{port}")))
+/// A proof of what was measured in each direction.
+pub(crate) fn proof(configured: String, measured: Vec<(String, bool)>) -> Proof {
+    let holds = measured.iter().all(|(_, held)| *held);
+    let achieved: Vec<String> = measured.into_iter().map(|(words, _)| words).collect();
+    Proof { configured, achieved: achieved.join("; "), holds }
 }
 
 /// Measures, and measures again if the result is not as it should be: on a busy machine a measurement may be disturbed, and one
@@ -568,13 +312,79 @@ pub(crate) fn patiently(abort: &Abort, mut measure: impl FnMut() -> Result<(Stri
     last
 }
 
-/// The middle of some times.
-pub(crate) fn median(mut times: Vec<Duration>) -> Option<Duration> {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied()
+/// So many hits among so many tries, where each is hit with a probability that is itself known from a measurement only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hits {
+    pub(crate) hit: usize,
+    pub(crate) of: usize,
+}
+
+impl Hits {
+    /// The share that was hit.
+    #[expect(clippy::cast_precision_loss, reason = "some thousand")]
+    pub(crate) fn share(self) -> f64 {
+        self.hit as f64 / (self.of as f64).max(1.0)
+    }
+
+    /// Whether there are as many as chance gives at this probability: at most four standard deviations apart (it is not so in
+    /// one of 16,000 cases), and at least one. `inflation`: by how much the variance of the count is greater than that of
+    /// independent hits; `doubt`: the variance of the probability, if it was measured.
+    #[expect(clippy::cast_precision_loss, reason = "some thousand")]
+    pub(crate) fn within_chance(self, probability: f64, inflation: f64, doubt: f64) -> bool {
+        let (hit, of) = (self.hit as f64, self.of as f64);
+        let deviation = (of * probability * (1.0 - probability) * inflation + of * of * doubt).sqrt();
+        // A rounding for the case that all are to be hit.
+        hit > 0.0 && (hit - of * probability).abs() <= 4.0 * deviation + 1e-6
+    }
+
+    /// The variance of the share as a measurement of a probability. With no hit at all it may be that of one in as many.
+    #[expect(clippy::cast_precision_loss, reason = "some thousand")]
+    pub(crate) fn doubt(self) -> f64 {
+        let share = self.share();
+        share * (1.0 - share) / (self.of as f64).max(1.0)
+    }
+}
+
+/// How many datagrams per flow show a count of hits whose variance is inflated so much as well as `plain` show an ordinary
+/// one; up to ten times as many.
+pub(crate) fn enough(plain: usize, inflation: f64) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 10")]
+    let factor = inflation.clamp(1.0, 10.0).ceil() as usize;
+    plain * factor
 }
 
 /// `100.2 ms`.
 pub(crate) fn millis(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
+
+/// `7.25 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{} %", (share * 1e4).round() / 1e2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_is_allowed_for_and_no_more() {
+        let within = |hit, probability| Hits { hit, of: 1000 }.within_chance(probability, 1.0, 0.0);
+        assert!(within(70, 0.07));
+        assert!(within(100, 0.07));
+        assert!(!within(110, 0.07));
+        assert!(!within(30, 0.07));
+        assert!(!within(0, 0.001));
+        assert!(within(1000, 1.0));
+        assert!(!within(999, 1.0));
+    }
+
+    #[test]
+    fn what_depends_on_each_other_or_on_a_measurement_may_differ_more() {
+        let hits = Hits { hit: 110, of: 1000 };
+        assert!(hits.within_chance(0.07, 2.0, 0.0));
+        let measured = Hits { hit: 70, of: 1000 };
+        assert!(hits.within_chance(0.07, 1.0, measured.doubt()));
+        assert!(!Hits { hit: 150, of: 1000 }.within_chance(0.07, 1.0, measured.doubt()));
+    }
 }

@@ -11,16 +11,20 @@ use serde::{Deserialize, Serialize};
 use crate::{
     TARGETS,
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
-    network::{self, DIRECTION, DURATION, Filter, PORT, PROTOCOL, Probe, SOURCES, Site, Way},
+    network,
+    network_filter::{DIRECTION, DURATION, Filter, PORT, PROTOCOL, SOURCES, Way},
+    network_gate::Gate,
+    network_probe::{Answer, Probe, Sending, connect},
+    network_site::Site,
     object::Object,
     parameters::Checked,
-    sys::nft::{Action, Protocol, Table},
+    sys::nft::{Action, Protocol},
 };
 
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:blackhole",
-    about: "Drops packets of an instance, by address, port, protocol and direction; senders wait in vain.",
+    about: "Drops packets of an instance, by address, name, port, protocol and direction; senders wait in vain.",
     targets: TARGETS,
     parameters: &[DURATION, SOURCES, PORT, PROTOCOL, DIRECTION],
     reversibility: Reversibility::SelfEnding,
@@ -43,17 +47,43 @@ struct Live {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Plan {
+    /// What it is called: `blackhole`, `partition`.
+    name: String,
     filter: Filter,
 }
 
 /// One direction.
 struct Lane {
     way: Way,
-    table: Table,
+    gate: Gate,
     /// A TCP port that answered before, and should not now.
     port: Option<u16>,
     /// Datagrams arrived before.
     arrived: bool,
+}
+
+/// Plans that the packets of a filter vanish, under this name.
+pub(crate) fn plan(name: &str, filter: Filter) -> Result<serde_json::Value, Refused> {
+    fault::written(&Plan { name: name.to_owned(), filter })
+}
+
+/// Lets the packets of such a plan vanish.
+pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
+    let plan: Plan = undo.plan()?;
+    let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
+    let probe = Probe::open(&site, &plan.filter, |_| true)?;
+    let mut lanes = Vec::new();
+    for way in plan.filter.ways.iter().copied() {
+        let before = probe.send(way, probe.concerned(), Sending::unknown(1), &Abort::default())?;
+        let answered = |port| Ok(connect(&site, way, probe.far_address(), port, PATIENCE)? != Answer::Silence);
+        let port = match plan.filter.only_port() {
+            Some(port) if plan.filter.covers(probe.far_address(), Protocol::Tcp, port) && answered(port)? => Some(port),
+            _ => None,
+        };
+        let gate = network::open_gate(&site, way, &plan.filter, probe.rule(way, &site), undo.token, Action::Drop)?;
+        lanes.push(Lane { way, gate, port, arrived: before.arrived() > 0 });
+    }
+    Ok(Box::new(Live { lanes, probe, site, plan, object: undo.object.clone() }))
 }
 
 impl Fault for Blackhole {
@@ -62,25 +92,11 @@ impl Fault for Blackhole {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        fault::written(&Plan { filter: Filter::plan(object, parameters)? })
+        plan("blackhole", Filter::plan(object, parameters)?)
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        let plan: Plan = undo.plan()?;
-        let site = Site::of(&undo.object).map_err(|Refused(why)| Failed(why))?;
-        let probe = Probe::open(&site, &plan.filter, |_| true)?;
-        let mut lanes = Vec::new();
-        for way in plan.filter.ways.iter().copied() {
-            let before = probe.send(way, probe.concerned(), 1, PATIENCE, &Abort::default())?;
-            let concerns = |port: &u16| plan.filter.covers(probe.far_address(), Protocol::Tcp, *port);
-            let port = match plan.filter.port.filter(concerns) {
-                Some(port) if network::answers(&site, way, probe.far_address(), port, PATIENCE)? => Some(port),
-                _ => None,
-            };
-            let table = network::open_table(&site, way, &plan.filter, Some(&probe), undo.token, Action::Drop)?;
-            lanes.push(Lane { way, table, port, arrived: before.iter().any(Option::is_some) });
-        }
-        Ok(Box::new(Live { lanes, probe, site, plan, object: undo.object.clone() }))
+        inject(undo)
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -95,42 +111,40 @@ impl Live {
     fn measure(&self, lane: &Lane, abort: &Abort) -> Result<(String, bool), Failed> {
         let way = lane.way;
         if let Some(port) = lane.port {
-            let answers = network::answers(&self.site, way, self.probe.far_address(), port, PATIENCE)?;
-            let words = if answers { "is still answered" } else { "was answered before and is not now" };
-            return Ok((format!("{way}: a TCP connection attempt to port {port} {words}"), !answers));
+            let silent = connect(&self.site, way, self.probe.far_address(), port, PATIENCE)? == Answer::Silence;
+            let words = if silent { "was answered before and is not now" } else { "is still answered" };
+            return Ok((format!("{way}: a TCP connection attempt to port {port} {words}"), silent));
         }
-        let taken = self.probe.send(way, self.probe.concerned(), 1, PATIENCE, abort)?;
-        let arrived = taken.iter().flatten().count();
+        let sending = Sending { patience: PATIENCE, rest: PATIENCE, ..Sending::unknown(1) };
+        let taken = self.probe.send(way, self.probe.concerned(), sending, abort)?;
         let before = if lane.arrived { "arrived before" } else { "did not arrive before either" };
-        let words = format!("{way}: {arrived} of {} {} arrive, which {before}", taken.len(), self.probe.medium());
+        let (arrived, sent) = (taken.arrived(), taken.sent());
+        let words = format!("{way}: {arrived} of {sent} {} arrive, which {before}", self.probe.medium());
         // Of a measurement that was broken off nothing arrived, whatever the fault does.
         Ok((words, arrived == 0 && lane.arrived && !abort.is_aborted()))
     }
 
     fn configured(&self) -> String {
-        format!("blackhole for {}", self.plan.filter)
+        format!("{} for {}", self.plan.name, self.plan.filter)
     }
 }
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let measured: Vec<_> =
-            self.lanes.iter().map(|lane| network::patiently(abort, || self.measure(lane, abort))).collect();
-        let holds = measured.iter().all(|(_, held)| *held);
-        let achieved: Vec<String> = measured.into_iter().map(|(words, _)| words).collect();
-        Proof { configured: self.configured(), achieved: achieved.join("; "), holds }
+        let measured = self.lanes.iter().map(|lane| network::patiently(abort, || self.measure(lane, abort))).collect();
+        network::proof(self.configured(), measured)
     }
 
-    fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
+    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
         let configured = self.configured();
-        let dropped: Option<u64> = self.lanes.iter_mut().map(|lane| lane.table.dropped().ok()).sum();
+        let dropped: Option<u64> =
+            self.lanes.iter().map(|lane| lane.gate.counted().ok().map(|counts| counts.iter().sum::<u64>())).sum();
         let achieved = dropped.map_or_else(
             || "the kernel does not say how many".to_owned(),
             |dropped| format!("{dropped} packets dropped"),
         );
         let proof = Proof { configured, achieved, holds: dropped.is_some_and(|dropped| dropped > 0) };
-        let tables = self.lanes.into_iter().map(|lane| lane.table).collect();
-        let cleanliness = network::remove(tables, true, &self.object)?;
-        Ok(Undone { cleanliness, proof: Some(proof) })
+        let gates = self.lanes.into_iter().map(|lane| lane.gate).collect();
+        Ok(Undone { cleanliness: network::close(gates, true, &self.object), proof: Some(proof) })
     }
 }

@@ -2,20 +2,21 @@
 
 use std::{ops::Range, time::Duration};
 
-use model::{
-    catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
-    event::{Cleanliness, Proof},
-};
-use serde::{Deserialize, Serialize};
+use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
 
 use crate::{
     TARGETS,
-    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
-    network::{self, DIRECTION, DURATION, FLOWS, Filter, PORT, PROTOCOL, Probe, SOURCES, Site, Way, median, millis},
-    object::Object,
-    packet::{engine::Engine, schedule::Impairment},
+    fault::{Failed, Refused},
+    network::{Look, PacketFault, enough, millis, percent},
+    network_filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
+    network_probe::{Sending, Survey},
+    packet::{
+        chance,
+        delay::{Delay, Distribution},
+        engine::Report,
+        schedule::Effect,
+    },
     parameters::Checked,
-    sys::nft::Table,
 };
 
 /// The fault's entry in the catalogue.
@@ -37,8 +38,17 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Number { min: 0.0, max: 60_000.0 },
             required: false,
             default: Some("0"),
-            about: "By how much that varies, both ways, evenly; packets overtake each other then.",
+            about: "By how much that varies, both ways; packets overtake each other then.",
         },
+        Parameter {
+            name: "distribution",
+            kind: ParameterKind::OneOf { values: &["uniform", "normal", "pareto"] },
+            required: false,
+            default: Some("uniform"),
+            about: "How it varies, as in netem's tables: evenly within the jitter; normally, the jitter being the standard deviation \
+                    (at most four of them); by Pareto's law, most a little less and few up to four jitters more.",
+        },
+        CORRELATION,
         FLOWS,
         SOURCES,
         PORT,
@@ -56,142 +66,125 @@ pub const ENTRY: Entry = Entry {
     chaos_mesh: Some("NetworkChaos delay"),
 };
 
+/// How much what happens to a packet depends on what happened to the one before.
+pub(crate) const CORRELATION: Parameter = Parameter {
+    name: "correlationPercent",
+    kind: ParameterKind::Number { min: 0.0, max: 95.0 },
+    required: false,
+    default: Some("0"),
+    about: "How often the lot that is drawn for a packet is that of the packet before; the share that is hit stays the same.",
+};
+
+/// Reads a share that is given in percent.
+pub(crate) fn share(parameters: Checked<'_>, name: &str) -> Result<f64, Refused> {
+    Ok(parameters.read::<f64>(name)? / 100.0)
+}
+
 pub(crate) struct Latency;
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Plan {
-    filter: Filter,
-    impairment: Impairment,
-}
-
-struct Live {
-    tables: Vec<Table>,
-    engine: Engine,
-    probe: Probe,
-    usual: Vec<Option<Duration>>,
-    plan: Plan,
-    object: Object,
-}
-
-impl Fault for Latency {
-    fn entry(&self) -> &'static Entry {
-        &ENTRY
-    }
-
-    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let time = |name| parameters.read::<f64>(name).map(|millis| Duration::from_secs_f64(millis / 1e3));
-        let impairment = Impairment {
-            delay: time("delayMilliseconds")?,
-            jitter: time("jitterMilliseconds")?,
-            flows: parameters.read::<f64>("flowsPercent")? / 100.0,
-            ..Impairment::none(fault::seed())
-        };
-        let plan = Plan { filter: Filter::plan(object, parameters)?, impairment };
-        fault::written(&plan)
-    }
-
-    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        let plan: Plan = undo.plan()?;
-        let site = Site::of(&undo.object).map_err(|Refused(why)| Failed(why))?;
-        let Impairment { flows: share, seed, .. } = plan.impairment;
-        let probe = Probe::open(&site, &plan.filter, |flow| flow.place(seed) < share)?;
-        let mut usual = Vec::new();
-        for way in &plan.filter.ways {
-            let times = probe.send(*way, probe.concerned(), EACH, ROUND_TRIP, &Abort::default())?;
-            // The fastest, because that is what the link takes when nothing disturbs the measurement.
-            usual.push(times.into_iter().flatten().min());
-        }
-        let (tables, engine) = network::open_engine(&site, &plan.filter, &probe, undo.token, plan.impairment, true)?;
-        Ok(Box::new(Live { tables, engine, probe, usual, plan, object: undo.object.clone() }))
-    }
-
-    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
-        network::undo_record(undo)
-    }
-}
-
-/// What a datagram may take across a link of one machine, when nothing delays it.
-const ROUND_TRIP: Duration = Duration::from_millis(200);
 /// Datagrams per flow: a median of sixty.
 const EACH: usize = 3;
 /// What a busy machine may add to a median.
 const BUSY: Duration = Duration::from_millis(5);
 
-impl Live {
-    /// Measures one direction: in words, and whether it is as it should be.
-    fn measure(&self, way: Way, usual: Option<Duration>, abort: &Abort) -> Result<(String, bool), Failed> {
-        let Impairment { delay, jitter, .. } = self.plan.impairment;
-        let Some(usual) = usual else { return Ok((format!("{way}: no datagram arrived before the fault"), false)) };
-        let shifts = |chosen: Range<usize>| -> Result<(Option<Duration>, Option<Duration>), Failed> {
-            let times = self.probe.send(way, chosen, EACH, delay + jitter + ROUND_TRIP, abort)?;
-            let times: Vec<_> = times.into_iter().flatten().map(|time| time.saturating_sub(usual)).collect();
-            let most = times.iter().max().copied();
-            Ok((median(times), most))
+impl PacketFault for Latency {
+    type Effect = Delay;
+
+    const ENTRY: &'static Entry = &ENTRY;
+
+    fn read(parameters: Checked<'_>) -> Result<Delay, Refused> {
+        let time = |name| parameters.read::<f64>(name).map(|millis| Duration::from_secs_f64(millis / 1e3));
+        Ok(Delay {
+            base: time("delayMilliseconds")?,
+            jitter: time("jitterMilliseconds")?,
+            distribution: match parameters.text("distribution") {
+                Some("normal") => Distribution::Normal,
+                Some("pareto") => Distribution::Pareto,
+                _ => Distribution::Uniform,
+            },
+            correlation: share(parameters, CORRELATION.name)?,
+        })
+    }
+
+    fn effect(effect: Delay) -> Effect {
+        Effect::Delay(effect)
+    }
+
+    fn words(delay: &Delay) -> String {
+        let latency = format!("latency {}", millis(delay.base));
+        if delay.jitter.is_zero() {
+            return latency;
+        }
+        let shape = match delay.distribution {
+            Distribution::Uniform => "",
+            Distribution::Normal => " (normal)",
+            Distribution::Pareto => " (Pareto)",
         };
-        // Too short is never the machine's fault, because the fastest is what is subtracted; too long may be; the median of evenly spread times varies by their width.
-        let (shortest, longest) =
-            ((delay.mul_f64(0.95)).saturating_sub(jitter / 2), delay.mul_f64(1.05) + jitter / 2 + BUSY);
-        let (concerned, most) = shifts(self.probe.concerned())?;
+        let correlated = match delay.correlation {
+            some if some > 0.0 => format!(", correlated by {}", percent(some)),
+            _ => String::new(),
+        };
+        format!("{latency} ± {}{shape}{correlated}", millis(delay.jitter))
+    }
+
+    fn before(_: &Delay) -> Sending {
+        Sending::unknown(1)
+    }
+
+    fn measure(look: &Look<'_, Delay>) -> Result<(String, bool), Failed> {
+        let Delay { base, jitter, correlation, .. } = *look.effect;
+        let usual = Usual::of(look.before);
+        let each = if jitter.is_zero() { EACH } else { enough(EACH, chance::inflation(correlation)) };
+        let patience = look.patience(look.effect.longest());
+        let shifts = |chosen: Range<usize>| -> Result<(Option<Duration>, Option<Duration>), Failed> {
+            let sending = Sending { each, patience, rest: patience, ..Sending::unknown(each) };
+            let survey = look.probe.send(look.way, chosen, sending, look.abort)?;
+            let shift = |time: Duration| time.saturating_sub(usual.time);
+            Ok((survey.median().map(shift), survey.slowest().map(shift)))
+        };
+        // Where half of the delays are shorter. A median of sixty lots varies by a sixth of the jitter, of fewer by more.
+        let middle = look.effect.of(0.5);
+        let doubt = jitter.mul_f64((chance::inflation(correlation).sqrt() / 2.0).min(1.0)) + usual.varies;
+        // Too short is never the machine's fault, because the fastest is what is subtracted; too long may be.
+        let (shortest, longest) = (middle.mul_f64(0.95).saturating_sub(doubt), middle.mul_f64(1.05) + doubt + BUSY);
+        let (concerned, most) = shifts(look.probe.concerned())?;
         // With as much jitter as delay a median of nothing would pass. Half of the delays are longer than the middle one, so
         // that at least one of sixty is, unless nothing is delayed.
         let mut holds = concerned.is_some_and(|shift| (shortest..=longest).contains(&shift))
-            && most.is_some_and(|most| most >= delay.mul_f64(0.95));
+            && most.is_some_and(|most| most >= middle.mul_f64(0.95));
+        let count = look.probe.concerned().len() * each;
         let mut words = vec![match concerned {
-            Some(shift) => format!(
-                "median +{} over {} {}",
-                millis(shift),
-                self.probe.concerned().len() * EACH,
-                self.probe.medium()
-            ),
+            Some(shift) => format!("median +{} over {count} {}", millis(shift), look.probe.medium()),
             None => "no datagram arrived".to_owned(),
         }];
-        if !self.probe.spared().is_empty() {
-            let (spared, _) = shifts(self.probe.spared())?;
-            holds &= spared.is_some_and(|shift| shift <= BUSY.max(delay / 4));
+        if !look.probe.spared().is_empty() {
+            let (spared, _) = shifts(look.probe.spared())?;
+            holds &= spared.is_some_and(|shift| shift <= BUSY.max(base / 4) + usual.varies);
             words.push(format!(
                 "+{} in flows that are not concerned",
                 spared.map_or_else(|| "no answer".to_owned(), millis)
             ));
         }
-        Ok((format!("{way}: {}", words.join(", ")), holds))
+        Ok((words.join(", "), holds))
     }
 
-    fn configured(&self) -> String {
-        let Impairment { delay, jitter, flows, .. } = self.plan.impairment;
-        let jitter = if jitter.is_zero() { String::new() } else { format!(" ± {}", millis(jitter)) };
-        let share = if flows < 1.0 { format!(", {} % of flows", flows * 100.0) } else { String::new() };
-        format!("latency {}{jitter} on {}{share}", millis(delay), self.plan.filter)
+    fn whole(report: &Report) -> String {
+        let counts = report.counts;
+        format!("{} packets delayed, {} not concerned; {}", counts.held, counts.passed, report.punctuality())
     }
 }
 
-impl Injection for Live {
-    fn prove(&mut self, abort: &Abort) -> Proof {
-        let mut achieved = Vec::new();
-        let mut holds = true;
-        for (way, usual) in self.plan.filter.ways.iter().zip(&self.usual) {
-            let (words, held) = network::patiently(abort, || self.measure(*way, *usual, abort));
-            achieved.push(words);
-            holds &= held;
-        }
-        Proof { configured: self.configured(), achieved: achieved.join("; "), holds }
-    }
+/// What the link took before.
+struct Usual {
+    time: Duration,
+    /// By how much that varied on its own: it has another latency with jitter.
+    varies: Duration,
+}
 
-    fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
-        let configured = self.configured();
-        // No rule, no new packets; then what is held goes on; then the rest goes.
-        let cleared = self.tables.iter_mut().all(|table| table.clear().is_ok());
-        let report = self.engine.stop();
-        let proof = Proof {
-            configured,
-            achieved: format!(
-                "{} packets delayed, {} not concerned; {}",
-                report.held,
-                report.passed,
-                report.punctuality()
-            ),
-            holds: cleared && report.closed,
-        };
-        let cleanliness = network::remove(self.tables, report.closed, &self.object)?;
-        Ok(Undone { cleanliness, proof: Some(proof) })
+impl Usual {
+    fn of(before: &Survey) -> Self {
+        let (fastest, median) = (before.fastest().unwrap_or_default(), before.median().unwrap_or_default());
+        let varies = median - fastest;
+        if varies > BUSY { Self { time: median, varies } } else { Self { time: fastest, varies: Duration::ZERO } }
     }
 }

@@ -1,27 +1,22 @@
 //! `network:loss`: packets get lost.
 
-use std::time::Duration;
-
-use model::{
-    catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
-    event::{Cleanliness, Proof},
-};
-use serde::{Deserialize, Serialize};
+use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
 
 use crate::{
     TARGETS,
-    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
-    network::{self, DIRECTION, DURATION, FLOWS, Filter, PORT, PROTOCOL, Probe, SOURCES, Site, Way},
-    object::Object,
-    packet::{engine::Engine, schedule::Impairment},
+    fault::{Failed, Refused},
+    network::{Hits, Look, PacketFault, REST, enough, percent},
+    network_filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
+    network_latency::{CORRELATION, share},
+    network_probe::Sending,
+    packet::{engine::Report, loss::Loss as Model, schedule::Effect},
     parameters::Checked,
-    sys::nft::Table,
 };
 
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:loss",
-    about: "Loses packets of an instance at random.",
+    about: "Loses packets of an instance, at random or in bursts.",
     targets: TARGETS,
     parameters: &[
         DURATION,
@@ -30,8 +25,21 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Number { min: 0.1, max: 100.0 },
             required: false,
             default: Some("7"),
-            about: "The share of packets that are lost.",
+            about: "The share of packets that are lost at random; not with `burstPercent`.",
         },
+        CORRELATION,
+        percent_parameter(
+            "burstPercent",
+            None,
+            "Loss in bursts (Gilbert and Elliott, netem's `loss gemodel`): how often, per packet, a good link turns bad (p).",
+        ),
+        percent_parameter(
+            "burstEndPercent",
+            Some("25"),
+            "How often, per packet, a bad link turns good again (r): bursts of 100 divided by this many packets.",
+        ),
+        percent_parameter("burstLossPercent", Some("100"), "The share of packets that a bad link loses (1-h)."),
+        percent_parameter("goodLossPercent", Some("0"), "The share of packets that a good link loses (1-k)."),
         FLOWS,
         SOURCES,
         PORT,
@@ -49,133 +57,90 @@ pub const ENTRY: Entry = Entry {
     chaos_mesh: Some("NetworkChaos loss"),
 };
 
+const fn percent_parameter(name: &'static str, default: Option<&'static str>, about: &'static str) -> Parameter {
+    Parameter { name, kind: ParameterKind::Number { min: 0.0, max: 100.0 }, required: false, default, about }
+}
+
 pub(crate) struct Loss;
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Plan {
-    filter: Filter,
-    impairment: Impairment,
-}
-
-struct Live {
-    tables: Vec<Table>,
-    engine: Engine,
-    probe: Probe,
-    plan: Plan,
-    object: Object,
-}
-
-impl Fault for Loss {
-    fn entry(&self) -> &'static Entry {
-        &ENTRY
-    }
-
-    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let impairment = Impairment {
-            loss: parameters.read::<f64>("lossPercent")? / 100.0,
-            flows: parameters.read::<f64>("flowsPercent")? / 100.0,
-            ..Impairment::none(fault::seed())
-        };
-        let plan = Plan { filter: Filter::plan(object, parameters)?, impairment };
-        fault::written(&plan)
-    }
-
-    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        let plan: Plan = undo.plan()?;
-        let site = Site::of(&undo.object).map_err(|Refused(why)| Failed(why))?;
-        let probe = Probe::open(&site, &plan.filter, |flow| flow.place(plan.impairment.seed) < plan.impairment.flows)?;
-        // Small packets: losing one of the sender's 64 KiB pieces would lose 45 packets in a row.
-        let (tables, engine) = network::open_engine(&site, &plan.filter, &probe, undo.token, plan.impairment, false)?;
-        Ok(Box::new(Live { tables, engine, probe, plan, object: undo.object.clone() }))
-    }
-
-    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
-        network::undo_record(undo)
-    }
-}
 
 /// Datagrams per flow: of twenty flows, 1,000 in all.
 const EACH: usize = 50;
-/// What a datagram may take across a link of one machine; those that have not arrived by then are lost.
-const PATIENCE: Duration = Duration::from_millis(50);
 
-impl Live {
-    fn measure(&self, way: Way, abort: &Abort) -> Result<(String, bool), Failed> {
-        let loss = self.plan.impairment.loss;
-        let arrived = self.probe.send(way, self.probe.concerned(), EACH, PATIENCE, abort)?;
-        let lost = arrived.iter().filter(|took| took.is_none()).count();
-        let (lost, holds) = (lost, within_chance(lost, arrived.len(), loss));
-        let words = format!(
-            "{way}: {lost} of {} {} lost, {}",
-            arrived.len(),
-            self.probe.medium(),
-            percent(share(lost, arrived.len()))
-        );
-        Ok((words, holds))
-    }
+impl PacketFault for Loss {
+    type Effect = Model;
 
-    fn configured(&self) -> String {
-        let Impairment { loss, flows, .. } = self.plan.impairment;
-        let share = if flows < 1.0 { format!(", {} of flows", percent(flows)) } else { String::new() };
-        format!("loss {} of {}{share}", percent(loss), self.plan.filter)
-    }
-}
+    const ENTRY: &'static Entry = &ENTRY;
 
-/// Whether that many of `sent` lie within four standard deviations of what chance gives (it does not in one of 16,000 cases),
-/// and at least one is lost.
-fn within_chance(lost: usize, sent: usize, probability: f64) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "some thousand")]
-    let (lost, sent) = (lost as f64, sent as f64);
-    let deviation = (sent * probability * (1.0 - probability)).sqrt();
-    // A rounding for the case that all are to be lost.
-    lost > 0.0 && (lost - sent * probability).abs() <= 4.0 * deviation + 1e-6
-}
-
-#[expect(clippy::cast_precision_loss, reason = "some thousand")]
-fn share(part: usize, whole: usize) -> f64 {
-    part as f64 / (whole as f64).max(1.0)
-}
-
-fn percent(share: f64) -> String {
-    let percent = (share * 1e4).round() / 1e2;
-    format!("{percent} %")
-}
-
-impl Injection for Live {
-    fn prove(&mut self, abort: &Abort) -> Proof {
-        let measured: Vec<_> =
-            self.plan.filter.ways.iter().map(|way| network::patiently(abort, || self.measure(*way, abort))).collect();
-        let holds = measured.iter().all(|(_, held)| *held);
-        let achieved: Vec<String> = measured.into_iter().map(|(words, _)| words).collect();
-        Proof { configured: self.configured(), achieved: achieved.join("; "), holds }
-    }
-
-    fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
-        let configured = self.configured();
-        let cleared = self.tables.iter_mut().all(|table| table.clear().is_ok());
-        let report = self.engine.stop();
-        let proof = Proof {
-            configured,
-            achieved: format!("{} packets dropped, {} passed", report.dropped, report.passed),
-            holds: cleared && report.closed,
+    fn read(parameters: Checked<'_>) -> Result<Model, Refused> {
+        let Some(burst) = parameters.maybe::<f64>("burstPercent")? else {
+            let given = |name: &&&str| parameters.is_given(name);
+            if let Some(name) = ["burstEndPercent", "burstLossPercent", "goodLossPercent"].iter().find(given) {
+                return Err(Refused(format!("`{name}` is for loss in bursts: give `burstPercent` too")));
+            }
+            return Ok(Model::random(share(parameters, "lossPercent")?, share(parameters, CORRELATION.name)?));
         };
-        let cleanliness = network::remove(self.tables, report.closed, &self.object)?;
-        Ok(Undone { cleanliness, proof: Some(proof) })
+        if let Some(name) = ["lossPercent", CORRELATION.name].iter().find(|name| parameters.is_given(name)) {
+            return Err(Refused(format!("`{name}` is for random loss, `burstPercent` for loss in bursts: choose one")));
+        }
+        let model = Model {
+            to_bad: burst / 100.0,
+            to_good: share(parameters, "burstEndPercent")?,
+            when_bad: share(parameters, "burstLossPercent")?,
+            when_good: share(parameters, "goodLossPercent")?,
+        };
+        // Rarer is not seen by a proof of some thousand datagrams.
+        if model.share() < 0.001 {
+            return Err(Refused(format!(
+                "bursts like these lose {} of all packets: 0.1 % is the least",
+                percent(model.share())
+            )));
+        }
+        Ok(model)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn effect(effect: Model) -> Effect {
+        Effect::Lose(effect)
+    }
 
-    #[test]
-    fn chance_is_allowed_for_and_no_more() {
-        assert!(within_chance(70, 1000, 0.07));
-        assert!(within_chance(100, 1000, 0.07));
-        assert!(!within_chance(110, 1000, 0.07));
-        assert!(!within_chance(30, 1000, 0.07));
-        assert!(!within_chance(0, 1000, 0.001));
-        assert!(within_chance(1000, 1000, 1.0));
-        assert!(!within_chance(999, 1000, 1.0));
+    fn words(loss: &Model) -> String {
+        let memory = 1.0 - loss.to_bad - loss.to_good;
+        let Model { to_bad, to_good, when_bad, when_good } = loss;
+        if memory.abs() < 1e-9 && *when_bad >= 1.0 && *when_good <= 0.0 {
+            return format!("loss {}", percent(loss.share()));
+        }
+        format!(
+            "loss {} in bursts (a good link turns bad with {} and loses {}, a bad one turns good with {} and loses {})",
+            percent(loss.share()),
+            percent(*to_bad),
+            percent(*when_good),
+            percent(*to_good),
+            percent(*when_bad)
+        )
+    }
+
+    fn before(_: &Model) -> Sending {
+        Sending::unknown(EACH / 3)
+    }
+
+    fn measure(look: &Look<'_, Model>) -> Result<(String, bool), Failed> {
+        let loss = look.effect;
+        let (share, inflation) = (loss.share(), loss.inflation());
+        let patience = look.patience(REST / 2);
+        let sending = Sending { patience, rest: patience, ..Sending::unknown(enough(EACH, inflation)) };
+        let now = look.send(sending)?;
+        let lost = Hits { hit: now.lost(), of: now.sent() };
+        // Another fault may lose some already; of the rest, ours loses its share.
+        let before = Hits { hit: look.before.lost(), of: look.before.sent() };
+        let expected = before.share() + (1.0 - before.share()) * share;
+        let holds = lost.within_chance(expected, inflation, before.doubt() * (1.0 - share).powi(2));
+        let already =
+            if before.hit > 0 { format!(", of which {} were before", percent(before.share())) } else { String::new() };
+        let words =
+            format!("{} of {} {} lost, {}{already}", lost.hit, lost.of, look.probe.medium(), percent(lost.share()));
+        Ok((words, holds && !look.abort.is_aborted()))
+    }
+
+    fn whole(report: &Report) -> String {
+        format!("{} packets dropped, {} passed", report.counts.dropped, report.counts.passed)
     }
 }

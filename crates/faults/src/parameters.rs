@@ -1,6 +1,6 @@
 //! The texts of a fault's parameters: checked against its catalogue entry, read as what they mean.
 
-use std::{collections::BTreeMap, net::IpAddr, str::FromStr};
+use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive, str::FromStr};
 
 use model::{
     Period,
@@ -82,22 +82,9 @@ impl<'a> Checked<'a> {
         Ok(Some(parsed))
     }
 
-    /// A list of addresses and networks; none means all.
-    ///
-    /// # Errors
-    ///
-    /// When one is neither an address nor a network. Names are resolved by whoever gives the order.
-    pub(crate) fn networks(self, name: &str) -> Result<Vec<Network>, Refused> {
-        let text = self.text(name).unwrap_or("ALL").trim();
-        if text.is_empty() {
-            return Err(Refused(format!("{}: `{name}` is empty; write ALL or addresses", self.entry.id)));
-        }
-        if text.eq_ignore_ascii_case("ALL") {
-            return Ok(Vec::new());
-        }
-        text.split(',')
-            .map(|item| item.parse().map_err(|why| Refused(format!("{}: `{name}`: {why}", self.entry.id))))
-            .collect()
+    /// Whether a parameter was given, be it as its default.
+    pub(crate) fn is_given(self, name: &str) -> bool {
+        self.given.contains_key(name)
     }
 }
 
@@ -107,6 +94,7 @@ fn check(kind: ParameterKind, text: &str) -> Result<(), String> {
     };
     match kind {
         ParameterKind::Text | ParameterKind::Addresses | ParameterKind::Arn | ParameterKind::Json => Ok(()),
+        ParameterKind::Ports => ports(text).map(drop),
         ParameterKind::OneOf { values } => one_of(text, values),
         ParameterKind::ListOf { values } => text.split(',').try_for_each(|item| one_of(item.trim(), values)),
         ParameterKind::Boolean => one_of(text, &["true", "false"]),
@@ -125,6 +113,19 @@ fn check(kind: ParameterKind, text: &str) -> Result<(), String> {
         },
         ParameterKind::Size => text.parse::<Size>().map(drop),
     }
+}
+
+/// Ports and ranges of them, as a list: `80,443,8000-8100`.
+pub(crate) fn ports(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
+    let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
+    let range = |item: &str| {
+        let (first, last) = item.split_once('-').unwrap_or((item, item));
+        let range = port(first).zip(port(last)).filter(|(first, last)| first <= last);
+        range
+            .map(|(first, last)| first..=last)
+            .ok_or_else(|| format!("`{}` is neither a port from 1 to 65535 nor a range such as 8000-8100", item.trim()))
+    };
+    text.split(',').map(range).collect()
 }
 
 /// A size: bytes, or a share of something.
@@ -264,6 +265,14 @@ mod tests {
         assert_eq!("fd00::1:2/112".parse::<Network>().unwrap().to_string(), "fd00::1:0/112");
         for text in ["", "10.0.0", "10.0.0.1/33", "web", "::/129", "10.0.0.1/"] {
             assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ports_are_single_or_ranges() {
+        assert_eq!(ports("80, 443,8000-8100").unwrap(), [80..=80, 443..=443, 8000..=8100]);
+        for text in ["", "0", "80,", "65536", "8100-8000", "80-", "http", "1-2-3"] {
+            assert!(ports(text).is_err(), "{text}");
         }
     }
 

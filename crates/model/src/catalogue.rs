@@ -100,6 +100,8 @@ pub enum ParameterKind {
     Size,
     /// Comma-separated addresses, CIDR blocks or names.
     Addresses,
+    /// Comma-separated ports and ranges of them: `80,443,8000-8100`.
+    Ports,
     /// A JSON object as text.
     Json,
     /// An ARN.

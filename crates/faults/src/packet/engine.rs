@@ -5,7 +5,7 @@ use std::{
     os::fd::OwnedFd,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -21,31 +21,41 @@ use rustix::{
 };
 
 use super::{
-    flow::Flow,
+    copier::Copier,
+    flow::{self, Flow},
     histogram::Histogram,
-    schedule::{Fate, Impairment, Nanos, Schedule},
+    schedule::{Arrival, Counts, Fate, Impairment, Nanos, Schedule},
 };
 use crate::sys::{
-    nfqueue::{Queue, Verdict},
+    nfqueue::{Packet, Queue, Verdict},
     realtime,
 };
+
+/// Where packets come from: those of one direction.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The queue in which they wait.
+    pub(crate) queue: Queue,
+    /// What sends copies of them; for effects that make any.
+    pub(crate) copier: Option<Copier>,
+}
 
 /// A running engine: one thread over one or more queues. Dropping it releases all packets that it holds.
 #[derive(Debug)]
 pub(crate) struct Engine {
     bell: Arc<Bell>,
+    /// How many bytes of packets it has let go on, by direction.
+    meters: Vec<Arc<AtomicU64>>,
     report: mpsc::Receiver<Report>,
 }
 
 /// What an engine did in its life.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Report {
-    /// Packets that went on at once.
-    pub(crate) passed: u64,
-    /// Packets that were lost.
-    pub(crate) dropped: u64,
-    /// Packets that were held for their time.
-    pub(crate) held: u64,
+    /// How many packets went which way.
+    pub(crate) counts: Counts,
+    /// Copies that could not be sent.
+    pub(crate) uncopied: u64,
     /// How much later than due packets were handed back.
     pub(crate) lateness: Histogram,
     /// Whether all queues were given back.
@@ -70,16 +80,21 @@ const WATCH: Nanos = 120_000;
 const BURST: usize = 64;
 
 impl Engine {
-    /// Starts a thread that does this to the packets of these queues.
-    pub(crate) fn start(queues: Vec<Queue>, impairment: Impairment) -> io::Result<Self> {
+    /// Starts a thread that does this to the packets of these sources.
+    pub(crate) fn start(sources: Vec<Source>, impairment: Impairment) -> io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let bell = Arc::new(Bell { stop: AtomicBool::new(false), wake });
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let (send, report) = mpsc::sync_channel(1);
         // Each direction draws its own lots; which flows are concerned is the same for both.
         let seeds = impairment.seed..;
-        let lane = |(queue, seed)| Lane { queue, schedule: Schedule::new(Impairment { seed, ..impairment }) };
-        let lanes = queues.into_iter().zip(seeds).map(lane).collect();
+        let lane = |(source, seed)| Lane {
+            source,
+            schedule: Schedule::new(Impairment { seed, ..impairment }),
+            meter: Arc::default(),
+        };
+        let lanes: Vec<Lane> = sources.into_iter().zip(seeds).map(lane).collect();
+        let meters = lanes.iter().map(|lane| Arc::clone(&lane.meter)).collect();
         let mut driver =
             Driver { lanes, bell: Arc::clone(&bell), timer, seed: impairment.seed, report: Report::default() };
         let (ready, started) = mpsc::sync_channel(1);
@@ -95,7 +110,12 @@ impl Engine {
         })?;
         // A new thread has ordinary priority at first, and on a busy machine waits for its turn: no packet shall wait for that.
         started.recv().map_err(io::Error::other)?;
-        Ok(Self { bell, report })
+        Ok(Self { bell, meters, report })
+    }
+
+    /// How many bytes of packets of this source it has let go on so far, network headers included.
+    pub(crate) fn bytes(&self, source: usize) -> u64 {
+        self.meters.get(source).map_or(0, |meter| meter.load(Ordering::Relaxed))
     }
 
     /// Ends it: all packets that it holds go on, and the queues are given back. The rules that fill the queues must be gone.
@@ -140,8 +160,68 @@ struct Driver {
 }
 
 struct Lane {
-    queue: Queue,
+    source: Source,
     schedule: Schedule,
+    meter: Arc<AtomicU64>,
+}
+
+impl Lane {
+    /// Reads what has arrived, up to a burst, and decides about it. Whether there may be more.
+    fn take_in(&mut self, seed: u64, report: &mut Report) -> Result<bool, Errno> {
+        let Self { source: Source { queue, copier }, schedule, meter } = self;
+        let mut fates = Vec::new();
+        let mut burst = 0;
+        while burst < BURST
+            && queue.receive(|packet| {
+                let place = Flow::of(packet.head).map_or(0.0, |flow| flow.place(seed));
+                let fate = schedule.arrive(Arrival { id: packet.id, place, length: packet.length }, now());
+                let damaged = match fate {
+                    Fate::Damage(lot) => damaged(packet, lot),
+                    _ => None,
+                };
+                if fate == Fate::Double && !copier.as_ref().is_some_and(|copier| copier.send(packet.head)) {
+                    report.uncopied += 1;
+                }
+                fates.push((packet.id, packet.length, fate, damaged));
+            })?
+        {
+            burst += 1;
+        }
+        for (id, length, fate, damaged) in fates {
+            match (fate, damaged) {
+                (Fate::Hold, _) => continue,
+                (Fate::Drop, _) => queue.decide(id, Verdict::Drop)?,
+                (Fate::Damage(_), Some(bytes)) => queue.decide(id, Verdict::Replace(&bytes))?,
+                (Fate::Pass | Fate::Double | Fate::Damage(_), _) => queue.decide(id, Verdict::Accept)?,
+            }
+            if fate != Fate::Drop {
+                meter.fetch_add(u64::from(length), Ordering::Relaxed);
+            }
+        }
+        queue.flush()?;
+        Ok(burst == BURST)
+    }
+
+    /// Hands back what is due.
+    fn let_out(&mut self, now: Nanos, report: &mut Report) -> Result<(), Errno> {
+        while let Some(due) = self.schedule.due(now) {
+            self.source.queue.decide(due.id, Verdict::Accept)?;
+            self.meter.fetch_add(u64::from(due.length), Ordering::Relaxed);
+            report.lateness.record(now - due.at);
+        }
+        self.source.queue.flush()
+    }
+}
+
+/// The packet with one bit flipped behind its network header, whose own checksum has been looked at already. `None` when there
+/// is nothing behind it, or not all of it is here.
+fn damaged(packet: Packet<'_>, lot: u32) -> Option<Vec<u8>> {
+    let whole = u32::try_from(packet.head.len()).is_ok_and(|length| length == packet.length);
+    let mut bytes = packet.head.to_vec();
+    let behind = bytes.get_mut(flow::header_length(packet.head)?..).filter(|behind| whole && !behind.is_empty())?;
+    let bit = usize::try_from(lot).ok()? % (behind.len() * 8);
+    behind[bit / 8] ^= 1 << (bit % 8);
+    Some(bytes)
 }
 
 impl Driver {
@@ -162,43 +242,18 @@ impl Driver {
         Ok(())
     }
 
-    /// Reads what has arrived, up to a burst. Whether there may be more.
+    /// Reads what has arrived, up to a burst of each source. Whether there may be more.
     fn take_in(&mut self) -> Result<bool, Errno> {
         let mut more = false;
-        for Lane { queue, schedule } in &mut self.lanes {
-            let mut fates = Vec::new();
-            let mut burst = 0;
-            while burst < BURST
-                && queue.receive(|packet| {
-                    let place = Flow::of(packet.head).map_or(0.0, |flow| flow.place(self.seed));
-                    fates.push((packet.id, schedule.arrive(packet.id, place, now())));
-                })?
-            {
-                burst += 1;
-            }
-            more |= burst == BURST;
-            for (id, fate) in fates {
-                match fate {
-                    Fate::Pass => queue.decide(id, Verdict::Accept)?,
-                    Fate::Drop => queue.decide(id, Verdict::Drop)?,
-                    Fate::Hold => {}
-                }
-            }
-            queue.flush()?;
+        for lane in &mut self.lanes {
+            more |= lane.take_in(self.seed, &mut self.report)?;
         }
         Ok(more)
     }
 
     /// Hands back what is due.
     fn let_out(&mut self, now: Nanos) -> Result<(), Errno> {
-        for Lane { queue, schedule } in &mut self.lanes {
-            while let Some((id, due)) = schedule.due(now) {
-                queue.decide(id, Verdict::Accept)?;
-                self.report.lateness.record(now - due);
-            }
-            queue.flush()?;
-        }
-        Ok(())
+        self.lanes.iter_mut().try_for_each(|lane| lane.let_out(now, &mut self.report))
     }
 
     /// Sleeps until a packet arrives, the time has come, or it shall stop.
@@ -209,24 +264,22 @@ impl Driver {
         let never = Timespec { tv_sec: 0, tv_nsec: 0 };
         timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &Itimerspec { it_interval: never, it_value: value })?;
         let mut watched = vec![PollFd::new(&self.bell.wake, PollFlags::IN), PollFd::new(&self.timer, PollFlags::IN)];
-        watched.extend(self.lanes.iter().map(|lane| PollFd::new(&lane.queue, PollFlags::IN)));
+        watched.extend(self.lanes.iter().map(|lane| PollFd::new(&lane.source.queue, PollFlags::IN)));
         rustix::io::retry_on_intr(|| poll(&mut watched, None)).map(drop)
     }
 
     /// Lets everything go and gives the queues back.
     fn finish(mut self) -> Report {
         self.report.closed = true;
-        for Lane { mut queue, mut schedule } in self.lanes {
-            let mut waiting: Vec<u32> = std::iter::from_fn(|| schedule.release()).map(|(id, _)| id).collect();
+        for Lane { source: Source { mut queue, .. }, mut schedule, .. } in self.lanes {
+            let mut waiting: Vec<u32> = std::iter::from_fn(|| schedule.release()).map(|due| due.id).collect();
             // What arrived meanwhile was never ours to hold.
             while queue.receive(|packet| waiting.push(packet.id)).unwrap_or(false) {}
             let released =
                 waiting.iter().try_for_each(|id| queue.decide(*id, Verdict::Accept)).and_then(|()| queue.flush());
             let closed = queue.close();
             self.report.closed &= released.is_ok() && closed.is_ok();
-            self.report.passed += schedule.counts.passed;
-            self.report.dropped += schedule.counts.dropped;
-            self.report.held += schedule.counts.held;
+            self.report.counts = self.report.counts.and(schedule.counts);
         }
         self.report
     }
@@ -236,4 +289,22 @@ fn now() -> Nanos {
     let now = rustix::time::clock_gettime(ClockId::Monotonic);
     let seconds = Nanos::try_from(now.tv_sec).expect("the monotonic clock counts from boot");
     seconds * 1_000_000_000 + Nanos::try_from(now.tv_nsec).expect("from 0 to 999,999,999")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_packet_differs_in_one_bit_behind_its_header() {
+        let head: Vec<u8> = [0x45].into_iter().chain(std::iter::repeat_n(0, 47)).collect();
+        for lot in [0, 7, 8, 223, 224, u32::MAX] {
+            let bytes = damaged(Packet { id: 1, head: &head, length: 48 }, lot).unwrap();
+            let flipped: u32 = bytes.iter().zip(&head).map(|(one, other)| (one ^ other).count_ones()).sum();
+            assert_eq!((flipped, &bytes[..20]), (1, &head[..20]), "{lot}");
+        }
+        assert_eq!(damaged(Packet { id: 1, head: &head, length: 49 }, 0), None, "cut off");
+        assert_eq!(damaged(Packet { id: 1, head: &head[..20], length: 20 }, 0), None, "a header alone");
+        assert_eq!(damaged(Packet { id: 1, head: &[0; 30], length: 30 }, 0), None, "no IP");
+    }
 }

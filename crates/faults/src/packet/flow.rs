@@ -64,6 +64,15 @@ impl Flow {
     }
 }
 
+/// How long the network header of a packet is; of IPv6 without extensions. `None`: no IP packet.
+pub(crate) fn header_length(packet: &[u8]) -> Option<usize> {
+    match packet.first()? >> 4 {
+        4 => Some(usize::from(packet[0] & 0xf) * 4),
+        6 => Some(40),
+        _ => None,
+    }
+}
+
 /// SplitMix64's finalizer (Steele, Lea, Flood 2014): every input bit changes every output bit with probability one half.
 const fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);

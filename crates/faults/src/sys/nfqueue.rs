@@ -21,7 +21,7 @@ pub struct Queue {
 pub struct Packet<'a> {
     /// Its number within the queue.
     pub id: u32,
-    /// Its first bytes, from the network header on: at most [`COPIED`].
+    /// Its first bytes, from the network header on: at most [`COPIED`], unless the queue was opened for all.
     pub head: &'a [u8],
     /// Its length, which may be larger.
     pub length: u32,
@@ -29,15 +29,29 @@ pub struct Packet<'a> {
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verdict<'a> {
     /// It is dropped.
     Drop,
     /// It goes on to the next hook.
     Accept,
+    /// So does this in its place, from the network header on. Its checksums are verified by whoever receives it.
+    Replace(&'a [u8]),
 }
 
-/// How much of each packet is copied to us: the headers, of IPv6 too.
+/// How packets come to a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode {
+    /// What the sender handed over in one piece is one packet, which costs a tenth; otherwise each is what would be on the
+    /// wire, so that losing one loses 1.5 kB, not 64.
+    pub whole_segments: bool,
+    /// All of each packet is copied to us; otherwise its first [`COPIED`] bytes.
+    pub all_bytes: bool,
+}
+
+/// How much of each packet is copied to us if not all: the headers, of IPv6 too.
 pub const COPIED: u32 = 128;
+/// The most that an attribute holds.
+const ALL: u32 = 65_531;
 
 /// How many packets may wait: 200,000 are 100 Mbit/s of small packets for a second; the default of 1,024 loses half of 20,000
 /// packets a second at 100 ms.
@@ -57,14 +71,12 @@ const COMMAND_UNBIND: u8 = 2;
 const WHOLE_SEGMENTS: u32 = 4;
 
 impl Queue {
-    /// Opens a queue that nobody else has, in the network namespace of the calling thread. With `whole_segments`, what the
-    /// sender handed over in one piece is one packet, which costs a tenth; without, each is what would be on the wire, so that
-    /// losing one loses 1.5 kB, not 64.
+    /// Opens a queue that nobody else has, in the network namespace of the calling thread.
     ///
     /// # Errors
     ///
     /// `EPERM` without `CAP_NET_ADMIN` there; when the kernel has no queues; when all 65,536 are taken.
-    pub fn open(whole_segments: bool) -> Result<Self, Error> {
+    pub fn open(mode: Mode) -> Result<Self, Error> {
         let mut socket = Socket::open(Family::Netfilter)?;
         let mut number = first_guess();
         // A queue belongs to the socket that binds it first; to others it is `EPERM`, as is having no right at all.
@@ -75,9 +87,9 @@ impl Queue {
             }
             number = number.wrapping_add(1);
         }
-        let mut parameters = COPIED.to_be_bytes().to_vec();
+        let mut parameters = if mode.all_bytes { ALL } else { COPIED }.to_be_bytes().to_vec();
         parameters.push(2); // NFQNL_COPY_PACKET
-        let flags = if whole_segments { WHOLE_SEGMENTS } else { 0 };
+        let flags = if mode.whole_segments { WHOLE_SEGMENTS } else { 0 };
         socket.request(
             config(number).attribute(2, &parameters).be32(3, LONGEST).be32(4, WHOLE_SEGMENTS).be32(5, flags),
         )?;
@@ -120,15 +132,21 @@ impl Queue {
     /// # Errors
     ///
     /// When the socket is broken.
-    pub fn decide(&mut self, id: u32, verdict: Verdict) -> Result<(), Errno> {
-        let number = match verdict {
-            Verdict::Drop => 0u32,
-            Verdict::Accept => 1,
+    pub fn decide(&mut self, id: u32, verdict: Verdict<'_>) -> Result<(), Errno> {
+        let (number, replacement) = match verdict {
+            Verdict::Drop => (0u32, None),
+            Verdict::Accept => (1, None),
+            Verdict::Replace(bytes) => (1, Some(bytes)),
         };
         let mut header = [0; 8];
         header[..4].copy_from_slice(&number.to_be_bytes());
         header[4..].copy_from_slice(&id.to_be_bytes());
-        message(MESSAGE_VERDICT, self.number, 0).attribute(2, &header).seal_into(0, &mut self.verdicts);
+        let message = message(MESSAGE_VERDICT, self.number, 0).attribute(2, &header);
+        let message = match replacement {
+            Some(bytes) => message.attribute(10, bytes),
+            None => message,
+        };
+        message.seal_into(0, &mut self.verdicts);
         self.pending += 1;
         if self.verdicts.len() >= BATCH { self.flush() } else { Ok(()) }
     }
@@ -222,7 +240,8 @@ mod tests {
         NetworkNamespace::create()
             .unwrap()
             .run(|| {
-                let (first, second) = (Queue::open(true).unwrap(), Queue::open(false).unwrap());
+                let whole = |whole_segments| Queue::open(Mode { whole_segments, all_bytes: false });
+                let (first, second) = (whole(true).unwrap(), whole(false).unwrap());
                 assert_ne!(first.number(), second.number());
                 assert_eq!(queues().unwrap().len(), 2);
                 second.close().unwrap();

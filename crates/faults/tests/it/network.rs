@@ -1,11 +1,14 @@
 //! Faults in the network.
 
 use std::{
-    net::{TcpListener, TcpStream},
+    io::{Read, Write},
+    net::{TcpListener, TcpStream, UdpSocket},
     time::Duration,
 };
 
-use crate::harness::{INSTANCE, World, inject_and_undo, privileged};
+use model::event::{Cleanliness, InjectionId};
+
+use crate::harness::{INSTANCE, LEASE, ROUTER, World, inject_and_undo, parameters, privileged};
 
 #[test]
 fn latency_delays_what_comes_in() {
@@ -123,4 +126,212 @@ fn a_source_that_is_not_the_prober_is_proven_on_a_probe_port() {
             world.round_trip();
         },
     );
+}
+
+#[test]
+fn latency_spreads_as_it_was_told() {
+    if !privileged() {
+        return;
+    }
+    for distribution in ["uniform", "normal", "pareto"] {
+        inject_and_undo(
+            &World::new(),
+            "network:latency",
+            [
+                ("delayMilliseconds", "40"),
+                ("jitterMilliseconds", "10"),
+                ("distribution", distribution),
+                ("correlationPercent", "25"),
+            ],
+            |proof| assert!(proof.configured.contains("±"), "{}", proof.configured),
+        );
+    }
+}
+
+#[test]
+fn loss_comes_in_bursts() {
+    if !privileged() {
+        return;
+    }
+    let given = [("burstPercent", "5"), ("burstEndPercent", "25"), ("goodLossPercent", "1")];
+    inject_and_undo(&World::new(), "network:loss", given, |_| {});
+}
+
+#[test]
+fn loss_that_correlates_is_as_much_as_loss_that_does_not() {
+    if !privileged() {
+        return;
+    }
+    inject_and_undo(&World::new(), "network:loss", [("lossPercent", "20"), ("correlationPercent", "75")], |_| {});
+}
+
+#[test]
+fn damaged_packets_are_sent_again_by_tcp_and_lost_by_udp() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    inject_and_undo(&world, "network:corrupt", [("corruptPercent", "20"), ("direction", "both")], |_| {
+        assert!(transferred_intact(&world));
+        assert!((150..=190).contains(&datagrams_arriving(&world, 200)), "with checksums the damaged are dropped");
+    });
+}
+
+#[test]
+fn doubled_packets_do_tcp_no_harm() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    inject_and_undo(&world, "network:duplicate", [("duplicatePercent", "30"), ("direction", "both")], |_| {
+        assert!(transferred_intact(&world));
+    });
+}
+
+#[test]
+fn reordered_packets_overtake_others() {
+    if !privileged() {
+        return;
+    }
+    for gap in ["1", "4"] {
+        let world = World::new();
+        let given = [("reorderPercent", "30"), ("gap", gap), ("delayMilliseconds", "20"), ("direction", "both")];
+        inject_and_undo(&world, "network:reorder", given, |_| assert!(transferred_intact(&world)));
+    }
+}
+
+#[test]
+fn bandwidth_is_what_was_asked_for() {
+    if !privileged() {
+        return;
+    }
+    for megabits in ["0.5", "10", "100"] {
+        let world = World::new();
+        let given = [("megabitsPerSecond", megabits), ("direction", "both")];
+        inject_and_undo(&world, "network:bandwidth", given, |_| {});
+    }
+}
+
+/// Whether a hundred kilobytes come through a connection as they were sent.
+fn transferred_intact(world: &World) -> bool {
+    let content: Vec<u8> = (0..100_000u32).map(|number| number.to_le_bytes()[0] ^ number.to_le_bytes()[1]).collect();
+    let listener = world.instance.run(|| TcpListener::bind((INSTANCE, 0))).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| world.router.run(|| TcpStream::connect(address)).unwrap().write_all(&content).unwrap());
+        let mut received = Vec::new();
+        listener.accept().unwrap().0.read_to_end(&mut received).unwrap();
+        received == content
+    })
+}
+
+/// How many of so many datagrams arrive at the instance.
+fn datagrams_arriving(world: &World, sent: usize) -> usize {
+    let near = world.instance.run(|| UdpSocket::bind((INSTANCE, 0))).unwrap();
+    near.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let far = world.router.run(|| UdpSocket::bind((ROUTER, 0))).unwrap();
+    for _ in 0..sent {
+        far.send_to(&[7; 100], near.local_addr().unwrap()).unwrap();
+    }
+    (0..sent).take_while(|_| near.recv(&mut [0; 100]).is_ok()).count()
+}
+
+#[test]
+fn a_partition_cuts_off_the_named_and_nobody_else() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    inject_and_undo(&world, "network:partition", [("sources", "10.77.0.1,198.51.100.0/24")], |proof| {
+        assert!(proof.achieved.contains("from it"), "{}", proof.achieved);
+    });
+    inject_and_undo(&world, "network:partition", [("sources", "198.51.100.0/24")], |proof| {
+        assert!(proof.achieved.contains("probe port"), "{}", proof.achieved);
+        world.round_trip();
+    });
+}
+
+#[test]
+fn a_list_of_ports_and_ranges_concerns_those_and_no_others() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let listeners: Vec<TcpListener> = [8080, 8100, 8150, 8200, 8201]
+        .map(|port| world.instance.run(|| TcpListener::bind((INSTANCE, port))).unwrap())
+        .into();
+    inject_and_undo(&world, "network:blackhole", [("port", "8080,8100-8200"), ("protocol", "tcp")], |_| {
+        let answers: Vec<bool> = listeners
+            .iter()
+            .map(|listener| {
+                let address = listener.local_addr().unwrap();
+                world.router.run(|| TcpStream::connect_timeout(&address, Duration::from_secs(1))).is_ok()
+            })
+            .collect();
+        assert_eq!(answers, [false, false, false, false, true]);
+    });
+}
+
+#[test]
+fn the_end_of_one_fault_loses_nothing_that_another_holds() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let host = world.host();
+    let inject = |number, fault, given| host.inject(InjectionId(number), fault, &given, &world.object, LEASE).unwrap();
+    let slow = parameters([("delayMilliseconds", "300"), ("direction", "both")]);
+    inject(1, "network:latency", slow);
+    let (near, far) = (
+        world.instance.run(|| UdpSocket::bind((INSTANCE, 0))).unwrap(),
+        world.router.run(|| UdpSocket::bind((ROUTER, 0))).unwrap(),
+    );
+    let (to_near, to_far) = (near.local_addr().unwrap(), far.local_addr().unwrap());
+    for socket in [&near, &far] {
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    }
+    for round in 2..6 {
+        let both = parameters([("direction", "both"), ("port", "9")]);
+        inject(round, "network:blackhole", both);
+        for _ in 0..20 {
+            far.send_to(b"in", to_near).unwrap();
+            near.send_to(b"out", to_far).unwrap();
+        }
+        // While all of them are on their way.
+        host.undo(InjectionId(round)).unwrap();
+        for socket in [&near, &far] {
+            let arrived = (0..20).take_while(|_| socket.recv(&mut [0; 8]).is_ok()).count();
+            assert_eq!(arrived, 20, "round {round}");
+        }
+    }
+}
+
+#[test]
+fn faults_on_one_link_add_up_and_each_is_proven() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let before = world.view();
+    let host = world.host();
+    let faults = [
+        ("network:latency", parameters([("delayMilliseconds", "60"), ("jitterMilliseconds", "10")])),
+        ("network:loss", parameters([("lossPercent", "10")])),
+        ("network:latency", parameters([("delayMilliseconds", "40")])),
+        ("network:loss", parameters([("lossPercent", "30")])),
+        ("network:duplicate", parameters([("duplicatePercent", "20")])),
+        ("network:corrupt", parameters([("corruptPercent", "10")])),
+        ("network:bandwidth", parameters([("megabitsPerSecond", "20")])),
+        ("network:blackhole", parameters([("port", "9")])),
+    ];
+    for (number, (fault, given)) in (1..).zip(&faults) {
+        let proof = host.inject(InjectionId(number), fault, given, &world.object, LEASE).unwrap();
+        println!("{}: {}", proof.configured, proof.achieved);
+        assert!(proof.holds);
+    }
+    // In another order than they came.
+    for number in [3, 1, 8, 2, 7, 4, 6, 5] {
+        assert_eq!(host.undo(InjectionId(number)).unwrap().cleanliness, Cleanliness::Clean);
+    }
+    assert_eq!(world.view(), before);
 }

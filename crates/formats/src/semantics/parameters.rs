@@ -162,6 +162,7 @@ fn describe(kind: ParameterKind) -> String {
         }
         ParameterKind::Size => "a size such as 512MiB, or a share such as 80%".to_owned(),
         ParameterKind::Addresses => "addresses, CIDR blocks or names, separated by commas, or ALL".to_owned(),
+        ParameterKind::Ports => "ports from 1 to 65535 and ranges of them, separated by commas: 80,8000-8100".to_owned(),
         ParameterKind::Json => "a JSON object as text".to_owned(),
         ParameterKind::Arn => "an ARN".to_owned(),
     }
@@ -207,6 +208,11 @@ fn fits(kind: ParameterKind, text: &str) -> bool {
         ParameterKind::Addresses => items.all(|item| {
             !item.is_empty()
                 && item.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '/' | '-' | '_' | '*'))
+        }),
+        ParameterKind::Ports => items.all(|item| {
+            let (first, last) = item.split_once('-').unwrap_or((item, item));
+            let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
+            port(first).zip(port(last)).is_some_and(|(first, last)| first <= last)
         }),
         ParameterKind::Json => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok(),
         ParameterKind::Arn => text.starts_with("arn:"),
