@@ -1,6 +1,6 @@
 //! The command line: one clap table, from which help, completions and the man page are derived.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::{
@@ -74,6 +74,16 @@ Examples:
     /// Bring a lab up by hand, look at it, take it down.
     #[command(subcommand)]
     Lab(Lab),
+    /// Carry TCP and HTTP and add faults to it, told by Toxiproxy's HTTP API.
+    #[command(after_help = "\
+Clients of Toxiproxy work unchanged, and so do its flags, with one dash or two. See docs/proxy.md.
+
+Examples:
+  shaketable proxy --config examples/proxy/toxiproxy.json
+  curl -d '{\"name\": \"redis\", \"listen\": \"127.0.0.1:26379\", \"upstream\": \"127.0.0.1:6379\"}' \\
+    http://127.0.0.1:8474/proxies
+  curl -d '{\"type\": \"latency\", \"attributes\": {\"latency\": 300}}' http://127.0.0.1:8474/proxies/redis/toxics")]
+    Proxy(Proxy),
     /// The built-in demo application: a small HTTP service with a downstream call.
     DemoApp(DemoApp),
     /// Print a completion script for a shell.
@@ -246,6 +256,86 @@ pub(crate) enum Lab {
     },
 }
 
+/// `shaketable proxy`
+#[derive(Debug, Args)]
+pub(crate) struct Proxy {
+    /// The host or address on which the API listens. Whoever reaches it can open ports and break connections.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) host: String,
+    /// The port on which the API listens.
+    #[arg(long, default_value_t = 8474)]
+    pub(crate) port: u16,
+    /// Proxies to begin with: a JSON list, as for POST /populate.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Repeats the random choices of HTTP rules.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// What is said on standard error; `-v` says as much as `info`.
+    #[arg(long, env = "LOG_LEVEL", value_enum, ignore_case = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<LogLevel>,
+    /// Count what proxies carry, at /metrics.
+    #[arg(long)]
+    pub(crate) proxy_metrics: bool,
+    /// Say what this process uses, at /metrics.
+    #[arg(long)]
+    pub(crate) runtime_metrics: bool,
+}
+
+/// The levels of Toxiproxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// What nobody can help: like `error`.
+    Panic,
+    /// The same.
+    Fatal,
+    /// What somebody must do something about.
+    Error,
+    /// What is unexpected.
+    #[value(alias = "warning")]
+    Warn,
+    /// What was asked for and done.
+    Info,
+    /// Why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// As a filter of our own diagnostics.
+    pub(crate) const fn filter(self) -> &'static str {
+        match self {
+            Self::Panic | Self::Fatal | Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Flags of Toxiproxy's server, which take one dash as well as two.
+const GO_FLAGS: [&str; 8] =
+    ["config", "host", "log-level", "port", "proxy-metrics", "runtime-metrics", "seed", "version"];
+
+/// The arguments of `shaketable proxy` with two dashes where Toxiproxy's are written with one.
+pub(crate) fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|command| command == "proxy") {
+        for argument in &mut arguments[2..] {
+            let flag = argument.to_str().and_then(|text| text.strip_prefix('-'));
+            let is_known = flag.is_some_and(|flag| GO_FLAGS.contains(&flag.split('=').next().unwrap_or_default()));
+            if is_known {
+                let mut longer = OsString::from("-");
+                longer.push(&argument);
+                *argument = longer;
+            }
+        }
+    }
+    arguments
+}
+
 /// `shaketable demo-app`
 #[derive(Debug, Args)]
 #[command(
@@ -316,5 +406,19 @@ mod tests {
     #[test]
     fn the_table_is_consistent() {
         Shaketable::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_toxiproxy_are_taken_with_one_dash_and_with_two() {
+        let one = "shaketable proxy -host 0.0.0.0 -port=1 -config a.json -seed 7 -proxy-metrics -v";
+        let two = "shaketable proxy --host 0.0.0.0 --port=1 --config a.json --seed 7 --proxy-metrics -v";
+        let split = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(with_two_dashes(split(one)), split(two));
+        assert_eq!(with_two_dashes(split(two)), split(two));
+        let other = split("shaketable run -host");
+        assert_eq!(with_two_dashes(other.clone()), other);
+        let parsed = Shaketable::try_parse_from(with_two_dashes(split(one))).unwrap();
+        let Command::Proxy(proxy) = parsed.command else { panic!("it is `proxy`") };
+        assert_eq!((proxy.host.as_str(), proxy.port, proxy.seed), ("0.0.0.0", 1, Some(7)));
     }
 }

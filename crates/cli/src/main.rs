@@ -10,6 +10,7 @@ mod docs;
 mod doctor;
 mod lab_command;
 mod live;
+mod proxy;
 mod run;
 mod terminal;
 
@@ -19,7 +20,7 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    args::{Command, DemoApp, Shaketable},
+    args::{Command, DemoApp, Proxy, Shaketable},
     terminal::Style,
 };
 
@@ -36,9 +37,9 @@ fn main() -> ExitCode {
         Some(run::TIE) => return run::become_tied(arguments),
         _ => {}
     }
-    let call = Shaketable::parse();
+    let call = Shaketable::parse_from(args::with_two_dashes(std::env::args_os()));
     let style = Style::of(call.color);
-    listen_to_ourselves(call.verbose, style);
+    listen_to_ourselves(level(&call), style);
     match obey(call.command, style) {
         Ok(code) => code,
         Err(error) => {
@@ -58,6 +59,7 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
         }
         Command::Doctor(call) => doctor::doctor(&call),
         Command::Lab(call) => lab_command::lab(&call, style),
+        Command::Proxy(call) => proxy::proxy(&call),
         Command::DemoApp(call) => demo_app(call),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Shaketable::command(), "shaketable", &mut std::io::stdout());
@@ -74,14 +76,19 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
     }
 }
 
-/// Diagnostics of our own go to standard error: warnings always, more when asked; `RUST_LOG` says it in detail.
-fn listen_to_ourselves(verbose: u8, style: Style) {
-    let level = match verbose {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
+/// How much is said: warnings always, more when asked.
+fn level(call: &Shaketable) -> &'static str {
+    match (&call.command, call.verbose) {
+        (Command::Proxy(Proxy { log_level: Some(level), .. }), 0) => level.filter(),
+        (_, 0) => "warn",
+        (_, 1) => "info",
+        (_, 2) => "debug",
         _ => "trace",
-    };
+    }
+}
+
+/// Diagnostics of our own go to standard error; `RUST_LOG` says in detail which.
+fn listen_to_ourselves(level: &str, style: Style) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(style.colour).init();

@@ -168,14 +168,14 @@ impl Running {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    /// Waits until it prints a line that contains `text`.
-    pub(crate) fn wait_for(&self, text: &str) {
+    /// Waits until it prints a line that contains `text`, and gives it back.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
         let deadline = Instant::now() + LIMIT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("it never said `{text}`"));
             if line.contains(text) {
-                return;
+                return line;
             }
         }
     }

@@ -6,6 +6,9 @@ mod examples;
 mod harness;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod residue;
