@@ -192,8 +192,9 @@ impl Host {
             renewed.push((slot.undo.token, until));
         }
         drop(slots);
-        if let Some(guardian) = self.shared.guardian() {
-            guardian.leased(&renewed);
+        self.shared.tell_guardian(|guardian| guardian.leased(&renewed));
+        if !renewed.is_empty() {
+            self.shared.journal.touch();
         }
     }
 }

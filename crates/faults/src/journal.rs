@@ -157,9 +157,26 @@ pub struct Replayed {
     /// Who injected last, and for what; unknown if it died before it could say so.
     pub begun: Option<Begun>,
     /// What is not undone, or left something behind, in the order in which it was planned.
-    pub open: Vec<(InjectionId, Undo)>,
+    pub open: Vec<Open>,
     /// How many stretches of the file could not be read.
     pub damaged: usize,
+}
+
+/// An injection on record that is not undone, or not wholly.
+#[derive(Debug, Clone)]
+pub struct Open {
+    /// Its number in the run that made it.
+    pub id: InjectionId,
+    /// How to undo it.
+    pub undo: Undo,
+    /// How long it may live when nobody renews it.
+    pub lease: Duration,
+    /// When it was planned, by the wall clock.
+    pub at: SystemTime,
+    /// Whether it is known to have been in effect.
+    pub injected: bool,
+    /// What the last attempt to undo it found: what is left, and the command that repairs it.
+    pub left: Option<(String, String)>,
 }
 
 /// What the file is: a name, and the version of its format.
@@ -217,6 +234,12 @@ impl Journal {
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Shows by the file's time of change that whoever has the journal is at work.
+    pub(crate) fn touch(&self) {
+        // For people alone, in `status`.
+        self.tail().file.set_modified(SystemTime::now()).ok();
     }
 
     /// What it says now.
@@ -432,15 +455,22 @@ fn decode_one(bytes: &[u8]) -> Option<(Record, usize)> {
 }
 
 fn replay(records: Vec<Record>, damaged: usize) -> Replayed {
-    let (mut begun, mut open) = (None, Vec::<(InjectionId, Undo)>::new());
+    let (mut begun, mut open) = (None, Vec::<Open>::new());
     for record in records {
         match record {
             Record::Begun(who) => begun = Some(who),
-            Record::Planned { id, undo, .. } => open.push((id, *undo)),
-            Record::Injected { .. } => {}
+            Record::Planned { id, undo, lease, at } => {
+                open.push(Open { id, undo: *undo, lease, at, injected: false, left: None });
+            }
+            Record::Injected { token, .. } => {
+                open.iter_mut().filter(|one| one.undo.token == token).for_each(|one| one.injected = true);
+            }
             // Until somebody has repaired it, each start looks again.
-            Record::Undone { fingerprint: Cleanliness::Dirty { .. }, .. } => {}
-            Record::Undone { token, .. } => open.retain(|(_, undo)| undo.token != token),
+            Record::Undone { token, fingerprint: Cleanliness::Dirty { residue, repair }, .. } => {
+                let left = Some((residue, repair));
+                open.iter_mut().filter(|one| one.undo.token == token).for_each(|one| one.left.clone_from(&left));
+            }
+            Record::Undone { token, .. } => open.retain(|one| one.undo.token != token),
         }
     }
     Replayed { begun, open, damaged }
@@ -494,7 +524,7 @@ mod tests {
     }
 
     fn ids(replayed: &Replayed) -> Vec<u32> {
-        replayed.open.iter().map(|(id, _)| id.0).collect()
+        replayed.open.iter().map(|one| one.id.0).collect()
     }
 
     #[test]
@@ -535,7 +565,7 @@ mod tests {
         let Record::Planned { undo, lease, at, .. } = planned(2) else { panic!() };
         let again = Record::Planned { id: InjectionId(1), undo, lease, at };
         let clean = Record::Undone { id: InjectionId(1), token: 2, fingerprint: Cleanliness::Clean };
-        let tokens = |records| replay(records, 0).open.iter().map(|(_, undo)| undo.token).collect::<Vec<_>>();
+        let tokens = |records| replay(records, 0).open.iter().map(|one| one.undo.token).collect::<Vec<_>>();
         assert_eq!(tokens(vec![planned(1), left.clone(), again.clone()]), [1, 2]);
         assert_eq!(tokens(vec![planned(1), left, again, clean]), [1]);
     }

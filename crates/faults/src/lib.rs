@@ -35,7 +35,9 @@ pub mod network_latency;
 pub mod network_loss;
 pub mod network_partition;
 mod network_probe;
+pub mod network_refuse;
 pub mod network_reorder;
+pub mod network_reset;
 mod network_site;
 mod object;
 mod packet;
@@ -72,7 +74,9 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &network_latency::Latency,
     &network_loss::Loss,
     &network_partition::Partition,
+    &network_refuse::Refuse,
     &network_reorder::Reorder,
+    &network_reset::Reset,
     &process_kill::Kill,
     &process_pause::Pause,
 ];
@@ -90,7 +94,9 @@ const ENTRIES: &[&Entry] = &[
     &network_latency::ENTRY,
     &network_loss::ENTRY,
     &network_partition::ENTRY,
+    &network_refuse::ENTRY,
     &network_reorder::ENTRY,
+    &network_reset::ENTRY,
     &process_kill::ENTRY,
     &process_pause::ENTRY,
 ];

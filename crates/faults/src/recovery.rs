@@ -17,7 +17,7 @@ use model::event::{Cleanliness, InjectionId};
 use crate::{
     boot,
     fault::{self, Refused, Undo, UndoError},
-    journal::{Journal, Record, Replayed},
+    journal::{Journal, Open, Record, Replayed},
 };
 
 /// What a predecessor that died left behind, and what became of it.
@@ -158,14 +158,14 @@ pub(crate) fn recover(journal: &Arc<Journal>, Replayed { open, damaged, .. }: Re
 
 /// Undoes what is on record, writes down what is undone, and says what became of each. What cannot be undone is tried again for
 /// as long as `patience`, and stays on record.
-pub(crate) fn settle(journal: &Arc<Journal>, open: Vec<(InjectionId, Undo)>, patience: Duration) -> Vec<Leftover> {
-    let mut recovery = Recovery::new(open.iter().map(|(_, undo)| undo.token), patience, boot::now());
+pub(crate) fn settle(journal: &Arc<Journal>, open: Vec<Open>, patience: Duration) -> Vec<Leftover> {
+    let mut recovery = Recovery::new(open.iter().map(|one| one.undo.token), patience, boot::now());
     let mut outcomes = BTreeMap::new();
     let (tell, told) = mpsc::channel();
     let mut event = Event::Tick;
     loop {
         for token in recovery.step(event, boot::now()) {
-            let Some((id, undo)) = open.iter().find(|(_, undo)| undo.token == token) else { continue };
+            let Some(Open { id, undo, .. }) = open.iter().find(|one| one.undo.token == token) else { continue };
             attempt(Arc::clone(journal), *id, undo.clone(), tell.clone());
         }
         let Some(wake) = recovery.wake() else { break };
@@ -178,7 +178,7 @@ pub(crate) fn settle(journal: &Arc<Journal>, open: Vec<(InjectionId, Undo)>, pat
             Err(_) => Event::Tick,
         };
     }
-    let became = |(id, undo): (InjectionId, Undo)| {
+    let became = |Open { id, undo, .. }| {
         let outcome = outcomes.remove(&undo.token).unwrap_or_else(|| Err(hangs(&undo)));
         Leftover { id, undo, outcome }
     };
@@ -288,7 +288,15 @@ mod tests {
             object: crate::Object::default(),
             plan: serde_json::Value::Null,
         };
-        let left = settle(&Arc::new(journal), vec![(InjectionId(1), undo)], Duration::ZERO);
+        let record = Record::Planned {
+            id: InjectionId(1),
+            undo: Box::new(undo),
+            lease: Duration::from_secs(1),
+            at: std::time::SystemTime::now(),
+        };
+        journal.append(&record).unwrap();
+        let open = journal.replay().unwrap().open;
+        let left = settle(&Arc::new(journal), open, Duration::ZERO);
         assert!(!left[0].is_undone());
         assert!(left[0].residue().is_some_and(|(why, _)| why.contains("another version")));
     }

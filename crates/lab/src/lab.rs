@@ -31,7 +31,7 @@ use crate::{
     fabric::Fabric,
     identity::Identity,
     loopback::Loopback,
-    place::{self, OwnHost},
+    place,
     plane::{self, Boot, Carried, Message, Order, OrderError, Parts, Progress, Seen},
     prepare::Prepared,
     provider::LabProvider,
@@ -121,7 +121,7 @@ pub(crate) struct Inner {
     pub(crate) balancers: BTreeMap<String, balancer::Handle>,
     pub(crate) messages: mpsc::UnboundedSender<Message>,
     /// Injects what happens inside instances.
-    host: Arc<OwnHost>,
+    host: Arc<faults::Host>,
     progress: watch::Receiver<Progress>,
     /// Taken when the lab goes down.
     runtime: Mutex<Option<Runtime>>,

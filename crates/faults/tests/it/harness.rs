@@ -225,7 +225,12 @@ pub(crate) fn parameters<const N: usize>(given: [(&str, &str); N]) -> Parameters
 
 /// The parameters that a fault cannot do without, in these worlds.
 pub(crate) fn needed(fault: &str) -> Parameters {
-    if fault.starts_with("disk:") { parameters([("path", DISK)]) } else { Parameters::new() }
+    match fault {
+        // As much as other work leaves of a processor.
+        "cpu:stress" => parameters([("percent", "5")]),
+        _ if fault.starts_with("disk:") => parameters([("path", DISK)]),
+        _ => Parameters::new(),
+    }
 }
 
 pub(crate) const FIRST: InjectionId = InjectionId(1);

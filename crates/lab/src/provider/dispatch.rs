@@ -8,7 +8,7 @@ use std::{
 };
 
 use engine::provider::{Boxed, InjectError, Order, Provider, UndoError, Undone};
-use faults::{Object, Peer};
+use faults::{Host, Object, Peer};
 use model::{
     event::{Cleanliness, InjectionId, Proof},
     resource::{Resource, ResourceId},
@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::{instance_reboot, instance_stop, instance_terminate, links, network_disrupt, resources};
 use crate::{
     lab::Lab,
-    place::OwnHost,
     plane::{OrderError, Seen},
     status::InstanceState,
 };
@@ -29,7 +28,7 @@ use crate::{
 pub(crate) struct LabProvider {
     lab: Lab,
     /// Injects what happens inside instances, and keeps the journal of it.
-    host: Arc<OwnHost>,
+    host: Arc<Host>,
     books: Arc<Mutex<Books>>,
 }
 
@@ -142,7 +141,7 @@ impl Provider for LabProvider {
 }
 
 impl LabProvider {
-    pub(crate) fn new(lab: Lab, host: Arc<OwnHost>) -> Self {
+    pub(crate) fn new(lab: Lab, host: Arc<Host>) -> Self {
         Self { lab, host, books: Arc::default() }
     }
 

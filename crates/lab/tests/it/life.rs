@@ -231,13 +231,13 @@ async fn an_ordinary_user_has_a_lab_with_networks_of_its_own() {
 fn waiting(folder: &Path) -> Elsewhere {
     let mut command = Command::new("sh");
     command.args(["-c", "read -r _ && exec \"$0\" loopback 1"]).arg(program());
-    command.env_remove("XDG_RUNTIME_DIR").env("TMPDIR", folder);
+    command.env_remove("XDG_RUNTIME_DIR").env("TMPDIR", folder).env(faults::state::VARIABLE, place(folder));
     Elsewhere(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
 }
 
 /// Where it keeps its journal.
 fn place(folder: &Path) -> PathBuf {
-    folder.join(format!("shaketable-{}", rustix::process::geteuid().as_raw()))
+    folder.join("state")
 }
 
 fn begin(lab: &mut Elsewhere) {

@@ -14,7 +14,7 @@ use std::{
 
 use engine::provider::{InjectError, Order};
 use faults::{
-    helper,
+    State, helper,
     process::Process,
     sys::{nfqueue, nft},
 };
@@ -88,13 +88,10 @@ fn helpers() -> Vec<String> {
 
 /// The journal of this process's lab: how long it is says how far an injection has come.
 fn journal() -> PathBuf {
-    let folder = match env::var_os("XDG_RUNTIME_DIR").filter(|runtime| !runtime.is_empty()) {
-        Some(runtime) => PathBuf::from(runtime).join("shaketable"),
-        None => env::temp_dir().join(format!("shaketable-{}", rustix::process::geteuid().as_raw())),
-    };
+    let state = State::of_user().unwrap();
     let own =
         |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{}-", id())));
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).find(own).unwrap()
+    state.journals().unwrap().into_iter().find(own).unwrap()
 }
 
 fn written() -> u64 {
