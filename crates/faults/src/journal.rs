@@ -501,7 +501,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -517,6 +517,23 @@ mod tests {
             lease: Duration::from_secs(3),
             at: SystemTime::UNIX_EPOCH,
         }
+    }
+
+    /// Copies a journal as if the machine had been booted again since.
+    pub(crate) fn copy_to_another_boot(from: &Path, to: &Path) {
+        let bytes = fs::read(from).unwrap();
+        let mut copy = MAGIC.to_vec();
+        let mut rest = bytes.strip_prefix(MAGIC).unwrap();
+        while let Some((_, length)) = decode_one(rest) {
+            let record = std::str::from_utf8(&rest[HEAD..length]).unwrap();
+            let record = record.replace(boot::id(), "00000000-0000-0000-0000-000000000000");
+            copy.extend_from_slice(&MARKER);
+            copy.extend_from_slice(&u32::try_from(record.len()).unwrap().to_le_bytes());
+            copy.extend_from_slice(&crc32(record.as_bytes()).to_le_bytes());
+            copy.extend_from_slice(record.as_bytes());
+            rest = &rest[length..];
+        }
+        fs::write(to, copy).unwrap();
     }
 
     fn undone(id: u32) -> Record {

@@ -43,6 +43,8 @@ mod object;
 mod packet;
 mod parameters;
 mod pause;
+#[cfg(test)]
+mod planted;
 pub mod process;
 pub mod process_kill;
 pub mod process_pause;

@@ -27,6 +27,8 @@ mod channel;
 pub(crate) mod link;
 mod message;
 mod serve;
+#[cfg(test)]
+mod tests;
 pub mod watch;
 
 pub use serve::main;
