@@ -80,7 +80,7 @@ impl fmt::Display for Way {
 }
 
 /// Which packets a fault is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Filter {
     pub(crate) ways: Vec<Way>,
     /// The other ends; empty means any.
@@ -111,8 +111,8 @@ impl fmt::Display for Other {
 const MOST_RULES: usize = 512;
 
 impl Filter {
-    /// Reads the parameters, and checks that the object's network is known well enough.
-    pub(crate) fn plan(object: &Object, parameters: Checked<'_>) -> Result<Self, Refused> {
+    /// Reads the parameters.
+    pub(crate) fn read(parameters: Checked<'_>) -> Result<Self, Refused> {
         let ways = match parameters.text("direction") {
             Some("egress") => vec![Way::Out],
             Some("both") => vec![Way::In, Way::Out],
@@ -125,7 +125,12 @@ impl Filter {
         };
         let ports = parameters.text("port").map_or(Ok(Vec::new()), ports);
         let ports = ports.map_err(|why| Refused(format!("`port`: {why}")))?;
-        let filter = Self { ways, others: others(parameters.text("sources").unwrap_or("ALL"))?, protocol, ports };
+        Ok(Self { ways, others: others(parameters.text("sources").unwrap_or("ALL"))?, protocol, ports })
+    }
+
+    /// Reads the parameters, and checks that the object's network is known well enough.
+    pub(crate) fn plan(object: &Object, parameters: Checked<'_>) -> Result<Self, Refused> {
+        let filter = Self::read(parameters)?;
         let site = Site::of(object, &filter)?;
         for way in &filter.ways {
             let rules = filter.matches(*way, &site).len();
@@ -154,6 +159,16 @@ impl Filter {
     /// Whether this other end is concerned.
     pub(crate) fn reaches(&self, other: IpAddr) -> bool {
         self.others.is_empty() || self.others.iter().any(|one| one.network.contains(other))
+    }
+
+    /// The same, for TCP alone.
+    pub(crate) fn of_tcp(self) -> Self {
+        Self { protocol: Some(Protocol::Tcp), ..self }
+    }
+
+    /// Whether it leaves out anything but protocols.
+    pub(crate) fn is_narrow(&self) -> bool {
+        !self.others.is_empty() || !self.ports.is_empty()
     }
 
     /// Whether one of these is named among the other ends by itself: not as one of a network.

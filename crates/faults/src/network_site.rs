@@ -1,9 +1,12 @@
 //! An object's place in the network: where its packets can be caught.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+    sync::Arc,
+};
 
 use crate::{
-    fault::Refused,
+    fault::{Failed, Refused},
     network_filter::{Filter, Way},
     object::{Object, Peer},
     parameters::Network,
@@ -50,6 +53,20 @@ impl Site {
     /// The object's address on that link.
     pub(crate) const fn probe_address(&self) -> IpAddr {
         self.address
+    }
+
+    /// The address of the other end of that link.
+    pub(crate) fn far_address(&self) -> Result<IpAddr, Failed> {
+        let any: IpAddr =
+            if self.address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        // What a datagram from there would be sent from; nothing is sent.
+        let look = || {
+            let socket = UdpSocket::bind((any, 0))?;
+            socket.connect((self.probe_address(), 9))?;
+            Ok(socket.local_addr()?.ip())
+        };
+        let (_, far_end) = self.ends();
+        far_end.run(look).map_err(Failed::to(format_args!("find the way to {}", self.name)))
     }
 
     /// Packets that go this way along that link.

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "system calls that rustix does not cover; each use says why it is sound")]
 
 pub mod checksum;
+pub mod connection;
 pub mod cpu_clock;
 pub mod daemon;
 pub mod link;

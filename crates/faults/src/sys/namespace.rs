@@ -77,6 +77,13 @@ impl NetworkNamespace {
         })
     }
 
+    /// Whether both are the same namespace.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let identity = |network: &Self| rustix::fs::fstat(network).map(|stat| (stat.st_dev, stat.st_ino));
+        matches!((identity(self), identity(other)), (Ok(one), Ok(another)) if one == another)
+    }
+
     /// A second descriptor of the same namespace.
     ///
     /// # Errors

@@ -57,6 +57,8 @@ pub enum Family {
     Route,
     /// nf_tables and packet queues.
     Netfilter,
+    /// Other processes' sockets.
+    Sockets,
 }
 
 /// Why the kernel did not do what a message asked.
@@ -304,6 +306,7 @@ impl Socket {
         let protocol = match family {
             Family::Route => None, // NETLINK_ROUTE is protocol 0, the default
             Family::Netfilter => Some(rustix::net::netlink::NETFILTER),
+            Family::Sockets => Some(rustix::net::netlink::SOCK_DIAG),
         };
         let fd = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
         rustix::net::bind(&fd, &SocketAddrNetlink::new(0, 0))?;

@@ -335,3 +335,58 @@ fn faults_on_one_link_add_up_and_each_is_proven() {
     }
     assert_eq!(world.view(), before);
 }
+
+#[test]
+fn new_connections_are_refused_and_old_ones_go_on() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let listener = world.instance.run(|| TcpListener::bind((INSTANCE, 8080))).unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = || world.router.run(|| TcpStream::connect_timeout(&address, Duration::from_secs(5)));
+    let mut old = connect().unwrap();
+    let (mut served, _) = listener.accept().unwrap();
+    inject_and_undo(&world, "network:refuse", [("port", "8080"), ("direction", "both")], |proof| {
+        assert!(proof.achieved.contains("one to port 8080"), "{}", proof.achieved);
+        assert_eq!(connect().unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
+        old.write_all(b"still here").unwrap();
+        let mut heard = [0; 10];
+        served.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"still here");
+    });
+    connect().unwrap();
+}
+
+#[test]
+fn established_connections_are_reset_and_new_ones_can_be_made() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let before = world.view();
+    let host = world.host();
+    let listen = |port| world.instance.run(|| TcpListener::bind((INSTANCE, port))).unwrap();
+    let (closed, open) = (listen(8080), listen(8081));
+    let connect = |to: &TcpListener| {
+        let client = world.router.run(|| TcpStream::connect(to.local_addr().unwrap())).unwrap();
+        (client, to.accept().unwrap().0)
+    };
+    let mut victims: Vec<_> = (0..5).map(|_| connect(&closed)).collect();
+    let (mut spared, mut server) = connect(&open);
+    let inject = |number, given| host.inject(InjectionId(number), "network:reset", &given, &world.object, LEASE);
+    let none = inject(1, parameters([("port", "9")])).unwrap_err();
+    assert!(none.to_string().contains("no established connection"), "{none}");
+    let proof = inject(2, parameters([("port", "8080"), ("direction", "ingress")])).unwrap();
+    println!("{}: {}", proof.configured, proof.achieved);
+    assert!(proof.achieved.contains("5 of 5"), "{}", proof.achieved);
+    for (client, server) in &mut victims {
+        assert_eq!(client.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+        assert!(server.read(&mut [0]).is_err());
+    }
+    spared.write_all(b"x").unwrap();
+    server.read_exact(&mut [0]).unwrap();
+    connect(&closed);
+    assert_eq!(host.undo(InjectionId(2)).unwrap().cleanliness, Cleanliness::Gone);
+    assert_eq!(world.view(), before);
+}
