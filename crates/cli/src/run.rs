@@ -6,6 +6,7 @@
 //! ```
 
 mod documents;
+mod ground;
 mod watchers;
 
 use std::{process::ExitCode, sync::Arc};
@@ -20,7 +21,7 @@ use engine::{
     report,
     stop::{StopHandle, StopSignal, stop_channel},
 };
-use lab::{Lab, LabOptions, Prepared};
+use lab::{LabOptions, Prepared};
 use model::event::What;
 use observe::{Clock, Measurements};
 use tokio::{
@@ -29,7 +30,7 @@ use tokio::{
 };
 
 pub(crate) use self::watchers::{TIE, any_seed, become_tied};
-use self::{documents::Documents, watchers::Watchers};
+use self::{documents::Documents, ground::Ground, watchers::Watchers};
 use crate::{WRONG, actions, args::Run, live, terminal, terminal::Style};
 
 /// 128 + SIGINT, as shells report it.
@@ -39,7 +40,10 @@ const INTERRUPTED: u8 = 130;
 pub(crate) fn run(call: &Run, style: Style) -> Result<ExitCode> {
     let Some(documents) = documents::read(call, style)? else { return Ok(ExitCode::from(WRONG)) };
     // Before any thread is started: an ordinary user can enter a user namespace only now.
-    let prepared = lab::prepare(call.network.map_or(documents.lab.network, Into::into))?;
+    let prepared = match &documents.lab {
+        Some(lab) => Some(lab::prepare(call.network.map_or(lab.network, Into::into))?),
+        None => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     runtime.block_on(Box::pin(session(call, style, documents, prepared)))
 }
@@ -53,7 +57,7 @@ struct Books {
     measurements: Measurements,
 }
 
-async fn session(call: &Run, style: Style, documents: Documents, prepared: Prepared) -> Result<ExitCode> {
+async fn session(call: &Run, style: Style, documents: Documents, prepared: Option<Prepared>) -> Result<ExitCode> {
     let (stop, stopped) = stop_channel();
     listen_for_stop(stop)?;
     let books = Books {
@@ -62,7 +66,7 @@ async fn session(call: &Run, style: Style, documents: Documents, prepared: Prepa
         recorder: Recorder::new(Clock::start()),
         measurements: Measurements::default(),
     };
-    if let Prepared::Loopback { because } = &prepared {
+    if let Some(Prepared::Loopback { because }) = &prepared {
         books.recorder.record(What::Note { text: format!("the lab uses loopback addresses: {because}") });
     }
     let news = (!call.quiet && !call.dry_run).then(|| live::start(&books.recorder, style, call.plain));
@@ -73,12 +77,13 @@ async fn session(call: &Run, style: Style, documents: Documents, prepared: Prepa
         program: None,
     };
     let mut asked = stopped.clone();
-    let lab = tokio::select! {
-        up = Lab::up(&documents.lab, &prepared, options) => up?,
+    let lab = documents.lab.as_ref().zip(prepared.as_ref());
+    let ground = tokio::select! {
+        up = Ground::up(lab, options, &documents.experiment, &documents.name) => up?,
         _ = asked.requested() => return Ok(ExitCode::from(INTERRUPTED)),
     };
-    let code = experiment(call, style, documents, &lab, books, stopped, news.as_ref()).await;
-    lab.down().await;
+    let code = experiment(call, style, documents, &ground, books, stopped, news.as_ref()).await;
+    ground.down().await;
     let told = news.is_some();
     drop(news);
     let (code, last_words) = code?;
@@ -90,23 +95,24 @@ async fn session(call: &Run, style: Style, documents: Documents, prepared: Prepa
     Ok(ExitCode::from(code))
 }
 
-/// Everything between a lab that is up and one that goes down; gives back the exit code and what is said at the end.
+/// Everything between the ground that is up and its going down; gives back the exit code and what is said at the end.
 async fn experiment(
     call: &Run,
     style: Style,
     documents: Documents,
-    lab: &Lab,
+    ground: &Ground,
     books: Books,
     stopped: StopSignal,
     news: Option<&live::News>,
 ) -> Result<(u8, String)> {
-    let providers: Vec<Arc<dyn Provider>> = vec![lab.provider()];
+    let providers: Vec<Arc<dyn Provider>> = ground.providers().to_vec();
+    let alarms = ground.alarms();
     let catalogue = actions::native();
     let plan = engine::experiment::prepare(&Preparation {
         experiment: &documents.experiment,
         providers: &providers,
         catalogue: &catalogue,
-        alarms: &documents.lab.alarms,
+        alarms: &alarms,
         seed: books.seed,
         rules: Rules {
             policies: &documents.policies,
@@ -126,7 +132,7 @@ async fn experiment(
     if call.dry_run {
         return Ok((0, plan.to_string()));
     }
-    let watchers = Watchers::start(&documents.experiment, lab, &books.recorder, &books.measurements, books.seed)?;
+    let watchers = Watchers::start(&documents.experiment, ground, &books.recorder, &books.measurements, books.seed)?;
     let mut asked = stopped.clone();
     tokio::select! {
         () = watchers.warm() => {}
@@ -142,7 +148,7 @@ async fn experiment(
         started: books.started,
         plan,
         providers,
-        alarms: documents.lab.alarms,
+        alarms,
         measurements: books.measurements,
         recorder: books.recorder,
         stop: stopped,

@@ -49,9 +49,12 @@ pub mod process;
 pub mod process_kill;
 pub mod process_pause;
 pub mod recovery;
+mod skew_stub;
+mod standstill;
 pub mod state;
 mod stress;
 pub mod sys;
+pub mod time_skew;
 
 use model::catalogue::{Entry, TargetKind};
 
@@ -81,6 +84,7 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &network_reset::Reset,
     &process_kill::Kill,
     &process_pause::Pause,
+    &time_skew::Skew,
 ];
 
 /// Their entries in the catalogue, in the same order.
@@ -101,6 +105,7 @@ const ENTRIES: &[&Entry] = &[
     &network_reset::ENTRY,
     &process_kill::ENTRY,
     &process_pause::ENTRY,
+    &time_skew::ENTRY,
 ];
 
 /// What faults of processes hit: an instance, under its native type and the AWS type it stands for, and what runs on this host.

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use engine::{Bound, record::Document};
 use model::{experiment::Experiment, lab::Lab};
 
+use super::ground;
 use crate::{actions, args::Run, check, terminal::Style};
 
 /// The documents of a run, read and free of errors.
@@ -17,7 +18,8 @@ pub(crate) struct Documents {
     pub(crate) name: String,
     pub(crate) experiment: Experiment,
     pub(crate) document: Document,
-    pub(crate) lab: Lab,
+    /// None where everything that is hit belongs to this host.
+    pub(crate) lab: Option<Lab>,
     pub(crate) policies: Vec<Bound>,
 }
 
@@ -32,12 +34,13 @@ pub(crate) fn read(call: &Run, style: Style) -> Result<Option<Documents>> {
     let read = formats::read_experiment(&name, &bytes, &check::options(&call.reading, &catalogue));
     let usable = check::show(&read.findings, &read.source, style);
     let Some(experiment) = read.experiment.filter(|_| usable) else { return Ok(None) };
-    let path = lab_path(call, &experiment)?;
-    let lab_name = path.display().to_string();
-    let lab_bytes = fs::read(&path).with_context(|| format!("cannot read the lab file {lab_name}"))?;
-    let lab = formats::read_lab(&lab_name, &lab_bytes);
-    let usable = check::show(&lab.findings, &lab.source, style);
-    let Some(lab) = lab.lab.filter(|_| usable) else { return Ok(None) };
+    let lab = match lab_path(call, &experiment)? {
+        None => None,
+        Some(path) => match read_lab(&path, style)? {
+            None => return Ok(None),
+            lab => lab,
+        },
+    };
     let Some(policies) = policies(&call.policies, style)? else { return Ok(None) };
     // Without the lab: whoever mends the system and runs the same experiment again wants the two compared.
     let mut canonical = bytes;
@@ -64,11 +67,20 @@ fn policies(named: &[PathBuf], style: Style) -> Result<Option<Vec<Bound>>> {
     Ok(Some(bounds))
 }
 
-/// The lab of the call, else the document's own, which is relative to the document.
-fn lab_path(call: &Run, experiment: &Experiment) -> Result<PathBuf> {
+fn read_lab(path: &Path, style: Style) -> Result<Option<Lab>> {
+    let name = path.display().to_string();
+    let bytes = fs::read(path).with_context(|| format!("cannot read the lab file {name}"))?;
+    let read = formats::read_lab(&name, &bytes);
+    let usable = check::show(&read.findings, &read.source, style);
+    Ok(read.lab.filter(|_| usable))
+}
+
+/// The lab of the call, else the document's own, which is relative to the document; none, where this host is all that is hit.
+fn lab_path(call: &Run, experiment: &Experiment) -> Result<Option<PathBuf>> {
     match (&call.lab, &experiment.lab) {
-        (Some(path), _) => Ok(path.clone()),
-        (None, Some(path)) => Ok(call.file.parent().unwrap_or_else(|| Path::new("")).join(path)),
+        (Some(path), _) => Ok(Some(path.clone())),
+        (None, Some(path)) => Ok(Some(call.file.parent().unwrap_or_else(|| Path::new("")).join(path))),
+        (None, None) if ground::is_on_host(experiment) => Ok(None),
         (None, None) => bail!(
             "{} names no lab to run in; name one with `--lab FILE`, for example --lab examples/labs/staging.yaml",
             call.file.display()

@@ -2,10 +2,10 @@
 
 use std::{ffi::OsString, pin::pin, process::ExitCode, time::Duration};
 
+use super::ground::Ground;
 use crate::terminal;
 use anyhow::{Context, Result};
 use engine::Recorder;
-use lab::Lab;
 use model::{Moment, event::What, experiment::Experiment, load::Load};
 use observe::{
     Measurements,
@@ -38,15 +38,15 @@ pub(crate) struct Watchers {
 }
 
 impl Watchers {
-    /// Starts everything the document asks for, inside the lab's network.
+    /// Starts everything the document asks for, where the run takes place.
     pub(crate) fn start(
         experiment: &Experiment,
-        lab: &Lab,
+        ground: &Ground,
         recorder: &Recorder,
         measurements: &Measurements,
         seed: u64,
     ) -> Result<Self> {
-        let hosts: Hosts = lab.hosts();
+        let hosts: Hosts = ground.hosts();
         let mut all = Self {
             loads: Vec::new(),
             commands: Vec::new(),
@@ -64,7 +64,7 @@ impl Watchers {
                         clock: recorder.clock(),
                         measurements: measurements.clone(),
                         hosts: hosts.clone(),
-                        enter: Some(lab.enter()),
+                        enter: ground.enter(),
                         seed,
                         place,
                     };
@@ -75,19 +75,19 @@ impl Watchers {
                     all.warm_up = all.warm_up.max(WARM_UP);
                     let mut command = command.clone();
                     command.env.insert(lab::demo_app::HOSTS_ENV.to_owned(), names(&hosts));
-                    all.commands.push((place, RunningCommand::start(&command, &tie()?, Some(lab.enter()))?));
+                    all.commands.push((place, RunningCommand::start(&command, &tie()?, ground.enter())?));
                 }
             }
         }
-        all.ask_and_read(experiment, lab, &hosts, measurements)?;
+        all.ask_and_read(experiment, ground, &hosts, measurements)?;
         Ok(all)
     }
 
-    /// Probes and scrapes, on the lab's own threads: they are in its network.
+    /// Probes and scrapes, on threads that are where the run takes place.
     fn ask_and_read(
         &mut self,
         experiment: &Experiment,
-        lab: &Lab,
+        ground: &Ground,
         hosts: &Hosts,
         measurements: &Measurements,
     ) -> Result<()> {
@@ -103,12 +103,12 @@ impl Watchers {
             let prober =
                 Prober::new(name, probe, hosts.clone()).with_context(|| format!("cannot use probe `{name}`"))?;
             self.tasks
-                .spawn_on(prober.run(clock, measurements.clone(), tell(format!("probe `{name}`"))), &lab.handle());
+                .spawn_on(prober.run(clock, measurements.clone(), tell(format!("probe `{name}`"))), &ground.handle());
         }
         for (name, scrape) in &experiment.scrape {
             let scraper = Scraper::new(scrape, hosts.clone()).with_context(|| format!("cannot use scrape `{name}`"))?;
             self.tasks
-                .spawn_on(scraper.run(clock, measurements.clone(), tell(format!("scrape `{name}`"))), &lab.handle());
+                .spawn_on(scraper.run(clock, measurements.clone(), tell(format!("scrape `{name}`"))), &ground.handle());
         }
         Ok(())
     }

@@ -5,6 +5,8 @@ mod examples;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod host;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod proxy;
