@@ -31,7 +31,7 @@ use tokio::{
 
 pub(crate) use self::watchers::{TIE, any_seed, become_tied};
 use self::{documents::Documents, ground::Ground, watchers::Watchers};
-use crate::{WRONG, actions, args::Run, live, terminal, terminal::Style};
+use crate::{WRONG, actions, args::Run, doctor, live, terminal, terminal::Style};
 
 /// 128 + SIGINT, as shells report it.
 const INTERRUPTED: u8 = 130;
@@ -44,6 +44,16 @@ pub(crate) fn run(call: &Run, style: Style) -> Result<ExitCode> {
         Some(lab) => Some(lab::prepare(call.network.map_or(lab.network, Into::into))?),
         None => None,
     };
+    let objections = doctor::objections(&documents.experiment, prepared.as_ref())?;
+    if !objections.is_empty() {
+        let lines: Vec<_> = objections.iter().map(|line| format!("  {line}\n")).collect();
+        terminal::err(&format!(
+            "{} cannot be run on this machine by this user (`shaketable doctor` says more):\n{}",
+            documents.name,
+            lines.concat()
+        ));
+        return Ok(ExitCode::from(WRONG));
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     runtime.block_on(Box::pin(session(call, style, documents, prepared)))
 }

@@ -41,8 +41,10 @@ pub(crate) type Finding = Fact;
 pub struct Ability {
     /// Its catalogue entry.
     pub fault: &'static Entry,
-    /// What is missing, in words; empty: it can.
+    /// What is missing, and what would make it work; empty: it can.
     pub missing: Vec<String>,
+    /// With what less it works, and what would make it work with all.
+    pub less: Vec<String>,
 }
 
 /// What a doctor says.
@@ -90,16 +92,17 @@ pub fn doctor_with(program: Program) -> Result<Diagnosis, Failed> {
 }
 
 fn ability(fault: &'static Entry, facts: &[Fact]) -> Ability {
-    let missing = |need: &Need| {
-        let name = fact_of(*need)?;
-        let fact = facts.iter().find(|fact| fact.name == name);
-        match fact {
-            Some(fact) if fact.available => None,
-            Some(fact) => Some(format!("{name}: {}", fact.detail)),
-            None => Some(format!("{name}: not examined")),
-        }
+    let lacks = |name: &str| match facts.iter().find(|fact| fact.name == name) {
+        Some(fact) if fact.available => None,
+        Some(Fact { detail, remedy: Some(remedy), .. }) => Some(format!("{name}: {detail}; {remedy}")),
+        Some(Fact { detail, .. }) => Some(format!("{name}: {detail}")),
+        None => Some(format!("{name}: not examined")),
     };
-    Ability { fault, missing: fault.needs.iter().filter_map(missing).collect() }
+    let missing = fault.needs.iter().filter_map(|need| lacks(fact_of(*need)?)).collect();
+    // Only what holds packets is the later the less it is preferred.
+    let holds_packets = fault.needs.contains(&Need::Nfqueue);
+    let less = holds_packets.then(|| lacks(PUNCTUAL)).flatten().into_iter().collect();
+    Ability { fault, missing, less }
 }
 
 /// The fact that tells whether a need is met; signalling one's own processes always works.
@@ -117,6 +120,7 @@ const NETWORK: &str = "network-namespace";
 const OWNER: &str = "nftables-owner";
 const QUEUE: &str = "nfqueue";
 const PTRACE: &str = "ptrace";
+const PUNCTUAL: &str = "realtime-priority";
 
 /// Tries everything, in the helper.
 pub(crate) fn examine() -> Vec<Finding> {
@@ -163,7 +167,7 @@ pub(crate) fn examine() -> Vec<Finding> {
     ));
     let punctual = if realtime::be_punctual() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::PermissionDenied)) };
     found.push(fact(
-        "realtime-priority",
+        PUNCTUAL,
         &punctual,
         "the packet engine runs at real-time priority: late by some microseconds",
         "raise RLIMIT_RTPRIO (`ulimit -r 10`) or be root; without it delays are some 50 us less exact",
