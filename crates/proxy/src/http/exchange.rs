@@ -87,7 +87,8 @@ impl Connection {
             }
         }
         let tunnels = hop.upgrade.is_some() || parts.method == Method::CONNECT;
-        self.upstream.upgrading.store(tunnels, Relaxed);
+        // In HTTP/2 a tunnel is a stream among others.
+        self.upstream.upgrading.store(tunnels && !http2, Relaxed);
         headers::put_hop(&mut parts.headers, hop, http2);
         let method = parts.method.clone();
         let sent = self.upstream.send(Request::from_parts(parts, body), http2).await;
@@ -110,7 +111,7 @@ impl Connection {
     ) -> Result<Response<Body>, Broken> {
         let is_tunnel = response.status() == StatusCode::SWITCHING_PROTOCOLS
             || (*method == Method::CONNECT && response.status().is_success());
-        self.upstream.upgrading.store(is_tunnel, Relaxed);
+        self.upstream.upgrading.store(is_tunnel && !http2, Relaxed);
         let upstream = upgrade::on(&mut response);
         let (mut parts, body) = response.into_parts();
         let hop = headers::take_hop(&mut parts.headers);

@@ -102,6 +102,17 @@ async fn ends(mut stream: TcpStream) {
     }
 }
 
+/// The connection has ended.
+async fn closed(stream: TcpStream) {
+    let ended = || stream.try_read(&mut [0]).is_ok_and(|count| count == 0) || stream.take_error().unwrap().is_some();
+    in_time(async {
+        while !ended() && stream.try_write(&[0]).map_err(|error| error.kind()) != Err(ErrorKind::ConnectionReset) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_proxy_is_created_shown_and_deleted() {
     let (server, upstream) = (Server::start().await, echo().await);
@@ -371,6 +382,9 @@ async fn no_call_waits_for_connections_that_are_stuck() {
     }
     in_time(server.call("POST", "/reset", Value::Null)).await;
     in_time(server.call("PATCH", "/proxies/a", json!({ "enabled": false }))).await;
+    for (client, _far) in ends {
+        closed(client).await;
+    }
     in_time(server.call("DELETE", "/proxies/a", Value::Null)).await;
 }
 
@@ -423,6 +437,89 @@ async fn what_is_carried_is_counted() {
     carries(&mut TcpStream::connect(&listen).await.unwrap()).await;
     let (_, page) = server.text("GET", "/metrics", "").await;
     assert!(page.contains("} 10\n"), "{page}");
+}
+
+/// Answers every request with `ok`.
+async fn web() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _peer)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 1024];
+                while let Ok(1..) = stream.read(&mut request).await {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                    if stream.write_all(answer).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// The status of `GET /`.
+async fn status(stream: &mut TcpStream) -> Result<u16, std::io::Error> {
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await?;
+    let mut answer = vec![0; 4096];
+    let count = in_time(stream.read(&mut answer)).await?;
+    let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+    Ok(answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_rules_change_on_live_connections() {
+    let (server, upstream) = (Server::start().await, web().await);
+    let listen = server.create(json!({ "name": "a", "listen": "127.0.0.1:0", "upstream": upstream })).await;
+    let mut plain = TcpStream::connect(&listen).await.unwrap();
+    assert_eq!(status(&mut plain).await.unwrap(), 200);
+    let http = "/shaketable/v1/proxies/a/http";
+    assert_eq!(server.call("GET", http, Value::Null).await, (200, json!({ "rules": [] })));
+    // With its first rule it is a proxy of HTTP; what went past the rules is dropped.
+    let down = json!({ "name": "down", "match": { "path": "*" }, "abort": { "status": 503 } });
+    let shown = json!({ "name": "down", "match": { "path": "*" }, "percentage": 100.0, "at": "request", "abort": { "status": 503 } });
+    assert_eq!(server.call("POST", http, down.clone()).await, (201, shown));
+    assert_eq!(server.call("POST", http, down).await.0, 409);
+    ends(plain).await;
+    let mut client = TcpStream::connect(&listen).await.unwrap();
+    assert_eq!(status(&mut client).await.unwrap(), 503);
+    let (_, shown) = server.call("GET", &format!("{http}/down"), Value::Null).await;
+    assert_eq!((&shown["done"]["matched"], &shown["done"]["aborted"]), (&json!(1), &json!(1)));
+    // From now on the connection stays.
+    let teapot = json!({ "match": { "path": "/" }, "response": { "status": 418 } });
+    assert_eq!(server.call("PUT", &format!("{http}/down"), teapot.clone()).await.0, 200);
+    assert_eq!(status(&mut client).await.unwrap(), 418);
+    assert_eq!(server.call("DELETE", &format!("{http}/down"), Value::Null).await, (204, Value::Null));
+    assert_eq!(status(&mut client).await.unwrap(), 200);
+    assert_eq!(server.call("DELETE", &format!("{http}/down"), Value::Null).await.0, 404);
+    let cut = json!({ "rules": [{ "name": "cut", "match": { "path": "*" }, "abort": { "connection": true } }] });
+    assert_eq!(server.call("PUT", http, cut).await.0, 200);
+    assert_eq!(status(&mut client).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    // Toxics go with rules.
+    let toxic = json!({ "type": "limit_data", "stream": "upstream" });
+    assert_eq!(server.call("POST", "/proxies/a/toxics", toxic).await.0, 200);
+    let mut limited = TcpStream::connect(&listen).await.unwrap();
+    limited.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+    ends(limited).await;
+    assert_eq!(server.call("POST", "/reset", Value::Null).await.0, 204);
+    let mut client = TcpStream::connect(&listen).await.unwrap();
+    assert_eq!(status(&mut client).await.unwrap(), 200);
+    assert_eq!(server.call("DELETE", http, Value::Null).await, (204, Value::Null));
+    ends(client).await;
+    for (method, path, body, expected) in [
+        ("PUT", http, json!({ "rules": [{ "name": "x", "match": {} }] }), 400),
+        ("PUT", http, json!({}), 400),
+        ("POST", http, teapot, 400),
+        ("POST", "/shaketable/v1/proxies/b/http", json!([]), 404),
+        ("GET", "/shaketable/v1/proxies/b/http", Value::Null, 404),
+        ("GET", "/shaketable/v1/proxies/a/http/none", Value::Null, 404),
+    ] {
+        assert_eq!(server.call(method, path, body).await.0, expected, "{method} {path}");
+    }
+    // What was refused has not made it a proxy of HTTP.
+    let mut plain = TcpStream::connect(&listen).await.unwrap();
+    assert_eq!(status(&mut plain).await.unwrap(), 200);
 }
 
 #[tokio::test]
