@@ -62,6 +62,15 @@ impl Relay {
     ///
     /// When it cannot listen there, or when `upstream` is no host and port.
     pub fn open(workers: &Workers, listen: SocketAddr, upstream: &str) -> io::Result<Self> {
+        Self::open_with(workers, listen, upstream, Vec::new())
+    }
+
+    /// The same with toxics that are on it before its first connection: none escapes them.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(workers: &Workers, listen: SocketAddr, upstream: &str, toxics: Vec<Applied>) -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let upstream = Upstream::parse(upstream)?;
         let listener = TcpListener::bind(listen)
@@ -78,7 +87,9 @@ impl Relay {
             counters: (0..workers.count()).map(|_| Counters::default()).collect(),
         });
         tracing::debug!(%address, seed = core.seed, "a relay listens");
+        let toxics: Arc<[Applied]> = toxics.into();
         workers.tell(|| Message::Serve(Arc::clone(&core)));
+        workers.tell(|| Message::Toxics(core.id, Arc::clone(&toxics)));
         workers.tell_one(core.id, Message::Listen(core.id));
         Ok(Self { address, workers: workers.clone(), core, telling: Mutex::default() })
     }

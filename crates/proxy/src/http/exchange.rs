@@ -78,7 +78,7 @@ impl Connection {
         let mut body = Body::passing(body);
         for live in concerned.iter().filter(|live| !live.rule.of.looks_at_response()) {
             if live.rule.at == Phase::Request
-                && let Outcome::Answered(response) = self.delay_and_abort(live).await?
+                && let Outcome::Answered(response) = self.delay_and_abort(live, http2).await?
             {
                 return Ok(response);
             }
@@ -125,7 +125,7 @@ impl Connection {
                 continue;
             }
             if live.rule.at == Phase::Response
-                && let Outcome::Answered(response) = self.delay_and_abort(live).await?
+                && let Outcome::Answered(response) = self.delay_and_abort(live, http2).await?
             {
                 return Ok(response);
             }
@@ -164,7 +164,7 @@ impl Connection {
     }
 
     /// Delays and aborts as a rule says, as long as it is in force.
-    async fn delay_and_abort(&self, live: &Live) -> Result<Outcome, Broken> {
+    async fn delay_and_abort(&self, live: &Live, http2: bool) -> Result<Outcome, Broken> {
         if let Some(delay) = &live.rule.delay {
             self.delay(live, delay).await;
         }
@@ -172,7 +172,8 @@ impl Connection {
         live.tally.aborted.fetch_add(1, Relaxed);
         match abort {
             Abort::Connection => {
-                self.reset.store(true, Relaxed);
+                // In HTTP/2 it is a stream among others that is reset.
+                self.reset.store(!http2, Relaxed);
                 Err(Broken::Aborted)
             }
             Abort::Status { status, headers, body } => Ok(Outcome::Answered(answer(*status, headers, body.clone()))),

@@ -35,6 +35,10 @@ pub(super) fn take_hop(headers: &mut HeaderMap) -> Hop {
     let upgrade = headers.get(UPGRADE).filter(|protocols| has("upgrade") && !is_http2(protocols)).cloned();
     let trailers = tokens(headers, &TE).any(|coding| coding == "trailers");
     let hop = Hop { close: has("close"), trailers, upgrade };
+    if headers.contains_key(TRANSFER_ENCODING) {
+        // It would be another opinion on where the message ends (RFC 9112 section 6.3).
+        headers.remove(CONTENT_LENGTH);
+    }
     // Where messages go and end is not the sender's to take away.
     let named = named.iter().filter_map(|name| name.parse().ok());
     for name in named.filter(|name| ![HOST, CONTENT_LENGTH].contains(name)).chain(HOP_BY_HOP) {
@@ -101,7 +105,6 @@ mod tests {
             ("content-length", "3"),
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),
-            ("transfer-encoding", "chunked"),
             ("te", "trailers;q=0.5"),
             ("expect", "100-continue"),
             ("trailer", "x-sum"),
@@ -123,6 +126,13 @@ mod tests {
         fn with_trailers(self) -> Self {
             Self { trailers: true, ..self }
         }
+    }
+
+    #[test]
+    fn there_is_one_opinion_on_where_a_message_ends() {
+        let mut map = headers(&[("transfer-encoding", "chunked"), ("content-length", "3")]);
+        take_hop(&mut map);
+        assert!(map.is_empty());
     }
 
     #[test]

@@ -470,8 +470,8 @@ impl Proxy {
         let front = |rules: &Rules| Front::start((Ipv4Addr::LOCALHOST, 0).into(), &self.upstream, rules.clone());
         let front = self.rules.as_ref().map(front).transpose()?;
         let through = front.as_ref().map(|front| front.address().to_string());
-        let relay = Relay::open(workers, listen, through.as_ref().unwrap_or(&self.upstream))?;
-        relay.set_toxics(self.toxics.clone());
+        let to = through.as_ref().unwrap_or(&self.upstream);
+        let relay = Relay::open_with(workers, listen, to, self.toxics.clone())?;
         Ok(Running { relay, _front: front })
     }
 
