@@ -2,11 +2,13 @@
 
 #![expect(unsafe_code, reason = "system calls that rustix does not cover; each use says why it is sound")]
 
+pub mod apart;
 pub mod checksum;
 pub mod connection;
 pub mod cpu_clock;
 pub mod daemon;
 pub mod link;
+pub mod memory;
 pub mod namespace;
 pub mod netlink;
 pub mod nfqueue;
@@ -14,3 +16,4 @@ pub mod nft;
 pub mod ptrace;
 pub mod realtime;
 pub mod spawn;
+pub mod vdso;

@@ -52,7 +52,7 @@ fn open(path: &str) -> NetworkNamespace {
     std::thread::scope(|scope| scope.spawn(look).join().unwrap())
 }
 
-fn start(world: &World, fault: &str) -> Child {
+pub(crate) fn start(world: &World, fault: &str) -> Child {
     let own = std::process::id();
     let descriptor = |network: &NetworkNamespace| format!("/proc/{own}/fd/{}", network.as_fd().as_raw_fd());
     Command::new(std::env::current_exe().unwrap())
@@ -92,7 +92,7 @@ fn recover(world: &World, what: &str) {
     assert!(!world.journal().exists(), "{what}");
 }
 
-const FAULTS: [&str; 8] = [
+const FAULTS: [&str; 9] = [
     "cpu:stress",
     "disk:fill",
     "disk:stress",
@@ -101,6 +101,7 @@ const FAULTS: [&str; 8] = [
     "network:latency",
     "network:loss",
     "process:pause",
+    "time:skew",
 ];
 
 #[test]

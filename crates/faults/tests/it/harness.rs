@@ -132,6 +132,8 @@ impl World {
         view.insert("process stopped or dead".to_owned(), format!("{process:?}"));
         let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj"));
         view.insert("score".to_owned(), format!("{:?}", score.ok()));
+        let skewed = faults::time_skew::is_skewed(i32::try_from(pid).unwrap());
+        view.insert("clock is wrong".to_owned(), format!("{:?}", skewed.ok()));
         view.insert("disk".to_owned(), self.free().to_string());
         view.insert("children".to_owned(), format!("{:?}", children()));
         view
@@ -228,6 +230,7 @@ pub(crate) fn needed(fault: &str) -> Parameters {
     match fault {
         // As much as other work leaves of a processor.
         "cpu:stress" => parameters([("percent", "5")]),
+        "time:skew" => parameters([("offset", "PT1H")]),
         _ if fault.starts_with("disk:") => parameters([("path", DISK)]),
         _ => Parameters::new(),
     }

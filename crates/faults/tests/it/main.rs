@@ -6,6 +6,7 @@
     reason = "what is shared between tests is test code too, though clippy only knows the tests themselves"
 )]
 
+mod clocks;
 mod crash;
 mod disks;
 mod doctor;
