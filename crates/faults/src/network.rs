@@ -12,8 +12,9 @@ use crate::{
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     network_filter::{Filter, Way},
     network_gate::{self, Gate},
+    network_link::{self, Link, wire_name},
     network_probe::{Probe, SMALLEST, Sending, Survey},
-    network_site::Site,
+    network_site::{self, Site},
     object::Object,
     packet::{
         copier::Copier,
@@ -23,7 +24,6 @@ use crate::{
     },
     parameters::Checked,
     sys::{
-        namespace::NetworkNamespace,
         nfqueue::{Mode, Queue},
         nft::{self, Action, Match},
     },
@@ -138,6 +138,9 @@ impl<F: PacketFault> Fault for F {
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
         let effect = F::read(parameters)?;
         let filter = Filter::plan(object, parameters)?;
+        if F::effect(effect).holds() {
+            refuse_holding(&filter, object)?;
+        }
         let flows = parameters.read::<f64>("flowsPercent")? / 100.0;
         fault::written(&Plan { filter, effect, flows, seed: fault::seed() })
     }
@@ -145,7 +148,8 @@ impl<F: PacketFault> Fault for F {
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan<F::Effect> = undo.plan()?;
         let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
-        let probe = Probe::open(&site, &plan.filter, |flow: &Flow| flow.place(plan.seed) < plan.flows)?;
+        let link = Link::open(&site, undo.token)?;
+        let probe = Probe::open(link, &plan.filter, |flow: &Flow| flow.place(plan.seed) < plan.flows)?;
         let sending = F::before(&plan.effect);
         let look = |way: &Way| {
             // At several moments: the machine may be busy at any of them.
@@ -167,7 +171,7 @@ impl<F: PacketFault> Fault for F {
         let engine = Engine::start(sources, impairment).map_err(Failed::to("start the packet engine"))?;
         let ways = plan.filter.ways.iter().zip(numbers);
         let gates = ways.map(|(way, number)| {
-            open_gate(&site, *way, &plan.filter, probe.rule(*way, &site), undo.token, Action::Queue(number))
+            open_gate(&site, *way, &plan.filter, probe.rule(*way), undo.token, Action::Queue(number))
         });
         let gates = gates.collect::<Result<_, _>>()?;
         Ok(Box::new(Live::<F> { gates, engine, probe, before, plan, object: undo.object.clone() }))
@@ -203,12 +207,13 @@ impl<F: PacketFault> Injection for Live<F> {
         let report = self.engine.stop();
         let proof =
             Proof { configured: self.plan.words::<F>(), achieved: F::whole(&report), holds: cleared && report.closed };
-        let cleanliness = close(self.gates, report.closed, &self.object);
+        let unclosed = (!report.closed).then(|| "a packet queue that did not close in order".to_owned());
+        let cleanliness = close(self.gates, [self.probe.close(), unclosed], &self.object);
         Ok(Undone { cleanliness, proof: Some(proof) })
     }
 }
 
-fn open_source(site: &Site, way: Way, effect: &Effect) -> Result<Source, Failed> {
+pub(crate) fn open_source(site: &Site, way: Way, effect: &Effect) -> Result<Source, Failed> {
     let (network, _) = site.hook(way);
     let open = || {
         let queue = Queue::open(effect.mode())?;
@@ -218,7 +223,28 @@ fn open_source(site: &Site, way: Way, effect: &Effect) -> Result<Source, Failed>
     network.run(open).map_err(Failed::to("open a packet queue"))
 }
 
+/// Refuses to hold packets where that would stop their senders.
+fn refuse_holding(filter: &Filter, object: &Object) -> Result<(), Refused> {
+    let site = Site::of(object, filter)?;
+    if filter.ways.iter().all(|way| site.may_hold(*way)) {
+        return Ok(());
+    }
+    Err(Refused(format!(
+        "nothing is known of the other end of the link of {}, and packets that are held where they are sent stop their sender (TCP \
+         small queues: 5 ms of delay leave 9 Mbit/s): choose the direction ingress",
+        object.name
+    )))
+}
+
 impl Effect {
+    /// Whether packets wait for it.
+    const fn holds(&self) -> bool {
+        match self {
+            Self::Delay(_) | Self::Reorder(_) | Self::Limit(_) => true,
+            Self::Lose(_) | Self::Corrupt(_) | Self::Duplicate(_) => false,
+        }
+    }
+
     /// How packets must come for it.
     fn mode(&self) -> Mode {
         Mode {
@@ -253,12 +279,14 @@ pub(crate) fn open_gate(
     Ok(gate)
 }
 
-/// Closes gates whose packets nobody holds any more, and looks whether anything is left of them.
-pub(crate) fn close(gates: Vec<Gate>, queues_closed: bool, object: &Object) -> Cleanliness {
-    let mut residue: Vec<String> = gates.into_iter().filter_map(Gate::close).collect();
-    if !queues_closed {
-        residue.push("a packet queue that did not close in order".to_owned());
-    }
+/// Closes gates whose packets nobody holds any more, and says what is left: of them, and of what else was found left.
+pub(crate) fn close(
+    gates: Vec<Gate>,
+    else_left: impl IntoIterator<Item = Option<String>>,
+    object: &Object,
+) -> Cleanliness {
+    let residue: Vec<String> =
+        gates.into_iter().filter_map(Gate::close).chain(else_left.into_iter().flatten()).collect();
     if residue.is_empty() {
         return if object.has_ended() { Cleanliness::Gone } else { Cleanliness::Clean };
     }
@@ -268,23 +296,29 @@ pub(crate) fn close(gates: Vec<Gate>, queues_closed: bool, object: &Object) -> C
     }
 }
 
-/// Looks whether an injection of a process that died has left rules.
+/// Looks whether an injection of a process that died has left rules, or an interface to measure along, which goes.
 pub(crate) fn undo_record(undo: &Undo) -> Result<Cleanliness, UndoError> {
-    let Ok(process) = undo.object.process() else { return Ok(Cleanliness::Gone) };
+    if undo.object.has_ended() {
+        return Ok(Cleanliness::Gone);
+    }
     let comment = network_gate::comment(undo.token);
-    let repair = || {
-        format!(
-            "end the process that has the rules commented `{comment}` (`nsenter --target {} --net nft list ruleset`)",
-            process.pid
-        )
+    let inside = undo.object.pid.map(|pid| format!("nsenter --target {pid} --net ")).unwrap_or_default();
+    let repair = || format!("end the process that has the rules commented `{comment}` (`{inside}nft list ruleset`)");
+    let look = || -> Result<(Vec<String>, Option<String>), String> {
+        let network = network_site::network(&undo.object).map_err(|Refused(why)| why)?;
+        let wire = network_link::cut(&network, &wire_name(undo.token));
+        Ok((network.run(|| Ok(nft::comments()?)).map_err(|why| why.to_string())?, wire))
     };
-    let look = NetworkNamespace::of_process(process.pid).and_then(|network| network.run(|| Ok(nft::comments()?)));
-    match look {
-        Ok(comments) if comments.contains(&comment) => Ok(Cleanliness::Dirty {
+    match look() {
+        Ok((comments, _)) if comments.contains(&comment) => Ok(Cleanliness::Dirty {
             residue: format!("nf_tables rules commented `{comment}`: the process that made them lives"),
             repair: repair(),
         }),
-        Ok(_) => Ok(Cleanliness::Clean),
+        Ok((_, Some(wire))) => {
+            let repair = format!("{inside}ip link delete {}", wire_name(undo.token));
+            Ok(Cleanliness::Dirty { residue: wire, repair })
+        }
+        Ok((_, None)) => Ok(Cleanliness::Clean),
         Err(why) => Err(UndoError {
             why: format!("cannot look into the network of {}: {why}", undo.object.name),
             repair: repair(),

@@ -14,11 +14,17 @@ use crate::{
     network,
     network_filter::{DIRECTION, DURATION, Filter, PORT, PROTOCOL, SOURCES, Way},
     network_gate::Gate,
+    network_link::Link,
     network_probe::{Answer, Probe, Sending, connect},
     network_site::Site,
     object::Object,
+    packet::{
+        engine::Engine,
+        loss::Loss,
+        schedule::{Effect, Impairment},
+    },
     parameters::Checked,
-    sys::nft::{Action, Protocol},
+    sys::nft::{Action, Hook, Match, Protocol},
 };
 
 /// The fault's entry in the catalogue.
@@ -40,7 +46,6 @@ pub(crate) struct Blackhole;
 struct Live {
     lanes: Vec<Lane>,
     probe: Probe,
-    site: Site,
     plan: Plan,
     object: Object,
 }
@@ -56,6 +61,8 @@ struct Plan {
 struct Lane {
     way: Way,
     gate: Gate,
+    /// Loses packets where a rule that drops them would be an error (`EPERM`) for the sender.
+    engine: Option<Engine>,
     /// A TCP port that answered before, and should not now.
     port: Option<u16>,
     /// Datagrams arrived before.
@@ -71,19 +78,53 @@ pub(crate) fn plan(name: &str, filter: Filter) -> Result<serde_json::Value, Refu
 pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
     let plan: Plan = undo.plan()?;
     let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
-    let probe = Probe::open(&site, &plan.filter, |_| true)?;
+    let probe = Probe::open(Link::open(&site, undo.token)?, &plan.filter, |_| true)?;
     let mut lanes = Vec::new();
     for way in plan.filter.ways.iter().copied() {
         let before = probe.send(way, probe.concerned(), Sending::unknown(1), &Abort::default())?;
-        let answered = |port| Ok(connect(&site, way, probe.far_address(), port, PATIENCE)? != Answer::Silence);
+        let answered = |port| Ok(connect(probe.link(), way, probe.far_address(), port, PATIENCE)? != Answer::Silence);
         let port = match plan.filter.only_port() {
             Some(port) if plan.filter.covers(probe.far_address(), Protocol::Tcp, port) && answered(port)? => Some(port),
             _ => None,
         };
-        let gate = network::open_gate(&site, way, &plan.filter, probe.rule(way, &site), undo.token, Action::Drop)?;
-        lanes.push(Lane { way, gate, port, arrived: before.arrived() > 0 });
+        let (gate, engine) = shut(&site, way, &plan.filter, probe.rule(way), undo.token)?;
+        lanes.push(Lane { way, gate, engine, port, arrived: before.arrived() > 0 });
     }
-    Ok(Box::new(Live { lanes, probe, site, plan, object: undo.object.clone() }))
+    Ok(Box::new(Live { lanes, probe, plan, object: undo.object.clone() }))
+}
+
+/// Lets packets vanish: by a rule, or where that would not go unnoticed, by a queue that loses all.
+fn shut(
+    site: &Site,
+    way: Way,
+    filter: &Filter,
+    probe: Option<Match>,
+    token: u64,
+) -> Result<(Gate, Option<Engine>), Failed> {
+    let (_, Hook::Sent) = site.hook(way) else {
+        return Ok((network::open_gate(site, way, filter, probe, token, Action::Drop)?, None));
+    };
+    let effect = Effect::Lose(Loss::random(1.0, 0.0));
+    let source = network::open_source(site, way, &effect)?;
+    let number = source.queue.number();
+    let engine = Engine::start(vec![source], Impairment { effect, flows: 1.0, seed: token });
+    let engine = engine.map_err(Failed::to("start the packet engine"))?;
+    Ok((network::open_gate(site, way, filter, probe, token, Action::Queue(number))?, Some(engine)))
+}
+
+impl Lane {
+    /// Opens the way; how many packets vanished, and what is left.
+    fn end(self) -> (Option<u64>, Gate, Option<String>) {
+        let Some(engine) = self.engine else {
+            let dropped = self.gate.counted().ok().map(|counts| counts.iter().sum());
+            return (dropped, self.gate, None);
+        };
+        let cleared = self.gate.clear();
+        let report = engine.stop();
+        let left =
+            (cleared.is_err() || !report.closed).then(|| "a packet queue that did not close in order".to_owned());
+        (Some(report.counts.dropped), self.gate, left)
+    }
 }
 
 impl Fault for Blackhole {
@@ -111,7 +152,7 @@ impl Live {
     fn measure(&self, lane: &Lane, abort: &Abort) -> Result<(String, bool), Failed> {
         let way = lane.way;
         if let Some(port) = lane.port {
-            let silent = connect(&self.site, way, self.probe.far_address(), port, PATIENCE)? == Answer::Silence;
+            let silent = connect(self.probe.link(), way, self.probe.far_address(), port, PATIENCE)? == Answer::Silence;
             let words = if silent { "was answered before and is not now" } else { "is still answered" };
             return Ok((format!("{way}: a TCP connection attempt to port {port} {words}"), silent));
         }
@@ -137,14 +178,18 @@ impl Injection for Live {
 
     fn end(self: Box<Self>) -> Result<Undone, UndoError> {
         let configured = self.configured();
-        let dropped: Option<u64> =
-            self.lanes.iter().map(|lane| lane.gate.counted().ok().map(|counts| counts.iter().sum::<u64>())).sum();
+        let (mut dropped, mut gates, mut left) = (Some(0), Vec::new(), vec![self.probe.close()]);
+        for lane in self.lanes {
+            let (some, gate, residue) = lane.end();
+            dropped = dropped.zip(some).map(|(all, some)| all + some);
+            gates.push(gate);
+            left.push(residue);
+        }
         let achieved = dropped.map_or_else(
             || "the kernel does not say how many".to_owned(),
             |dropped| format!("{dropped} packets dropped"),
         );
         let proof = Proof { configured, achieved, holds: dropped.is_some_and(|dropped| dropped > 0) };
-        let gates = self.lanes.into_iter().map(|lane| lane.gate).collect();
-        Ok(Undone { cleanliness: network::close(gates, true, &self.object), proof: Some(proof) })
+        Ok(Undone { cleanliness: network::close(gates, left, &self.object), proof: Some(proof) })
     }
 }

@@ -135,10 +135,7 @@ impl Filter {
         for way in &filter.ways {
             let rules = filter.matches(*way, &site).len();
             if rules == 0 {
-                return Err(Refused(format!(
-                    "none of the sources is of the address family of {} ({})",
-                    object.name, site.address
-                )));
+                return Err(Refused(format!("none of the sources is of the address family of {}", object.name)));
             }
             if rules > MOST_RULES {
                 return Err(Refused(format!(
@@ -171,10 +168,23 @@ impl Filter {
         !self.others.is_empty() || !self.ports.is_empty()
     }
 
+    /// Checks that the ports are among these.
+    pub(crate) fn within(&self, doors: &[RangeInclusive<u16>]) -> Result<(), String> {
+        let among = |ports: &&RangeInclusive<u16>| {
+            doors.iter().any(|door| door.contains(ports.start()) && door.contains(ports.end()))
+        };
+        match self.ports.iter().find(|ports| !among(ports)) {
+            None => Ok(()),
+            Some(other) => {
+                let doors: Vec<String> = doors.iter().map(range).collect();
+                Err(format!("its processes do not listen on {}, but on {}", range(other), doors.join(", ")))
+            }
+        }
+    }
+
     /// Whether one of these is named among the other ends by itself: not as one of a network.
     pub(crate) fn names_any(&self, addresses: &[IpAddr]) -> bool {
-        let single = |other: &&Other| other.network.prefix == if other.network.address.is_ipv4() { 32 } else { 128 };
-        self.others.iter().filter(single).any(|other| addresses.contains(&other.network.address))
+        addresses.iter().any(|own| self.others.iter().any(|other| other.network == Network::only(*own)))
     }
 
     /// Whether the other ends are named.
@@ -192,17 +202,17 @@ impl Filter {
 
     /// The packets that go this way, one match per combination.
     pub(crate) fn matches(&self, way: Way, site: &Site) -> Vec<Match> {
-        let protocols = match (self.protocol, self.ports.as_slice()) {
+        let ports = if self.ports.is_empty() { site.doors() } else { self.ports.as_slice() };
+        let protocols = match (self.protocol, ports) {
             (None, [_, ..]) => vec![Some(Protocol::Tcp), Some(Protocol::Udp)],
             (protocol, _) => vec![protocol],
         };
-        let ports: Vec<_> =
-            if self.ports.is_empty() { vec![None] } else { self.ports.iter().cloned().map(Some).collect() };
+        let ports: Vec<_> = if ports.is_empty() { vec![None] } else { ports.iter().cloned().map(Some).collect() };
         let others: Vec<Option<Network>> = if self.others.is_empty() {
             vec![None]
         } else {
             let networks = self.others.iter().map(|other| other.network);
-            networks.filter(|network| network.address.is_ipv4() == site.address.is_ipv4()).map(Some).collect()
+            networks.filter(|network| site.speaks(*network)).map(Some).collect()
         };
         let mut matches = Vec::new();
         for other in others {
@@ -234,10 +244,11 @@ fn others(text: &str) -> Result<Vec<Other>, Refused> {
             Err(why) if !is_name(item) => return Err(refused(why)),
             Err(_) => {
                 let addresses = look_up(item).map_err(refused)?;
-                others.extend(addresses.into_iter().map(|address| Other {
-                    name: Some(item.to_owned()),
-                    network: Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } },
-                }));
+                others.extend(
+                    addresses
+                        .into_iter()
+                        .map(|address| Other { name: Some(item.to_owned()), network: Network::only(address) }),
+                );
             }
         }
     }

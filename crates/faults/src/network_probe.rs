@@ -12,17 +12,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::{
     fault::{self, Abort, Failed},
     network_filter::{Filter, Way},
-    network_site::Site,
+    network_link::Link,
     packet::flow::Flow,
     sys::{
-        checksum,
         nft::{Match, Protocol},
+        option,
     },
 };
 
-/// Sends datagrams along the object's link, and sees how they arrive.
+/// Sends datagrams along a link, and sees how they arrive.
 #[derive(Debug)]
 pub(crate) struct Probe {
+    link: Link,
     near: UdpSocket,
     near_address: SocketAddr,
     /// At the other end, a socket per flow.
@@ -136,10 +137,11 @@ const ROOM: usize = 4 << 20;
 impl Probe {
     /// Opens the sockets, of flows that are `concerned` and of some that are not. The near port stays ours as long as the probe
     /// lives, so a rule for it concerns nobody else.
-    pub(crate) fn open(site: &Site, filter: &Filter, concerned: impl Fn(&Flow) -> bool + Sync) -> Result<Self, Failed> {
+    pub(crate) fn open(link: Link, filter: &Filter, concerned: impl Fn(&Flow) -> bool + Sync) -> Result<Self, Failed> {
+        let name = link.name.clone();
         let open = || -> io::Result<Self> {
-            let (near_end, far_end) = site.ends();
-            let near = near_end.run(|| UdpSocket::bind((site.probe_address(), 0)))?;
+            let (near_end, far_end) = link.ends();
+            let near = near_end.run(|| UdpSocket::bind((link.near_address, 0)))?;
             let near_address = near.local_addr()?;
             let any: IpAddr =
                 if near_address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -167,9 +169,10 @@ impl Probe {
             prepare(&near)?;
             let first = far.iter().chain(&spared).next();
             let other = first.map_or_else(|| near_address.ip(), |(_, address): &(_, SocketAddr)| address.ip());
-            let stranger = !filter.ports.is_empty() || !filter.covers(other, Protocol::Udp, 0);
+            let stranger = !link.ordinary || !filter.ports.is_empty() || !filter.covers(other, Protocol::Udp, 0);
             let concerned = far.len();
             Ok(Self {
+                link,
                 near,
                 near_address,
                 far: far.into_iter().chain(spared).collect(),
@@ -178,17 +181,27 @@ impl Probe {
                 stranger,
             })
         };
-        open().map_err(Failed::to(format_args!("open probe sockets in the network of {}", site.name)))
+        open().map_err(Failed::to(format_args!("open probe sockets in the network of {name}")))
     }
 
     /// The rule that catches the probe's datagrams, if the filter does not.
-    pub(crate) fn rule(&self, way: Way, site: &Site) -> Option<Match> {
+    pub(crate) fn rule(&self, way: Way) -> Option<Match> {
         let port = self.near_address.port();
-        let packets = Match { protocol: Some(Protocol::Udp), ..site.probed(way) };
+        let packets = Match { protocol: Some(Protocol::Udp), ..self.link.packets(way) };
         self.stranger.then_some(match way {
             Way::In => Match { destination_ports: Some(port..=port), ..packets },
             Way::Out => Match { source_ports: Some(port..=port), ..packets },
         })
+    }
+
+    /// The link along which it measures.
+    pub(crate) const fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Ends it; says what is left of a link that was made for it.
+    pub(crate) fn close(self) -> Option<String> {
+        self.link.close()
     }
 
     /// What was measured, for people.
@@ -254,9 +267,19 @@ impl Probe {
 
     fn send_one(&self, way: Way, flow: usize, datagram: &[u8]) -> io::Result<()> {
         let (far, address) = &self.far[flow];
-        let outcome = match way {
+        let send = || match way {
             Way::In => far.send(datagram),
             Way::Out => self.near.send_to(datagram, address),
+        };
+        let outcome = match send() {
+            // Datagrams that are looked at where they are sent have not left their socket.
+            Err(why) if why.kind() == ErrorKind::WouldBlock => {
+                let socket = if way == Way::In { far } else { &self.near };
+                let time = Timespec::try_from(FULL).map_err(io::Error::other)?;
+                rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&time)))?;
+                send()
+            }
+            outcome => outcome,
         };
         // A full queue on the way loses a datagram; that is what is being counted.
         outcome.map(drop).or_else(|why| if lost(&why) { Ok(()) } else { Err(why) })
@@ -351,6 +374,8 @@ pub(crate) struct Flood {
     pub(crate) warm_up: Duration,
 }
 
+/// How long a probe's socket may be full of datagrams that have not left it.
+const FULL: Duration = Duration::from_millis(50);
 /// Datagrams of a flood that are sent in one go.
 const AT_ONCE: usize = 100;
 
@@ -413,7 +438,7 @@ impl Series {
 fn prepare(socket: &UdpSocket) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     // A damaged datagram shall arrive, so that it can be told from one that is lost.
-    checksum::do_without(socket)?;
+    option::do_without_checksums(socket)?;
     rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, ROOM)
         .or_else(|_| rustix::net::sockopt::set_socket_recv_buffer_size(socket, ROOM))?;
     Ok(())
@@ -439,11 +464,11 @@ pub(crate) enum Answer {
     Silence,
 }
 
-/// Tries to connect from one end of the object's link to a port at the other.
-pub(crate) fn connect(site: &Site, way: Way, far: IpAddr, port: u16, patience: Duration) -> Result<Answer, Failed> {
-    let (near_end, far_end) = site.ends();
+/// Tries to connect from one end of a link to a port at the other.
+pub(crate) fn connect(link: &Link, way: Way, far: IpAddr, port: u16, patience: Duration) -> Result<Answer, Failed> {
+    let (near_end, far_end) = link.ends();
     let (from, to) = match way {
-        Way::In => (far_end, site.probe_address()),
+        Way::In => (far_end, link.near_address),
         Way::Out => (near_end, far),
     };
     let attempt = || match TcpStream::connect_timeout(&(to, port).into(), patience) {

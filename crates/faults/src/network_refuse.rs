@@ -18,6 +18,7 @@ use crate::{
     network,
     network_filter::{DIRECTION, DURATION, Filter, PORT, SOURCES, Way},
     network_gate::Gate,
+    network_link::Link,
     network_probe::{Answer, connect},
     network_site::Site,
     object::Object,
@@ -48,7 +49,7 @@ struct Plan {
 
 struct Live {
     lanes: Vec<Lane>,
-    site: Site,
+    link: Link,
     plan: Plan,
     object: Object,
 }
@@ -85,11 +86,12 @@ impl Fault for Refuse {
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan = undo.plan()?;
         let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
-        let far = site.far_address()?;
+        let link = Link::open(&site, undo.token)?;
+        let far = link.far_address()?;
         let mut lanes = Vec::new();
         for way in plan.filter.ways.iter().copied() {
-            let door = Door::open(&site, way, far)?;
-            let accepts = |port| Ok(connect(&site, way, far, port, PATIENCE)? == Answer::Accepted);
+            let door = Door::open(&link, way, far)?;
+            let accepts = |port| Ok(connect(&link, way, far, port, PATIENCE)? == Answer::Accepted);
             if !accepts(door.address.port())? {
                 return Err(Failed(format!(
                     "connections {way} along the link of {} are not accepted before",
@@ -104,13 +106,13 @@ impl Fault for Refuse {
             let gate = Gate::open(network, hook, undo.token)?;
             let ours = door.address.port();
             let probed =
-                Match { protocol: Some(Protocol::Tcp), destination_ports: Some(ours..=ours), ..site.probed(way) };
+                Match { protocol: Some(Protocol::Tcp), destination_ports: Some(ours..=ours), ..link.packets(way) };
             let all = plan.filter.matches(way, &site).into_iter().chain([probed]);
             let rules: Vec<_> = all.map(|packets| (Match { opening: true, ..packets }, Action::Reject)).collect();
             gate.catch(&rules)?;
             lanes.push(Lane { way, gate, door, port });
         }
-        Ok(Box::new(Live { lanes, site, plan, object: undo.object.clone() }))
+        Ok(Box::new(Live { lanes, link, plan, object: undo.object.clone() }))
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -119,23 +121,23 @@ impl Fault for Refuse {
 }
 
 impl Door {
-    fn open(site: &Site, way: Way, far: IpAddr) -> Result<Self, Failed> {
-        let (near_end, far_end) = site.ends();
+    fn open(link: &Link, way: Way, far: IpAddr) -> Result<Self, Failed> {
+        let (near_end, far_end) = link.ends();
         let (at, address) = match way {
-            Way::In => (near_end, site.probe_address()),
+            Way::In => (near_end, link.near_address),
             Way::Out => (far_end, far),
         };
         let open = || -> io::Result<Self> {
             let listener = TcpListener::bind((address, 0))?;
             Ok(Self { address: listener.local_addr()?, _listener: listener })
         };
-        at.run(open).map_err(Failed::to(format_args!("listen at the receiving end of the link of {}", site.name)))
+        at.run(open).map_err(Failed::to(format_args!("listen at the receiving end of the link of {}", link.name)))
     }
 }
 
 impl Live {
     fn measure(&self, lane: &Lane) -> Result<(String, bool), Failed> {
-        let try_port = |port| connect(&self.site, lane.way, lane.door.address.ip(), port, PATIENCE);
+        let try_port = |port| connect(&self.link, lane.way, lane.door.address.ip(), port, PATIENCE);
         let ours = try_port(lane.door.address.port())?;
         let mut words = format!("{}: a connection to a probe port, accepted before, is {}", lane.way, told(ours));
         let mut holds = ours == Answer::Refused;
@@ -176,6 +178,6 @@ impl Injection for Live {
         );
         let proof = Proof { configured, achieved, holds: refused.is_some_and(|refused| refused > 0) };
         let gates = self.lanes.into_iter().map(|lane| lane.gate).collect();
-        Ok(Undone { cleanliness: network::close(gates, true, &self.object), proof: Some(proof) })
+        Ok(Undone { cleanliness: network::close(gates, [self.link.close()], &self.object), proof: Some(proof) })
     }
 }

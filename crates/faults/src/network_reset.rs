@@ -1,6 +1,6 @@
 //! `network:reset`: connections break off.
 
-use std::{collections::BTreeSet, fs, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
@@ -13,9 +13,10 @@ use crate::{
     TARGETS,
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     network_filter::{DIRECTION, Filter, PORT, SOURCES, Way},
+    network_owner::sockets,
+    network_site::network,
     object::{Kind, Object},
     parameters::Checked,
-    process::Process,
     sys::{
         connection::{Connection, States, connections, destroy},
         namespace::NetworkNamespace,
@@ -103,12 +104,21 @@ impl Fault for Reset {
         let plan: Plan = undo.plan()?;
         let network = network(&undo.object).map_err(|Refused(why)| Failed(why))?;
         let list = |states| network.run(|| Ok(connections(states)?)).map_err(Failed::to("list the connections"));
-        let doors: BTreeSet<u16> = list(States::LISTENING)?.iter().map(|socket| socket.local.port()).collect();
-        let own = if plan.own { Some(inodes(&undo.object)?) } else { None };
+        let listening = list(States::LISTENING)?;
+        let doors: BTreeSet<u16> = listening.iter().map(|socket| socket.local.port()).collect();
+        let own = if plan.own { Some(own_sockets(&undo.object)?) } else { None };
+        let is_own = |connection: &Connection| {
+            own.as_ref().is_none_or(|own| {
+                let door = |socket: &&Connection| socket.local.port() == connection.local.port();
+                // A connection that waits to be accepted belongs to nobody but the port.
+                let waits = connection.inode == 0;
+                own.contains(&connection.inode)
+                    || waits && listening.iter().filter(door).any(|door| own.contains(&door.inode))
+            })
+        };
         let mut concerned: Vec<Connection> = list(States::ESTABLISHED)?
             .into_iter()
-            .filter(|connection| own.as_ref().is_none_or(|own| own.contains(&connection.inode)))
-            .filter(|connection| plan.concerns(connection, &doors))
+            .filter(|connection| is_own(connection) && plan.concerns(connection, &doors))
             .collect();
         let of = concerned.len();
         if of == 0 {
@@ -156,28 +166,10 @@ impl Plan {
     }
 }
 
-/// The namespace in which the object's connections are.
-fn network(object: &Object) -> Result<Arc<NetworkNamespace>, Refused> {
-    if let Some(network) = &object.network {
-        return Ok(Arc::clone(network));
-    }
-    let found = match object.kind {
-        Kind::Machine => NetworkNamespace::current(),
-        _ => NetworkNamespace::of_process(object.process()?.pid),
-    };
-    found.map(Arc::new).map_err(|why| Refused(format!("the network of {} cannot be looked at: {why}", object.name)))
-}
-
 /// The numbers of the sockets that the object's processes have.
-fn inodes(object: &Object) -> Result<BTreeSet<u32>, Failed> {
+fn own_sockets(object: &Object) -> Result<BTreeSet<u32>, Failed> {
     let first = object.process().map_err(|Refused(why)| Failed(why))?;
-    Ok(first.members().into_iter().flat_map(sockets).collect())
-}
-
-fn sockets(process: Process) -> Vec<u32> {
-    let Ok(descriptors) = fs::read_dir(format!("/proc/{}/fd", process.pid)) else { return Vec::new() };
-    let inode = |link: std::path::PathBuf| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
-    descriptors.filter_map(|entry| inode(fs::read_link(entry.ok()?.path()).ok()?)).collect()
+    Ok(sockets(&first.members()))
 }
 
 impl Injection for Broken {

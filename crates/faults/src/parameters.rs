@@ -193,6 +193,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// This address alone.
+    #[must_use]
+    pub const fn only(address: IpAddr) -> Self {
+        Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
     /// Whether the address lies within.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {

@@ -105,6 +105,12 @@ impl Process {
         }
     }
 
+    /// All processes that this one can see.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        numbered("/proc").into_iter().filter_map(|pid| Self::find(pid).ok()).collect()
+    }
+
     /// Everything that belongs to it, itself first: the processes of its pid namespace, if it has one apart from ours, else
     /// its descendants. Nothing when it has ended.
     #[must_use]

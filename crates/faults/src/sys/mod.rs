@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "system calls that rustix does not cover; each use says why it is sound")]
 
 pub mod apart;
-pub mod checksum;
 pub mod connection;
 pub mod cpu_clock;
 pub mod daemon;
@@ -13,6 +12,7 @@ pub mod namespace;
 pub mod netlink;
 pub mod nfqueue;
 pub mod nft;
+pub mod option;
 pub mod ptrace;
 pub mod realtime;
 pub mod spawn;

@@ -31,6 +31,8 @@ pub struct Match {
     pub destination_ports: Option<RangeInclusive<u16>>,
     /// They open a TCP connection (needs the protocol).
     pub opening: bool,
+    /// They do *not* carry this mark: packets that we sent ourselves do.
+    pub unless_mark: Option<u32>,
     /// They belong to a socket of this control group, or of one within.
     pub cgroup: Option<ControlGroup>,
 }
@@ -321,6 +323,7 @@ mod machine {
     pub(super) const NOT_EQUAL: u32 = 1;
     pub(super) const AT_MOST: u32 = 3;
     pub(super) const AT_LEAST: u32 = 5;
+    pub(super) const META_MARK: u32 = 3;
     pub(super) const META_IN: u32 = 6;
     pub(super) const META_OUT: u32 = 7;
     pub(super) const META_FAMILY: u32 = 15;
@@ -330,7 +333,9 @@ mod machine {
 }
 
 fn conditions(list: Message, hook: Hook, packets: &Match) -> Message {
-    use machine::{AT_LEAST, AT_MOST, EQUAL, META_IN, META_OUT, META_PROTOCOL, NOT_EQUAL, REGISTER, TRANSPORT_HEADER};
+    use machine::{
+        AT_LEAST, AT_MOST, EQUAL, META_IN, META_MARK, META_OUT, META_PROTOCOL, NOT_EQUAL, REGISTER, TRANSPORT_HEADER,
+    };
 
     let (name, operator) = packets.interface.as_deref().map_or(("lo", NOT_EQUAL), |name| (name, EQUAL));
     let mut interface = [0; 16]; // IFNAMSIZ
@@ -338,6 +343,9 @@ fn conditions(list: Message, hook: Hook, packets: &Match) -> Message {
     interface[..length].copy_from_slice(&name.as_bytes()[..length]);
     let side = if hook == Hook::Sent { META_OUT } else { META_IN };
     let mut list = compare(meta(list, side), operator, &interface);
+    if let Some(mark) = packets.unless_mark {
+        list = compare(meta(list, META_MARK), NOT_EQUAL, &mark.to_ne_bytes());
+    }
     if let Some(network) = packets.source {
         list = address(list, network, [12, 8]);
     }
@@ -461,6 +469,7 @@ mod tests {
                     source_ports: Some(1..=1),
                     destination_ports: Some(1..=65_535),
                     opening: true,
+                    unless_mark: Some(7),
                     cgroup: Some(ControlGroup { level: 1, id: 7 }),
                 };
                 let mut table = Table::create("shaketable-test").unwrap();

@@ -126,6 +126,11 @@ impl World {
         for (name, network) in [("instance", &self.instance), ("router", &self.router)] {
             let look = || Ok((nft::tables()?, nfqueue::queues()?));
             view.insert(format!("{name} tables and queues"), format!("{:?}", network.run(look).unwrap()));
+            // Two lines of heading, then an interface each, with numbers that change.
+            let devices = network.run(|| std::fs::read_to_string("/proc/thread-self/net/dev")).unwrap();
+            let names: Vec<_> =
+                devices.lines().skip(2).filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
+            view.insert(format!("{name} interfaces"), format!("{names:?}"));
         }
         let pid = self.child.id();
         let process = faults::process::stat(i32::try_from(pid).unwrap()).ok().map(|stat| "tTZX".contains(stat.state));

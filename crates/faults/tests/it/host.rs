@@ -58,7 +58,7 @@ fn wrong_orders_are_refused_before_anything_is_done() {
         refused("network:latency", parameters([("sources", "2001:db8::1")]), &world.object).contains("address family")
     );
     let lonely = faults::Object { peer: None, ..world.object.clone() };
-    assert!(refused("network:loss", parameters([]), &lonely).contains("other end"));
+    assert!(refused("network:latency", parameters([("direction", "egress")]), &lonely).contains("other end"));
     let bodiless = faults::Object { pid: None, ..world.object.clone() };
     assert!(refused("cpu:stress", parameters([]), &bodiless).contains("no process"));
     assert_eq!(world.view(), before);

@@ -16,3 +16,4 @@ mod measure;
 mod network;
 mod ordinary;
 mod processes;
+mod sites;
