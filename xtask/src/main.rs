@@ -1,4 +1,4 @@
-//! All automation of the project: `cargo xtask ci | docs | graph | bench`.
+//! All automation of the project: `cargo xtask ci | docs | graph | bench | torture`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to a terminal")]
 
@@ -7,6 +7,7 @@ mod ci;
 mod docs;
 mod graph;
 mod run;
+mod torture;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -17,6 +18,7 @@ usage: cargo xtask COMMAND
   docs    writes the generated pages of docs/ anew (`docs --check` only compares)
   graph   holds the direction of the dependencies between our crates, and prints their sizes
   bench   compares Shaketable with its peers and with the truth; prints ratios from one run
+  torture kills what injects, at random, --points N times; nothing may be left
 ";
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::check(),
         ["graph"] => graph::graph(),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["torture", rest @ ..] => torture::torture(rest),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

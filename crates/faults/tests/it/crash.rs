@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     os::fd::{AsFd, AsRawFd},
-    path::Path,
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -24,6 +24,16 @@ const PID: &str = "CRASH_PID";
 #[test]
 #[ignore = "the process that is killed, started by the tests here"]
 fn the_victim() {
+    let (object, journal) = object_of_environment();
+    let host = host(&journal);
+    let fault = std::env::var(FAULT).expect("told by the test that started it");
+    host.inject(FIRST, &fault, &needed(&fault), &object, LEASE).unwrap();
+    println!("\ninjected");
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// The world that the environment describes, and where its journal is: see [`with_world`].
+pub(crate) fn object_of_environment() -> (Object, PathBuf) {
     let told = |name| std::env::var(name).expect("told by the test that started it");
     let (instance, router) =
         told(NETWORKS).split_once(' ').map(|(one, other)| (one.to_owned(), other.to_owned())).unwrap();
@@ -36,11 +46,17 @@ fn the_victim() {
         memory_bytes: 64 << 20,
         ..Object::default()
     };
-    let host = host(Path::new(&told(JOURNAL)));
-    let fault = told(FAULT);
-    host.inject(FIRST, &fault, &needed(&fault), &object, LEASE).unwrap();
-    println!("\ninjected");
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    (object, told(JOURNAL).into())
+}
+
+/// Tells a process that is about to be started where the world is.
+pub(crate) fn with_world<'a>(command: &'a mut Command, world: &World) -> &'a mut Command {
+    let own = std::process::id();
+    let descriptor = |network: &NetworkNamespace| format!("/proc/{own}/fd/{}", network.as_fd().as_raw_fd());
+    command
+        .env(JOURNAL, world.journal())
+        .env(NETWORKS, format!("{} {}", descriptor(&world.instance), descriptor(&world.router)))
+        .env(PID, world.object.pid.unwrap().to_string())
 }
 
 fn open(path: &str) -> NetworkNamespace {
@@ -53,14 +69,10 @@ fn open(path: &str) -> NetworkNamespace {
 }
 
 pub(crate) fn start(world: &World, fault: &str) -> Child {
-    let own = std::process::id();
-    let descriptor = |network: &NetworkNamespace| format!("/proc/{own}/fd/{}", network.as_fd().as_raw_fd());
-    Command::new(std::env::current_exe().unwrap())
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    with_world(&mut command, world)
         .args(only("crash::the_victim"))
         .env(FAULT, fault)
-        .env(JOURNAL, world.journal())
-        .env(NETWORKS, format!("{} {}", descriptor(&world.instance), descriptor(&world.router)))
-        .env(PID, world.object.pid.unwrap().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -92,14 +104,19 @@ fn recover(world: &World, what: &str) {
     assert!(!world.journal().exists(), "{what}");
 }
 
-const FAULTS: [&str; 9] = [
+const FAULTS: [&str; 14] = [
     "cpu:stress",
     "disk:fill",
     "disk:stress",
     "memory:stress",
+    "network:bandwidth",
     "network:blackhole",
+    "network:corrupt",
+    "network:duplicate",
     "network:latency",
     "network:loss",
+    "network:refuse",
+    "network:reorder",
     "process:pause",
     "time:skew",
 ];
@@ -170,6 +187,6 @@ fn killed_after_any_record_of_its_journal_it_leaves_nothing() {
 }
 
 /// Each record begins with the same four bytes, which nothing else contains.
-fn count_records(journal: &[u8]) -> usize {
+pub(crate) fn count_records(journal: &[u8]) -> usize {
     journal.windows(4).filter(|bytes| *bytes == [0xfe, 0xed, 0xfa, 0x17]).count()
 }

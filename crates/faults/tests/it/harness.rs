@@ -200,8 +200,12 @@ fn the_guardian() {
 
 /// The guardian of a process that injects.
 pub(crate) fn guardian_of(runner: Process) -> Process {
-    let guardian = runner.members().into_iter().find(|process| is_guardian(*process));
-    guardian.expect("a process that injects has one")
+    find_guardian(runner).expect("a process that injects has one")
+}
+
+/// The guardian of a process, which has one from its first injection on.
+pub(crate) fn find_guardian(runner: Process) -> Option<Process> {
+    runner.members().into_iter().find(|process| is_guardian(*process))
 }
 
 fn is_guardian(process: Process) -> bool {

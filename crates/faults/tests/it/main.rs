@@ -17,3 +17,4 @@ mod network;
 mod ordinary;
 mod processes;
 mod sites;
+mod torture;
