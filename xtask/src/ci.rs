@@ -62,7 +62,7 @@ fn tests() -> Result<u64> {
 }
 
 /// The sum over `test result: ok. 12 passed; …`.
-fn count_cargo(text: &str) -> u64 {
+pub(crate) fn count_cargo(text: &str) -> u64 {
     text.lines().filter(|line| line.starts_with("test result:")).filter_map(|line| number_before(line, " passed")).sum()
 }
 

@@ -1,4 +1,4 @@
-//! All automation of the project: `cargo xtask ci | docs | graph | bench | torture`.
+//! All automation of the project: `cargo xtask ci | docs | graph | bench | guest | torture`.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to a terminal")]
 
@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod docs;
 mod graph;
+mod guest;
 mod run;
 mod torture;
 
@@ -18,6 +19,7 @@ usage: cargo xtask COMMAND
   docs    writes the generated pages of docs/ anew (`docs --check` only compares)
   graph   holds the direction of the dependencies between our crates, and prints their sizes
   bench   compares Shaketable with its peers and with the truth; prints ratios from one run
+  guest   boots Debian's kernel in a virtual machine and runs the tests of the faults there
   torture kills what injects, at random, --points N times; nothing may be left
 ";
 
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["graph"] => graph::graph(),
+        ["guest", rest @ ..] => guest::guest(rest).map(|passed| println!("{passed} passed in the guest")),
+        [guest::SUBCOMMAND, rest @ ..] => guest::init(rest),
         ["bench", rest @ ..] => bench::bench(rest),
         ["torture", rest @ ..] => torture::torture(rest),
         _ => {

@@ -44,7 +44,8 @@ fn command(program: &str, arguments: &[&str], env: &[(&str, &str)]) -> Command {
     command
 }
 
-fn tee(from: impl Read, mut to: impl Write) -> String {
+/// Copies line by line, and gives back all of it.
+pub(crate) fn tee(from: impl Read, mut to: impl Write) -> String {
     let mut text = String::new();
     for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
