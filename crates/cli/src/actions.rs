@@ -143,5 +143,6 @@ pub(crate) const fn need_text(need: Need) -> &'static str {
         Need::Nfqueue => "NFQUEUE, through nft_compat",
         Need::Signal => "permission to signal the target's processes",
         Need::Ptrace => "permission to trace the target's processes",
+        Need::SystemCalls => "system calls that can be intercepted (ptrace, Linux 5.3, x86-64)",
     }
 }

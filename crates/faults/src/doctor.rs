@@ -12,6 +12,7 @@ use crate::{
     fault::{Failed, Program, Tools, seed},
     helper::{self, Answer, Job},
     sys::{
+        calls::{self, Stop},
         namespace::{self, NetworkNamespace},
         netlink::{Family, Message, Socket, flags},
         nfqueue::{Mode, Queue},
@@ -87,7 +88,7 @@ pub fn doctor_with(program: Program) -> Result<Diagnosis, Failed> {
             Ok(Diagnosis { faults: crate::catalogue().iter().map(|fault| ability(fault, &facts)).collect(), facts })
         }
         Answer::Cannot(why) => Err(Failed(why)),
-        Answer::Ready => Err(Failed("the helper is of another version".to_owned())),
+        _ => Err(Failed("the helper is of another version".to_owned())),
     }
 }
 
@@ -112,6 +113,7 @@ const fn fact_of(need: Need) -> Option<&'static str> {
         Need::NftablesOwner => Some(OWNER),
         Need::Nfqueue => Some(QUEUE),
         Need::Ptrace => Some(PTRACE),
+        Need::SystemCalls => Some(CALLS),
         Need::Signal => None,
     }
 }
@@ -120,6 +122,7 @@ const NETWORK: &str = "network-namespace";
 const OWNER: &str = "nftables-owner";
 const QUEUE: &str = "nfqueue";
 const PTRACE: &str = "ptrace";
+const CALLS: &str = "system-calls";
 const PUNCTUAL: &str = "realtime-priority";
 
 /// Tries everything, in the helper.
@@ -164,6 +167,12 @@ pub(crate) fn examine() -> Vec<Finding> {
         &trace(),
         "processes can be traced",
         "be root, or `sysctl kernel.yama.ptrace_scope=1` (or 0)",
+    ));
+    found.push(fact(
+        CALLS,
+        &intercept(),
+        "system calls of other processes can be intercepted",
+        "be root, or `sysctl kernel.yama.ptrace_scope=1` (or 0); use Linux 5.3 or later on x86-64",
     ));
     let punctual = if realtime::be_punctual() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::PermissionDenied)) };
     found.push(fact(
@@ -222,14 +231,36 @@ fn trace() -> io::Result<()> {
     if scope.trim() == "3" {
         return Err(io::Error::other("tracing is switched off until the next boot (kernel.yama.ptrace_scope is 3)"));
     }
-    let arguments = env::args_os().skip(1);
-    let mut other =
-        Command::new(env::current_exe()?).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
-    let outcome = i32::try_from(other.id()).map_err(io::Error::other).and_then(|pid| {
+    with_another(|pid| {
         ptrace::seize(pid)?;
         ptrace::interrupt(pid)?;
         ptrace::wait(pid).map(drop)
-    });
+    })
+}
+
+/// Sees the first system call that such a process makes, and lets it fail.
+fn intercept() -> io::Result<()> {
+    with_another(|pid| {
+        calls::seize(pid)?;
+        ptrace::interrupt(pid)?;
+        loop {
+            match calls::next()? {
+                Some((thread, Stop::Call)) if thread == pid && calls::begun(thread)?.is_some() => {
+                    return calls::fail(thread, libc::EIO);
+                }
+                Some((thread, Stop::Ended)) if thread == pid => return Err(io::Error::other("it makes no calls")),
+                Some((_, Stop::Ended)) | None => {}
+                Some((thread, _)) => calls::resume(thread, 0)?,
+            }
+        }
+    })
+}
+
+fn with_another(what: impl FnOnce(i32) -> io::Result<()>) -> io::Result<()> {
+    let arguments = env::args_os().skip(1);
+    let mut other =
+        Command::new(env::current_exe()?).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let outcome = i32::try_from(other.id()).map_err(io::Error::other).and_then(what);
     other.kill()?;
     other.wait()?;
     outcome

@@ -24,9 +24,9 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    disk_fill, disk_stress, doctor,
+    disk_fill, disk_probe, disk_stress, doctor,
     fault::{Failed, Tools},
-    load, pause,
+    intercept, load, pause,
     process::{self, Process},
 };
 
@@ -51,6 +51,10 @@ pub(crate) enum Job {
     Fill(disk_fill::Fill),
     /// Read and write on a disk.
     Traffic(disk_stress::Traffic),
+    /// Intercept what processes do to files.
+    Intercept(Box<intercept::Intercept>),
+    /// Measure what operations on files take or give.
+    Probe(disk_probe::Probe),
     /// Hold processes still.
     Pause(pause::Hold),
     /// Try what this machine and user can do.
@@ -66,6 +70,10 @@ pub(crate) enum Answer {
     Cannot(String),
     /// What was found.
     Found(Vec<doctor::Finding>),
+    /// What was measured.
+    Measured(disk_probe::Measured),
+    /// What has become of the files' operations, in the end.
+    Intercepted(intercept::Report),
 }
 
 /// The helper's whole life: reads its job from standard input, does it until standard input ends, and ends.
@@ -80,6 +88,8 @@ pub fn main() -> ExitCode {
         Job::Memory(memory) => memory.run(),
         Job::Fill(fill) => fill.run(),
         Job::Traffic(traffic) => traffic.run(),
+        Job::Intercept(intercept) => intercept.run(),
+        Job::Probe(probe) => probe.run(),
         Job::Pause(hold) => hold.run(),
         Job::Examine => say(&Answer::Found(doctor::examine())),
     });
@@ -128,13 +138,29 @@ impl Helper {
     /// Starts a helper on a job, inside the pid namespace of `inside` if that has one of its own, and waits until it says that
     /// it has begun.
     pub(crate) fn start(tools: &Tools, job: &Job, token: u64, inside: Option<Process>) -> Result<Self, Failed> {
-        let (mut helper, mut output) = Self::spawn(command(tools, token), inside)?;
+        Self::start_to_hear(tools, job, token, inside).map(|(helper, _)| helper)
+    }
+
+    /// Like [`start`](Self::start), for a job that has more to say afterwards.
+    pub(crate) fn start_to_hear(
+        tools: &Tools,
+        job: &Job,
+        token: u64,
+        inside: Option<Process>,
+    ) -> Result<(Self, Ear<ChildStdout>), Failed> {
+        let (mut helper, output) = Self::spawn(command(tools, token), inside)?;
         let input = helper.input.as_mut().ok_or_else(|| Failed("the helper has no input".to_owned()))?;
         give(input, job)?;
-        match hear(&mut output)? {
-            Answer::Ready | Answer::Found(_) => Ok(helper),
+        let mut ear = Ear::new(output);
+        match ear.first()? {
             Answer::Cannot(why) => Err(Failed(why)),
+            _ => Ok((helper, ear)),
         }
+    }
+
+    /// Tells it that its job is over; it may say more, and ends.
+    pub(crate) fn release(&mut self) {
+        drop(self.input.take());
     }
 
     /// Starts the process from a thread that lives as long as it does. Because the kernel is told to kill it with that thread;
@@ -241,31 +267,83 @@ fn enter_pid_namespace(of: Process) -> io::Result<()> {
 
 /// Waits for the helper's first words.
 pub(crate) fn hear(output: &mut ChildStdout) -> Result<Answer, Failed> {
-    let silent = || Failed(format!("the helper said nothing within {} s", PATIENCE.as_secs()));
-    let end = Instant::now() + PATIENCE;
-    let mut heard = Vec::new();
-    loop {
-        if let Some(answer) = understand(&heard) {
-            return answer;
+    Ear::new(output).first()
+}
+
+/// Hears what a helper says, one answer after the other.
+#[derive(Debug)]
+pub(crate) struct Ear<T> {
+    output: T,
+    heard: Vec<u8>,
+}
+
+impl<T: AsFd + Read> Ear<T> {
+    pub(crate) const fn new(output: T) -> Self {
+        Self { output, heard: Vec::new() }
+    }
+
+    /// Its first words, for which it has some time.
+    pub(crate) fn first(&mut self) -> Result<Answer, Failed> {
+        let silent = || Failed(format!("the helper said nothing within {} s", PATIENCE.as_secs()));
+        self.next(PATIENCE)?.ok_or_else(silent)
+    }
+
+    /// What it says next. `None`: nothing within that time.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended, or is not understood.
+    pub(crate) fn next(&mut self, patience: Duration) -> Result<Option<Answer>, Failed> {
+        let end = Instant::now() + patience;
+        loop {
+            if let Some(answer) = self.understand() {
+                return answer.map(Some);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let mut watched = [PollFd::new(&self.output, PollFlags::IN)];
+            let time = Timespec::try_from(left).map_err(Failed::to("wait for the helper"))?;
+            let ready = rustix::io::retry_on_intr(|| poll(&mut watched, Some(&time)))
+                .map_err(Failed::to("wait for the helper"))?;
+            if ready == 0 {
+                return Ok(None);
+            }
+            let mut buffer = [0; 4096];
+            let length = self.output.read(&mut buffer).map_err(Failed::to("hear the helper"))?;
+            if length == 0 {
+                return Err(Failed("the helper has ended".to_owned()));
+            }
+            self.heard.extend_from_slice(&buffer[..length]);
         }
-        let left = end.saturating_duration_since(Instant::now());
-        let mut watched = [PollFd::new(output, PollFlags::IN)];
-        let time = Timespec::try_from(left).map_err(Failed::to("wait for the helper"))?;
-        let ready =
-            rustix::io::retry_on_intr(|| poll(&mut watched, Some(&time))).map_err(Failed::to("wait for the helper"))?;
-        let mut buffer = [0; 4096];
-        let length = if ready == 0 { 0 } else { output.read(&mut buffer).map_err(Failed::to("hear the helper"))? };
-        if length == 0 {
-            let why = if ready == 0 { silent() } else { Failed("the helper ended at once".to_owned()) };
-            return Err(why);
+    }
+
+    /// The first answer among what was heard, which is forgotten up to there.
+    fn understand(&mut self) -> Option<Result<Answer, Failed>> {
+        while let Some(end) = self.heard.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.heard.drain(..=end).collect();
+            if let Some(said) = line.strip_prefix(MARK.as_bytes()) {
+                return Some(serde_json::from_slice(said).map_err(Failed::to("understand the helper")));
+            }
         }
-        heard.extend_from_slice(&buffer[..length]);
+        None
     }
 }
 
-fn understand(heard: &[u8]) -> Option<Result<Answer, Failed>> {
-    let heard = String::from_utf8_lossy(heard);
-    let (whole, _) = heard.rsplit_once('\n')?;
-    let said = whole.lines().find_map(|line| line.strip_prefix(MARK))?;
-    Some(serde_json::from_str(said).map_err(Failed::to("understand the helper")))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_heard_one_by_one_whatever_is_between() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut ear = Ear::new(reader);
+        assert!(ear.next(Duration::ZERO).unwrap().is_none());
+        writer.write_all(b"\nrunning 1 test\n@helper \"Ready\"\n\n@helper {\"Cannot\":\"why\"}\n@help").unwrap();
+        assert!(matches!(ear.first().unwrap(), Answer::Ready));
+        assert!(matches!(ear.first().unwrap(), Answer::Cannot(why) if why == "why"));
+        assert!(ear.next(Duration::ZERO).unwrap().is_none());
+        writer.write_all(b"er what?\n").unwrap();
+        drop(writer);
+        assert!(ear.next(Duration::ZERO).is_err());
+        assert!(ear.next(Duration::ZERO).unwrap_err().0.contains("has ended"));
+    }
 }

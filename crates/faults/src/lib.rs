@@ -12,14 +12,21 @@
 
 pub mod boot;
 pub mod cpu_stress;
+mod disk_calls;
+pub mod disk_error;
 pub mod disk_fill;
+pub mod disk_latency;
+mod disk_probe;
+pub mod disk_read_only;
 pub mod disk_stress;
 pub mod doctor;
 mod fault;
+mod file_call;
 mod folder;
 pub mod guardian;
 pub mod helper;
 mod host;
+mod intercept;
 pub mod journal;
 mod load;
 mod lock;
@@ -71,7 +78,10 @@ pub use state::State;
 /// The faults of this crate, ordered by id.
 const FAULTS: &[&dyn fault::Fault] = &[
     &cpu_stress::CpuStress,
+    &disk_error::DiskError,
     &disk_fill::DiskFill,
+    &disk_latency::DiskLatency,
+    &disk_read_only::DiskReadOnly,
     &disk_stress::DiskStress,
     &memory_stress::MemoryStress,
     &network_bandwidth::Bandwidth,
@@ -92,7 +102,10 @@ const FAULTS: &[&dyn fault::Fault] = &[
 /// Their entries in the catalogue, in the same order.
 const ENTRIES: &[&Entry] = &[
     &cpu_stress::ENTRY,
+    &disk_error::ENTRY,
     &disk_fill::ENTRY,
+    &disk_latency::ENTRY,
+    &disk_read_only::ENTRY,
     &disk_stress::ENTRY,
     &memory_stress::ENTRY,
     &network_bandwidth::ENTRY,

@@ -136,6 +136,8 @@ pub enum Need {
     Signal,
     /// Permission to trace the target's processes (ptrace).
     Ptrace,
+    /// Intercepting the target's system calls (ptrace, Linux 5.3, x86-64).
+    SystemCalls,
 }
 
 /// The actions a build of Shaketable knows.

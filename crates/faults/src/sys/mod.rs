@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "system calls that rustix does not cover; each use says why it is sound")]
 
 pub mod apart;
+pub mod calls;
 pub mod connection;
 pub mod cpu_clock;
 pub mod daemon;
@@ -12,6 +13,7 @@ pub mod namespace;
 pub mod netlink;
 pub mod nfqueue;
 pub mod nft;
+pub mod nudge;
 pub mod option;
 pub mod ptrace;
 pub mod realtime;

@@ -104,9 +104,12 @@ fn recover(world: &World, what: &str) {
     assert!(!world.journal().exists(), "{what}");
 }
 
-const FAULTS: [&str; 14] = [
+const FAULTS: &[&str] = &[
     "cpu:stress",
+    "disk:error",
     "disk:fill",
+    "disk:latency",
+    "disk:read-only",
     "disk:stress",
     "memory:stress",
     "network:bandwidth",

@@ -1,9 +1,17 @@
 //! Faults of disks.
 
-use std::fs;
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    os::unix::fs::FileExt,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
-use faults::{InjectError, Parameters};
+use faults::{InjectError, Parameters, process::Process};
 use model::event::Cleanliness;
+use rustix::process::Signal;
 
 use crate::harness::{DISK, DISK_SIZE, FIRST, LEASE, World, inject_and_undo, needed, parameters, privileged};
 
@@ -140,4 +148,191 @@ fn a_load_that_fits_no_disk_is_refused() {
         let why = refused(&world, "disk:stress", &parameters([("path", DISK), given]));
         assert!(why.contains(part), "{why}");
     }
+}
+
+/// Where the writer tells how it fares.
+const LOG: &str = "WRITER_LOG";
+
+/// Not a test: a target that has a file open all the time, writes to it, has it on disk, and opens another.
+#[test]
+#[ignore = "a target, started by the tests here"]
+fn the_writer() {
+    let mut log = OpenOptions::new().append(true).open(std::env::var_os(LOG).unwrap()).unwrap();
+    let place = Path::new(DISK);
+    let file = File::create(place.join("open")).unwrap();
+    for number in 0u64.. {
+        let start = Instant::now();
+        let written = file.write_at(b"1", 0).map(drop);
+        let write = start.elapsed();
+        let start = Instant::now();
+        let synced = file.sync_all();
+        let sync = start.elapsed();
+        let made = File::create(place.join("new")).map(drop);
+        let read = fs::read(place.join("open")).map(drop);
+        let error = |outcome: std::io::Result<()>| outcome.err().and_then(|why| why.raw_os_error()).unwrap_or(0);
+        let outcomes = [written, synced, made, read].map(error);
+        // In one piece, so that nobody reads half a line.
+        let line = format!("{number} {} {} {outcomes:?}\n", write.as_micros(), sync.as_micros());
+        log.write_all(line.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// An instance that writes, and what it says.
+struct Writer {
+    world: World,
+    log: tempfile::NamedTempFile,
+}
+
+impl Writer {
+    fn start() -> Self {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "--nocapture", "--ignored", "disks::the_writer"]).env(LOG, log.path());
+        let writer = Self { world: World::running(&mut command), log };
+        writer.next();
+        writer
+    }
+
+    fn lines(&self) -> Vec<String> {
+        fs::read_to_string(self.log.path()).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// What it says of a round that it begins from now on: how long a write and a sync took, and how its operations ended.
+    fn next(&self) -> (Duration, Duration, String) {
+        let before = self.lines().len();
+        loop {
+            // The round that is going on does not count.
+            if let [_, line, ..] = &self.lines()[before..] {
+                let mut parts = line.splitn(4, ' ').skip(1);
+                let mut time = || Duration::from_micros(parts.next().unwrap().parse().unwrap());
+                return (time(), time(), parts.next().unwrap().to_owned());
+            }
+            assert!(self.world.child.id() > 0);
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn what_a_target_writes_is_delayed_and_nothing_else() {
+    if !privileged() {
+        return;
+    }
+    let writer = Writer::start();
+    let given = [("path", DISK), ("operations", "write"), ("delayMilliseconds", "50")];
+    let last = inject_and_undo(&writer.world, "disk:latency", given, |proof| {
+        assert!(proof.achieved.contains("20 of 20 probes (write) delayed"), "{}", proof.achieved);
+        // The file was open before.
+        let (write, sync, outcomes) = writer.next();
+        assert!(write >= Duration::from_millis(50), "{write:?}");
+        assert!(sync < write, "{sync:?}");
+        assert_eq!(outcomes, "[0, 0, 0, 0]");
+    });
+    let last = last.unwrap();
+    assert!(last.holds && last.achieved.contains("operations of the target delayed, by 5"), "{}", last.achieved);
+    assert_eq!(writer.next().2, "[0, 0, 0, 0]");
+}
+
+#[test]
+fn a_sync_is_slow_and_a_write_is_not() {
+    if !privileged() {
+        return;
+    }
+    let writer = Writer::start();
+    let given = [("path", DISK), ("operations", "sync"), ("delayMilliseconds", "40"), ("jitterMilliseconds", "20")];
+    inject_and_undo(&writer.world, "disk:latency", given, |_| {
+        let (write, sync, _) = writer.next();
+        assert!(sync >= Duration::from_millis(20) && write < sync, "{write:?} {sync:?}");
+    });
+}
+
+#[test]
+fn what_a_target_does_fails_as_asked_for() {
+    if !privileged() {
+        return;
+    }
+    let writer = Writer::start();
+    let error = |errno: rustix::io::Errno| errno.raw_os_error();
+    let given = [("path", DISK), ("operations", "sync,open"), ("error", "ENOSPC")];
+    let enospc = error(rustix::io::Errno::NOSPC);
+    inject_and_undo(&writer.world, "disk:error", given, |proof| {
+        assert!(proof.achieved.starts_with("20 of 20 probes (sync) got ENOSPC"), "{}", proof.achieved);
+        assert_eq!(writer.next().2, format!("[0, {enospc}, {enospc}, {enospc}]"));
+    });
+    // A third of them.
+    let last = inject_and_undo(&writer.world, "disk:error", [("path", DISK), ("percent", "30")], |_| {
+        let eio = error(rustix::io::Errno::IO).to_string();
+        while !writer.next().2.contains(&eio) {}
+        while writer.next().2.contains(&eio) {}
+    });
+    println!("{}", last.unwrap().achieved);
+    assert_eq!(writer.next().2, "[0, 0, 0, 0]");
+}
+
+#[test]
+fn a_disk_that_is_read_only_is_read() {
+    if !privileged() {
+        return;
+    }
+    let writer = Writer::start();
+    let erofs = rustix::io::Errno::ROFS.raw_os_error();
+    inject_and_undo(&writer.world, "disk:read-only", [("path", DISK)], |proof| {
+        assert_eq!(proof.configured, "/mnt read-only");
+        assert_eq!(writer.next().2, format!("[{erofs}, 0, {erofs}, 0]"));
+        // Others are not concerned.
+        fs::write(writer.world.disk().join("by others"), "1").unwrap();
+        fs::remove_file(writer.world.disk().join("by others")).unwrap();
+    });
+    assert_eq!(writer.next().2, "[0, 0, 0, 0]");
+}
+
+#[test]
+fn what_a_target_starts_is_hit_too_and_signals_reach_it() {
+    if !privileged() {
+        return;
+    }
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let script = format!(
+        "trap 'echo signal >> {log}' USR1; while :; do (touch {DISK}/x 2>/dev/null && echo made || echo refused) >> {log}; \
+         sleep 0.01; done",
+        log = log.path().display()
+    );
+    let world = World::running(Command::new("sh").args(["-c", &script]));
+    let said = |what: &str| fs::read_to_string(log.path()).unwrap().contains(what);
+    let wait = |what: &str| {
+        while !said(what) {
+            std::thread::yield_now();
+        }
+    };
+    wait("made");
+    let host = world.host();
+    host.inject(FIRST, "disk:read-only", &needed("disk:read-only"), &world.object, LEASE).unwrap();
+    wait("refused");
+    Process::find(world.object.pid.unwrap()).unwrap().signal(Signal::USR1).unwrap();
+    wait("signal");
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
+    log.as_file().set_len(0).unwrap();
+    wait("made");
+}
+
+#[test]
+fn a_target_that_is_traced_is_refused_and_so_is_everything() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let host = world.host();
+    host.inject(FIRST, "disk:error", &needed("disk:error"), &world.object, LEASE).unwrap();
+    let again =
+        host.inject(model::event::InjectionId(2), "disk:latency", &needed("disk:latency"), &world.object, LEASE);
+    assert!(again.unwrap_err().to_string().contains("one at a time"));
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
+    drop(host);
+    let refused = |fault, name, text| refused(&world, fault, &parameters([("path", DISK), (name, text)]));
+    for fault in ["disk:error", "disk:latency", "disk:read-only"] {
+        assert!(refused(fault, "path", "/").contains("everything"));
+    }
+    assert!(refused("disk:latency", "jitterMilliseconds", "101").contains("not be more"));
+    assert!(refused("disk:error", "operations", "delete").contains("none of read"));
 }
