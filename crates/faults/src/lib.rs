@@ -48,6 +48,7 @@ pub mod network_refuse;
 pub mod network_reorder;
 pub mod network_reset;
 mod network_site;
+mod network_turn;
 mod object;
 mod packet;
 mod parameters;

@@ -15,6 +15,7 @@ use crate::{
     network_link::{self, Link, wire_name},
     network_probe::{Probe, SMALLEST, Sending, Survey},
     network_site::{self, Site},
+    network_turn::Turn,
     object::Object,
     packet::{
         copier::Copier,
@@ -128,6 +129,8 @@ struct Live<F: PacketFault> {
     before: Vec<Survey>,
     plan: Plan<F::Effect>,
     object: Object,
+    /// Until it is proven.
+    turn: Option<Turn>,
 }
 
 impl<F: PacketFault> Fault for F {
@@ -148,6 +151,7 @@ impl<F: PacketFault> Fault for F {
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan<F::Effect> = undo.plan()?;
         let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
+        let turn = Some(Turn::wait(site.network())?);
         let link = Link::open(&site, undo.token)?;
         let probe = Probe::open(link, &plan.filter, |flow: &Flow| flow.place(plan.seed) < plan.flows)?;
         let sending = F::before(&plan.effect);
@@ -174,7 +178,7 @@ impl<F: PacketFault> Fault for F {
             open_gate(&site, *way, &plan.filter, probe.rule(*way), undo.token, Action::Queue(number))
         });
         let gates = gates.collect::<Result<_, _>>()?;
-        Ok(Box::new(Live::<F> { gates, engine, probe, before, plan, object: undo.object.clone() }))
+        Ok(Box::new(Live::<F> { gates, engine, probe, before, plan, object: undo.object.clone(), turn }))
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -198,7 +202,8 @@ impl<F: PacketFault> Injection for Live<F> {
                 (format!("{way}: {words}"), held)
             })
             .collect();
-        proof(plan.words::<F>(), measured)
+        self.turn = None;
+        proof(self.plan.words::<F>(), measured)
     }
 
     fn end(self: Box<Self>) -> Result<Undone, UndoError> {

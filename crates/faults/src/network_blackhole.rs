@@ -17,6 +17,7 @@ use crate::{
     network_link::Link,
     network_probe::{Answer, Probe, Sending, connect},
     network_site::Site,
+    network_turn::Turn,
     object::Object,
     packet::{
         engine::Engine,
@@ -48,6 +49,8 @@ struct Live {
     probe: Probe,
     plan: Plan,
     object: Object,
+    /// Until it is proven.
+    turn: Option<Turn>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -78,6 +81,7 @@ pub(crate) fn plan(name: &str, filter: Filter) -> Result<serde_json::Value, Refu
 pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
     let plan: Plan = undo.plan()?;
     let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
+    let turn = Some(Turn::wait(site.network())?);
     let probe = Probe::open(Link::open(&site, undo.token)?, &plan.filter, |_| true)?;
     let mut lanes = Vec::new();
     for way in plan.filter.ways.iter().copied() {
@@ -90,7 +94,7 @@ pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
         let (gate, engine) = shut(&site, way, &plan.filter, probe.rule(way), undo.token)?;
         lanes.push(Lane { way, gate, engine, port, arrived: before.arrived() > 0 });
     }
-    Ok(Box::new(Live { lanes, probe, plan, object: undo.object.clone() }))
+    Ok(Box::new(Live { lanes, probe, plan, object: undo.object.clone(), turn }))
 }
 
 /// Lets packets vanish: by a rule, or where that would not go unnoticed, by a queue that loses all.
@@ -173,6 +177,7 @@ impl Live {
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
         let measured = self.lanes.iter().map(|lane| network::patiently(abort, || self.measure(lane, abort))).collect();
+        self.turn = None;
         network::proof(self.configured(), measured)
     }
 

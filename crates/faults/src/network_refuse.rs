@@ -21,6 +21,7 @@ use crate::{
     network_link::Link,
     network_probe::{Answer, connect},
     network_site::Site,
+    network_turn::Turn,
     object::Object,
     parameters::Checked,
     sys::nft::{Action, Match, Protocol},
@@ -52,6 +53,8 @@ struct Live {
     link: Link,
     plan: Plan,
     object: Object,
+    /// Until it is proven.
+    turn: Option<Turn>,
 }
 
 /// One direction.
@@ -86,6 +89,7 @@ impl Fault for Refuse {
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan = undo.plan()?;
         let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
+        let turn = Some(Turn::wait(site.network())?);
         let link = Link::open(&site, undo.token)?;
         let far = link.far_address()?;
         let mut lanes = Vec::new();
@@ -112,7 +116,7 @@ impl Fault for Refuse {
             gate.catch(&rules)?;
             lanes.push(Lane { way, gate, door, port });
         }
-        Ok(Box::new(Live { lanes, link, plan, object: undo.object.clone() }))
+        Ok(Box::new(Live { lanes, link, plan, object: undo.object.clone(), turn }))
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -165,6 +169,7 @@ const fn told(answer: Answer) -> &'static str {
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
         let measured = self.lanes.iter().map(|lane| network::patiently(abort, || self.measure(lane))).collect();
+        self.turn = None;
         network::proof(self.configured(), measured)
     }
 

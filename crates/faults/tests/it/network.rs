@@ -390,3 +390,28 @@ fn established_connections_are_reset_and_new_ones_can_be_made() {
     assert_eq!(host.undo(InjectionId(2)).unwrap().cleanliness, Cleanliness::Gone);
     assert_eq!(world.view(), before);
 }
+
+#[test]
+fn faults_that_begin_at_once_on_one_link_are_each_proven() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let before = world.view();
+    let host = world.host();
+    std::thread::scope(|scope| {
+        for (number, (fault, given)) in (1..).zip([
+            ("network:bandwidth", parameters([("megabitsPerSecond", "5")])),
+            ("network:latency", parameters([("delayMilliseconds", "40")])),
+            ("network:loss", parameters([("lossPercent", "5")])),
+        ]) {
+            let (host, world) = (&host, &world);
+            scope.spawn(move || {
+                let proof = host.inject(InjectionId(number), fault, &given, &world.object, LEASE).unwrap();
+                println!("{}: {}", proof.configured, proof.achieved);
+            });
+        }
+    });
+    drop(host);
+    assert_eq!(world.view(), before);
+}
