@@ -1,7 +1,8 @@
 //! The connection to the upstream that belongs to a client's connection.
 //!
 //! Each connection of a client has one of its own, made when its first request goes through, in the same version of HTTP.
-//! They end together: so the upstream counts as many connections as without us, and clients notice its end as they would.
+//! They end together: so the upstream counts as many connections as without us, and clients notice its end as they would. (A
+//! request that is under way when the upstream closes an idle connection gets another, and is the client's last.)
 
 use std::{
     io,
@@ -35,9 +36,9 @@ pub(super) enum Failure {
     /// The connection has ended.
     #[error("the connection to the upstream ended: {0}")]
     Lost(#[from] hyper::Error),
-    /// The connection had ended before the request came.
-    #[error("the connection to the upstream had ended")]
-    Over,
+    /// The connection had ended before anything of the request was written; here it is back.
+    #[error("the upstream closes its connections")]
+    Unsent(Box<Request<Body>>),
 }
 
 /// The upstream, as one connection of a client sees it.
@@ -60,32 +61,58 @@ enum Sender {
     Http2(http2::SendRequest<Body>),
 }
 
+impl Sender {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.is_closed(),
+            Self::Http2(sender) => sender.is_closed(),
+        }
+    }
+}
+
 impl Upstream {
     pub(super) fn new(address: Arc<str>, until: CancellationToken) -> Self {
         let over = CancellationToken::new();
         Self { address, connection: Mutex::default(), over, upgrading: AtomicBool::new(false), until }
     }
 
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request and waits for the head of its response. When the upstream has closed the connection before anything
+    /// of the request was written (it was idle, or a rule has delayed the request for long), a new one takes it.
     pub(super) async fn send(&self, request: Request<Body>, http2: bool) -> Result<Response<Incoming>, Failure> {
+        match self.attempt(request, http2).await {
+            Err(Failure::Unsent(request)) => self.attempt(*request, http2).await,
+            done => done,
+        }
+    }
+
+    async fn attempt(&self, request: Request<Body>, http2: bool) -> Result<Response<Incoming>, Failure> {
         let mut connection = self.connection.lock().await;
+        if connection.as_ref().is_some_and(Sender::is_closed) {
+            *connection = None;
+        }
         let sender = match &mut *connection {
             Some(sender) => sender,
             None => connection.insert(self.connect(http2).await?),
         };
-        match sender {
+        let sent = match sender {
             // One request after the other, as on the client's connection: the lock is held until the answer is there.
-            Sender::Http1(sender) => {
-                sender.ready().await.map_err(|_closed| Failure::Over)?;
-                Ok(sender.send_request(request).await?)
-            }
+            Sender::Http1(sender) => match sender.ready().await {
+                Ok(()) => sender.try_send_request(request).await,
+                Err(_closed) => return Err(Failure::Unsent(Box::new(request))),
+            },
             Sender::Http2(sender) => {
                 let mut sender = sender.clone();
                 drop(connection);
-                sender.ready().await.map_err(|_closed| Failure::Over)?;
-                Ok(sender.send_request(request).await?)
+                match sender.ready().await {
+                    Ok(()) => sender.try_send_request(request).await,
+                    Err(_closed) => return Err(Failure::Unsent(Box::new(request))),
+                }
             }
-        }
+        };
+        sent.map_err(|mut failed| match failed.take_message() {
+            Some(request) => Failure::Unsent(Box::new(request)),
+            None => Failure::Lost(failed.into_error()),
+        })
     }
 
     async fn connect(&self, http2: bool) -> Result<Sender, Failure> {

@@ -553,6 +553,37 @@ async fn an_upstream_that_breaks_off_breaks_off_the_client() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_delayed_beyond_the_upstreams_patience_gets_a_new_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rules = Rules::new(1);
+    let front = Front::start(anywhere(), &listener.local_addr().unwrap().to_string(), rules.clone()).unwrap();
+    let mut client = TcpStream::connect(front.address()).await.unwrap();
+    let answers = |mut upstream: TcpStream| async move {
+        let _count = in_time(upstream.read(&mut [0; 1024])).await.unwrap();
+        upstream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        upstream
+    };
+    let mut answer = [0; 27];
+    client.write_all(b"GET /first HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut first = answers(in_time(listener.accept()).await.unwrap().0).await;
+    in_time(client.read_exact(&mut answer)).await.unwrap();
+    rules.put(rule(&json!({ "name": "slow", "match": { "path": "*" }, "delay": { "latency": FOR_EVER } })));
+    client.write_all(b"GET /second HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let stage = Stage { front, rules, upstream: Upstream::default() };
+    stage.until(|done| done.chosen == 1).await;
+    // The end of what the front sends on it shows that it knows.
+    first.shutdown().await.unwrap();
+    assert_eq!(in_time(first.read(&mut [0])).await.unwrap(), 0);
+    stage.rules.clear();
+    let second = answers(in_time(listener.accept()).await.unwrap().0).await;
+    // It is the client's last, and says so.
+    let mut last = String::new();
+    in_time(client.read_to_string(&mut last)).await.unwrap();
+    assert!(last.starts_with("HTTP/1.1 204") && last.to_lowercase().contains("connection: close"), "{last}");
+    drop(second);
+}
+
+#[tokio::test]
 async fn a_front_that_is_dropped_leaves_nobody_waiting() {
     let stage =
         Stage::with(&[json!({ "name": "slow", "match": { "path": "*" }, "delay": { "latency": FOR_EVER } })]).await;
