@@ -19,6 +19,13 @@ pub mod disk_latency;
 mod disk_probe;
 pub mod disk_read_only;
 pub mod disk_stress;
+mod dns;
+mod dns_engine;
+pub mod dns_fail;
+pub mod dns_lie;
+mod dns_packet;
+mod dns_stream;
+pub mod dns_wire;
 pub mod doctor;
 mod fault;
 mod file_call;
@@ -84,6 +91,8 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &disk_latency::DiskLatency,
     &disk_read_only::DiskReadOnly,
     &disk_stress::DiskStress,
+    &dns_fail::Fail,
+    &dns_lie::Lie,
     &memory_stress::MemoryStress,
     &network_bandwidth::Bandwidth,
     &network_blackhole::Blackhole,
@@ -108,6 +117,8 @@ const ENTRIES: &[&Entry] = &[
     &disk_latency::ENTRY,
     &disk_read_only::ENTRY,
     &disk_stress::ENTRY,
+    &dns_fail::ENTRY,
+    &dns_lie::ENTRY,
     &memory_stress::ENTRY,
     &network_bandwidth::ENTRY,
     &network_blackhole::ENTRY,

@@ -62,6 +62,9 @@ static HALLS: Mutex<BTreeMap<Key, Users>> = Mutex::new(BTreeMap::new());
 /// (-200), so that a packet held here leaves no half-open entry there.
 const FIRST: i32 = -399;
 const LAST: i32 = -201;
+/// The same where connections are led elsewhere, which is done behind connection tracking, at -100 by custom: before others'.
+const DETOUR: i32 = -150;
+const LAST_DETOUR: i32 = -101;
 
 /// What the rules of an injection are commented with.
 pub(crate) fn comment(token: u64) -> String {
@@ -103,7 +106,8 @@ impl Gate {
         let name = format!("fault-{number}");
         // Each behind those that are there: a packet that waits in a queue remembers the place of its chain, and would pass it
         // a second time if another came before.
-        let priority = i32::try_from(number).map_or(LAST, |number| (FIRST + number).min(LAST));
+        let (first, last) = if self.hook == Hook::Opened { (DETOUR, LAST_DETOUR) } else { (FIRST, LAST) };
+        let priority = i32::try_from(number).map_or(last, |number| (first + number).min(last));
         hall.table.add_chain(&name, self.hook, priority)?;
         hall.chains.push(Chain { name, hook: self.hook, taken: true });
         Ok(number)

@@ -55,6 +55,8 @@ pub enum Hook {
     Received,
     /// As a process of this host sends them.
     Sent,
+    /// The same, of each connection the first alone: here it can be led elsewhere.
+    Opened,
 }
 
 impl Hook {
@@ -63,7 +65,15 @@ impl Hook {
         match self {
             Self::Arriving => 0,
             Self::Received => 1,
-            Self::Sent => 3,
+            Self::Sent | Self::Opened => 3,
+        }
+    }
+
+    /// What a chain there is called by its kind.
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Arriving | Self::Received | Self::Sent => "filter",
+            Self::Opened => "nat",
         }
     }
 }
@@ -87,6 +97,8 @@ pub enum Action {
     Drop,
     /// They are dropped, and the sender is told that nobody listens: by a reset where the rule is for TCP, else by ICMP.
     Reject,
+    /// Their connection is led to this port of this host (at [`Hook::Opened`]).
+    Redirect(u16),
 }
 
 /// A table of ours. Dropping it removes it.
@@ -136,7 +148,7 @@ impl Table {
             .string(3, chain)
             .nested(4, |list| list.be32(1, hook.number()).attribute(2, &priority.to_be_bytes()))
             .be32(5, 1 /* NF_ACCEPT */)
-            .string(7, "filter");
+            .string(7, hook.kind());
         self.socket.batch(transaction(vec![make]))
     }
 
@@ -302,6 +314,12 @@ fn act(list: Message, packets: &Match, action: Action, native: bool) -> Message 
                 if reset { data.be32(1, 1) } else { data.be32(1, 2).attribute(2, &[1]) }
             })
         }
+        Action::Redirect(port) => {
+            let list = expression(list, "immediate", |data| {
+                data.be32(1, machine::REGISTER).nested(2, |value| value.attribute(1, &port.to_be_bytes()))
+            });
+            expression(list, "redir", |data| data.be32(1, machine::REGISTER))
+        }
         Action::Queue(queue) if native => expression(list, "queue", |data| {
             data.attribute(1, &queue.to_be_bytes()).attribute(2, &1u16.to_be_bytes()).attribute(3, &1u16.to_be_bytes())
         }),
@@ -341,7 +359,7 @@ fn conditions(list: Message, hook: Hook, packets: &Match) -> Message {
     let mut interface = [0; 16]; // IFNAMSIZ
     let length = name.len().min(15);
     interface[..length].copy_from_slice(&name.as_bytes()[..length]);
-    let side = if hook == Hook::Sent { META_OUT } else { META_IN };
+    let side = if matches!(hook, Hook::Sent | Hook::Opened) { META_OUT } else { META_IN };
     let mut list = compare(meta(list, side), operator, &interface);
     if let Some(mark) = packets.unless_mark {
         list = compare(meta(list, META_MARK), NOT_EQUAL, &mark.to_ne_bytes());

@@ -111,6 +111,8 @@ const FAULTS: &[&str] = &[
     "disk:latency",
     "disk:read-only",
     "disk:stress",
+    "dns:fail",
+    "dns:lie",
     "memory:stress",
     "network:bandwidth",
     "network:blackhole",

@@ -239,6 +239,7 @@ pub(crate) fn needed(fault: &str) -> Parameters {
     match fault {
         // As much as other work leaves of a processor.
         "cpu:stress" => parameters([("percent", "5")]),
+        "dns:fail" | "dns:lie" => parameters([("names", "*.lab")]),
         "time:skew" => parameters([("offset", "PT1H")]),
         _ if fault.starts_with("disk:") => parameters([("path", DISK)]),
         _ => Parameters::new(),

@@ -13,6 +13,7 @@ mod doctor;
 mod harness;
 mod host;
 mod measure;
+mod names;
 mod network;
 mod ordinary;
 mod processes;
