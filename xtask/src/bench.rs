@@ -12,6 +12,7 @@ mod load;
 mod machine;
 mod peer;
 mod process;
+mod proxy;
 mod sheet;
 
 use anyhow::{Context, Result, bail};
@@ -58,6 +59,11 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "abort", about: "from the breaching sample to the last undo of 20 faults", run: abort::run },
     Benchmark { name: "cpu", about: "accuracy of CPU stress, measured from outside", run: cpu::run },
     Benchmark { name: "latency", about: "accuracy of 100 ms of latency", run: latency::run },
+    Benchmark {
+        name: "proxy",
+        about: "cost and speed of the proxy, beside HAProxy and bare relays, and how exact its toxics are",
+        run: proxy::run,
+    },
     Benchmark {
         name: "lab",
         about: "start and memory of a lab of 40 instances, and an experiment on it",
@@ -119,7 +125,7 @@ fn usage() -> String {
 /// Everything that is measured, in one go: the binary, and the drivers among the crates' examples.
 fn build() -> Result<()> {
     let packages =
-        ["observe", "faults", "lab", "cli"].map(|name| ["--package".to_owned(), format!("shaketable-{name}")]);
+        ["observe", "faults", "proxy", "lab", "cli"].map(|name| ["--package".to_owned(), format!("shaketable-{name}")]);
     let mut arguments = vec!["build", "--release", "--quiet", "--bins", "--examples"];
     arguments.extend(packages.iter().flatten().map(String::as_str));
     run::run("cargo", &arguments, &[])

@@ -1,17 +1,30 @@
 //! Carries TCP and adds the faults it is told to. No root needed.
 //!
-//! A [`Link`] listens on one address and connects to another. In a lab without network namespaces every path between two
-//! things is a link, so that delay, jitter, loss and blackholes can be put on it by an ordinary user.
+//! Two things carry connections from an address they listen on to another:
+//!
+//! - A [`Relay`] does to them what its [toxics](toxic) say: the data plane of `shaketable proxy`, whose API is that of
+//!   Toxiproxy ([`toxiproxy`]), with faults in HTTP beside it ([`http`]).
+//! - A [`Link`] is a piece of network: in a lab without network namespaces every path between two things is a link, so that
+//!   delay, jitter, loss and blackholes can be put on it by an ordinary user.
+//!
+//! In both, what bytes do on their way is decided by pure code over a present moment that is passed in, and both wait on
+//! kernel timers: those of a runtime would be a millisecond or two late.
+//!
+//! # Relays
 //!
 //! ```text
-//!   client ──▶ listen ──▶ ┌ forward pipe ─▶ ┐ ──▶ target        Link::set(faults) reaches
-//!          ◀──────────────└ ◀─ backward pipe┘ ◀──               every pipe at once
+//!   client ──▶ listen ──▶ ┌ chain of toxics ──▶ ┐ ──▶ upstream      Relay::set_toxics reaches
+//!          ◀──────────────└ ◀── chain of toxics ┘ ◀──               every chain at once
 //! ```
 //!
-//! What bytes do inside a pipe is decided by pure code over a present moment that is passed in; a task per connection reads,
-//! writes and waits. It waits on kernel timers, not on those of the runtime, which would be a millisecond or two late.
+//! [`Workers`] are threads of their own, each with an epoll instance; a connection stays with one of them. No call on a relay
+//! waits for a connection: toxics change under load, on connections that are stuck, and whatever a toxic held goes on its way
+//! when it is removed. What cannot be had in user space: the handshake of a client is answered by the kernel, so that toxics
+//! begin with the first byte; and a connection that the upstream refuses is reset instead.
 //!
-//! # What is modelled, and what cannot be
+//! # Links: what is modelled, and what cannot be
+//!
+//! A task per connection reads, writes and waits as its two pipes say.
 //!
 //! - **Delay and jitter** are added in each direction, also to the handshake: the kernel answers a client's SYN at once, so the
 //!   link charges the round trip to the first bytes instead. Order is kept.

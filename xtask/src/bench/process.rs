@@ -180,19 +180,25 @@ impl Server {
     pub(super) fn start() -> Result<Self> {
         let address = free_address()?;
         let process = Running::start(Command::new(built("examples/epoll_server")?).arg(address.to_string()))?;
-        let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            if begun.elapsed() > PATIENCE {
-                bail!("the server does not listen on {address}");
-            }
-            thread::sleep(LOOK);
-        }
+        until_it_listens(address)?;
         Ok(Self { process, url: format!("http://{address}/") })
     }
 }
 
+/// Waits until somebody listens there.
+pub(super) fn until_it_listens(address: SocketAddr) -> Result<()> {
+    let begun = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        if begun.elapsed() > PATIENCE {
+            bail!("nobody listens on {address}");
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
 /// An address that nobody listens on at the moment.
-fn free_address() -> Result<SocketAddr> {
+pub(super) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 

@@ -27,7 +27,7 @@ pub(crate) enum Message {
     /// Carry this connection of a relay.
     Adopt {
         /// The relay.
-        relay: u64,
+        relay: Arc<Core>,
         /// The connection.
         number: u64,
         /// Its client.

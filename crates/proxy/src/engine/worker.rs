@@ -193,7 +193,7 @@ impl Worker {
                         self.relays.insert(served.core.id, served);
                     }
                     Message::Listen(relay) => self.listen(relay),
-                    Message::Adopt { relay, number, client } => self.adopt(relay, number, client),
+                    Message::Adopt { relay, number, client } => self.adopt(&relay, number, client),
                     Message::Found(relay, found) => self.found(relay, &found),
                     Message::Toxics(relay, toxics) => self.change(relay, &toxics),
                     Message::Reset(relay) => self.end_all(relay, Fate::Reset),
@@ -240,8 +240,9 @@ impl Worker {
             match acceptfrom_with(&served.core.listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok((client, peer)) => {
                     let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) else { continue };
-                    let number = served.core.has_begun(peer);
-                    self.assign(relay, number, client);
+                    let core = Arc::clone(&served.core);
+                    let number = core.has_begun(peer);
+                    self.assign(core, number, client);
                 }
                 Err(Errno::AGAIN) => return,
                 // The client has given up already.
@@ -261,21 +262,23 @@ impl Worker {
         }
     }
 
-    fn assign(&mut self, relay: u64, number: u64, client: OwnedFd) {
+    fn assign(&mut self, relay: Arc<Core>, number: u64, client: OwnedFd) {
         let fewest = self.mailboxes.iter().enumerate().min_by_key(|(_, mailbox)| mailbox.load());
         let Some((place, mailbox)) = fewest else { return };
         mailbox.loaded();
         if place == self.index {
-            self.adopt(relay, number, client);
+            self.adopt(&relay, number, client);
         } else {
             mailbox.post(Message::Adopt { relay, number, client });
         }
     }
 
     /// A connection is this worker's from now on.
-    fn adopt(&mut self, relay: u64, number: u64, client: OwnedFd) {
+    fn adopt(&mut self, core: &Core, number: u64, client: OwnedFd) {
+        let relay = core.id;
         let Some(served) = self.relays.get_mut(&relay) else {
             // Closed meanwhile.
+            core.has_ended(number);
             self.mailboxes[self.index].unloaded();
             return;
         };
@@ -356,7 +359,7 @@ impl Worker {
         };
         match socket_error(&upstream) {
             Ok(Ok(())) => {
-                let Some(served) = self.relays.get(&opening.relay) else { return };
+                let Some(served) = self.relays.get(&opening.relay) else { return self.refuse(key, opening) };
                 let sockets = (opening.client, upstream);
                 let core = Arc::clone(&served.core);
                 let connection = Connection::new(core, opening.number, self.index, sockets, &served.toxics);

@@ -5,7 +5,7 @@ use std::{future::Future, io::ErrorKind, net::SocketAddr, time::Duration};
 use proxy::{Faults, Impairment, Link};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -51,6 +51,14 @@ async fn until(link: &Link, holds: impl Fn(&Link) -> bool) {
         }
     })
     .await;
+}
+
+/// A client is reset as soon as it is there, which may show before it knows that it is.
+async fn is_refused(address: SocketAddr) {
+    match TcpStream::connect(address).await {
+        Ok(stream) => is_reset(stream).await,
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
 }
 
 async fn is_reset(mut stream: TcpStream) {
@@ -109,9 +117,12 @@ async fn a_reset_of_one_side_reaches_the_other() {
 
 #[tokio::test]
 async fn a_target_that_refuses_resets_the_client() {
-    let nowhere = TcpListener::bind(anywhere()).await.unwrap().local_addr().unwrap();
+    // Bound, so that nobody else gets the port, and not listening.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(anywhere()).unwrap();
+    let nowhere = socket.local_addr().unwrap();
     let link = Link::start(anywhere(), nowhere, 1).await.unwrap();
-    is_reset(TcpStream::connect(link.address()).await.unwrap()).await;
+    is_refused(link.address()).await;
 }
 
 #[tokio::test]
