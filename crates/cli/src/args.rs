@@ -71,6 +71,29 @@ Examples:
     Actions(Actions),
     /// Say what this machine and this user can and cannot do, fault by fault, and why.
     Doctor(Doctor),
+    /// Say what is injected on this host, by whom, and what earlier runs left behind.
+    #[command(after_help = "\
+Exit codes: 0 nothing is left behind, 1 something is.
+
+Examples:
+  shaketable status
+  shaketable status --format json")]
+    Status(Status),
+    /// Stop what injects on this host, and undo what is left behind.
+    #[command(after_help = "\
+A process that injects is asked to stop (SIGTERM), and killed when it does not. Exit codes: 0 everything is undone, 1
+something is left; it is said what, and how to repair it.
+
+Examples:
+  shaketable undo --all
+  shaketable undo 4711-0")]
+    Undo(Undo),
+    /// Have what a crash of the machine leaves behind undone early at the next boot, by systemd.
+    #[command(after_help = "\
+Examples:
+  shaketable install-recovery --print
+  shaketable install-recovery")]
+    InstallRecovery(InstallRecovery),
     /// Bring a lab up by hand, look at it, take it down.
     #[command(subcommand)]
     Lab(Lab),
@@ -211,6 +234,42 @@ pub(crate) struct Actions {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = ListFormat::Text)]
     pub(crate) format: ListFormat,
+}
+
+/// `shaketable status`
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// How it is printed.
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub(crate) format: ListFormat,
+}
+
+/// `shaketable undo`
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    /// The journals, as `shaketable status` calls them.
+    #[arg(value_name = "JOURNAL", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) journals: Vec<String>,
+    /// All of them.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How long a process that injects may take to stop in order before it is killed.
+    #[arg(long, default_value = "PT30S", value_name = "PERIOD")]
+    pub(crate) patience: Period,
+}
+
+/// `shaketable install-recovery`
+#[derive(Debug, Args)]
+pub(crate) struct InstallRecovery {
+    /// Print the unit and install nothing.
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// Remove it again.
+    #[arg(long, conflicts_with = "print")]
+    pub(crate) uninstall: bool,
+    /// The folder of units.
+    #[arg(long, value_name = "DIR", default_value = "/etc/systemd/system")]
+    pub(crate) into: PathBuf,
 }
 
 /// `shaketable doctor`

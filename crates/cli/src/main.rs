@@ -8,11 +8,14 @@ mod args;
 mod check;
 mod docs;
 mod doctor;
+mod install_recovery;
 mod lab_command;
 mod live;
 mod proxy;
 mod run;
+mod status;
 mod terminal;
+mod undo;
 
 use std::{ffi::OsStr, process::ExitCode};
 
@@ -58,6 +61,9 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(call) => doctor::doctor(&call),
+        Command::Status(call) => status::status(&call),
+        Command::Undo(call) => undo::undo(&call),
+        Command::InstallRecovery(call) => install_recovery::install_recovery(&call),
         Command::Lab(call) => lab_command::lab(&call, style),
         Command::Proxy(call) => proxy::proxy(&call),
         Command::DemoApp(call) => demo_app(call),

@@ -25,6 +25,8 @@ use crate::{
 
 /// The variable that names another folder.
 pub const VARIABLE: &str = "SHAKETABLE_STATE";
+/// Root's folder: where the hierarchy of file systems (FHS 3.0, 5.8) has what programs must not lose.
+pub const OF_ROOT: &str = "/var/lib/shaketable";
 /// What a journal's name ends in.
 const JOURNAL: &str = "journal";
 
@@ -211,7 +213,8 @@ pub fn private(folder: &Path) -> io::Result<()> {
     if own {
         return Ok(());
     }
-    let why = format!("{} is not a folder that only you can read; remove it", folder.display());
+    let why =
+        format!("{} is not a folder of yours that only you can read: `chmod 700` it, or remove it", folder.display());
     Err(io::Error::new(io::ErrorKind::AlreadyExists, why))
 }
 
@@ -219,7 +222,7 @@ fn place(user: u32, variable: impl Fn(&str) -> Option<PathBuf>) -> PathBuf {
     let home = || Some(variable("HOME")?.join(".local/state"));
     match (variable(VARIABLE), user) {
         (Some(named), _) => named,
-        (None, 0) => PathBuf::from("/var/lib/shaketable"),
+        (None, 0) => PathBuf::from(OF_ROOT),
         (None, user) => match variable("XDG_STATE_HOME").or_else(home).filter(|folder| folder.is_absolute()) {
             Some(states) => states.join("shaketable"),
             None => homeless(user),

@@ -17,4 +17,6 @@ mod residue;
 #[cfg(test)]
 mod signals;
 #[cfg(test)]
+mod undo;
+#[cfg(test)]
 mod users;
