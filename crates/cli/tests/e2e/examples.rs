@@ -68,6 +68,20 @@ fn zone_stopped() {
 }
 
 #[test]
+fn clock_of_tomorrow() {
+    let finished = keeps_its_promise("clock-of-tomorrow.yaml");
+    assert_eq!(finished.events("injected")[0]["proof"]["holds"], true);
+    assert_eq!(finished.events("undone")[0]["cleanliness"]["state"], "clean");
+}
+
+#[test]
+fn names_do_not_resolve() {
+    let finished = keeps_its_promise("names-do-not-resolve.yaml");
+    assert_eq!(finished.events("injected")[0]["proof"]["holds"], true);
+    assert_eq!(finished.events("undone")[0]["cleanliness"]["state"], "clean");
+}
+
+#[test]
 fn a_circuit_breaker_makes_a_blackholed_dependency_bearable() {
     let without = keeps_its_promise("downstream-blackholed.yaml");
     let with = keeps_its_promise("downstream-blackholed-with-breaker.yaml");
