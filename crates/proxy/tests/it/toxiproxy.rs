@@ -63,6 +63,20 @@ impl Server {
         (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() })
     }
 
+    /// Waits until the metrics say so: bytes arrive a moment before they are counted.
+    async fn until_counted(&self, row: &str) {
+        let counted = async {
+            loop {
+                let (status, page) = self.text("GET", "/metrics", "").await;
+                assert_eq!(status, 200, "{page}");
+                if page.contains(row) {
+                    return;
+                }
+            }
+        };
+        timeout(HANGS, counted).await.unwrap_or_else(|_| panic!("it never counts {row}"));
+    }
+
     /// Creates a proxy, and says where it listens.
     async fn create(&self, proxy: Value) -> String {
         let (status, shown) = self.call("POST", "/proxies", proxy).await;
@@ -421,22 +435,19 @@ async fn what_is_carried_is_counted() {
     let (server, upstream) = (Server::start().await, echo().await);
     let listen = server.create(json!({ "name": "a", "listen": "127.0.0.1:0", "upstream": upstream })).await;
     carries(&mut TcpStream::connect(&listen).await.unwrap()).await;
-    let (status, page) = server.text("GET", "/metrics", "").await;
-    assert_eq!(status, 200);
     for (name, direction) in
         [("received", "upstream"), ("sent", "upstream"), ("received", "downstream"), ("sent", "downstream")]
     {
         let row = format!(
             "toxiproxy_proxy_{name}_bytes_total{{direction=\"{direction}\",listener=\"{listen}\",proxy=\"a\",upstream=\"{upstream}\"}} 5\n"
         );
-        assert!(page.contains(&row), "no {row} in\n{page}");
+        server.until_counted(&row).await;
     }
     // Off and on, it goes on counting.
     server.call("PATCH", "/proxies/a", json!({ "enabled": false })).await;
     server.call("PATCH", "/proxies/a", json!({ "enabled": true })).await;
     carries(&mut TcpStream::connect(&listen).await.unwrap()).await;
-    let (_, page) = server.text("GET", "/metrics", "").await;
-    assert!(page.contains("} 10\n"), "{page}");
+    server.until_counted("} 10\n").await;
 }
 
 /// Answers every request with `ok`.
