@@ -2,7 +2,10 @@
 //!
 //! `accuracy cpu WORKERS PERCENT` uses CPUs until its input ends, so that somebody else can measure how much.
 //! `accuracy latency MILLISECONDS DATAGRAMS` measures round trips across a pair of interfaces without and with a delay.
-//! Both print lines of JSON.
+//! `accuracy loss PERCENT DATAGRAMS` counts how many of so many datagrams are lost.
+//! `accuracy bandwidth MEGABITS SECONDS` measures what passes of more than fits.
+//! `accuracy many INSTANCES` injects latency into so many instances at once, both ways, and undoes it.
+//! All print lines of JSON.
 
 use std::{
     error::Error,
@@ -42,7 +45,12 @@ fn main() -> ExitCode {
         [guardian::SUBCOMMAND, ..] => return guardian::main(),
         ["cpu", workers, percent] => cpu(workers, percent),
         ["latency", millis, datagrams] => latency(millis, datagrams),
-        _ => Err("usage: accuracy cpu WORKERS PERCENT | accuracy latency MILLISECONDS DATAGRAMS".into()),
+        ["loss", percent, datagrams] => loss(percent, datagrams),
+        ["bandwidth", megabits, seconds] => bandwidth(megabits, seconds),
+        ["many", instances] => many(instances),
+        _ => Err("usage: accuracy cpu WORKERS PERCENT | latency MILLISECONDS DATAGRAMS | loss PERCENT DATAGRAMS | \
+                  bandwidth MEGABITS SECONDS | many INSTANCES"
+            .into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -128,6 +136,16 @@ impl World {
         Ok(Self { instance, router })
     }
 
+    /// A socket at the instance that waits for nothing, and one at the router connected to it.
+    fn pair(&self) -> io::Result<(UdpSocket, UdpSocket)> {
+        let near = self.instance.run(|| UdpSocket::bind((INSTANCE, 0)))?;
+        let far = self.router.run(|| UdpSocket::bind((ROUTER, 0)))?;
+        far.connect(near.local_addr()?)?;
+        // Until what is on its way must have come, on a machine that is busy.
+        near.set_read_timeout(Some(Duration::from_millis(5)))?;
+        Ok((near, far))
+    }
+
     /// How long each of so many datagrams takes from the router to the instance and back, at an even pace; sorted.
     fn round_trips(&self, count: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
         let near = self.instance.run(|| UdpSocket::bind((INSTANCE, 0)))?;
@@ -174,20 +192,152 @@ fn arrivals(socket: &UdpSocket, count: usize, start: Instant) -> io::Result<Vec<
     (0..count).map(arrival).collect()
 }
 
-fn latency(millis: &str, datagrams: &str) -> Result<(), Box<dyn Error>> {
-    let count: usize = datagrams.parse()?;
-    // While there is one thread.
-    if NetworkNamespace::create().is_err() {
-        enter_user_namespace()?;
-    }
-    let instance = Idle::start()?;
-    let world = World::new()?;
-    let object = Object {
+/// Enters a user namespace if network namespaces cannot be made otherwise. While there is one thread.
+fn prepare() -> io::Result<()> {
+    NetworkNamespace::create().map(drop).or_else(|_| enter_user_namespace())
+}
+
+/// The instance of a world.
+fn object(instance: &Idle, world: &World) -> Result<Object, Box<dyn Error>> {
+    Ok(Object {
         network: Some(Arc::clone(&world.instance)),
         peer: Some(Peer { network: Arc::clone(&world.router), interface: "v0".to_owned() }),
         addresses: vec![IpAddr::V4(INSTANCE)],
         ..instance.object()?
+    })
+}
+
+fn loss(percent: &str, datagrams: &str) -> Result<(), Box<dyn Error>> {
+    let count: u32 = datagrams.parse()?;
+    prepare()?;
+    let instance = Idle::start()?;
+    let world = World::new()?;
+    let (host, _folder) = host()?;
+    host.inject(FIRST, "network:loss", &parameters([("lossPercent", percent)]), &object(&instance, &world)?, LEASE)?;
+    let (near, far) = world.pair()?;
+    let (mut sent, mut arrived) = (0, 0u32);
+    // In portions that the receiver's buffer holds, whatever the machine does meanwhile.
+    while sent < count {
+        let portion = 100.min(count - sent);
+        for _ in 0..portion {
+            far.send(&[0; 100])?;
+        }
+        sent += portion;
+        while near.recv(&mut [0; 100]).is_ok() {
+            arrived += 1;
+        }
+    }
+    let lost = f64::from(count - arrived) / f64::from(count) * 100.0;
+    say(&json!({ "lostPercent": lost, "undone": undo(&host)?.achieved }))?;
+    Ok(())
+}
+
+fn bandwidth(megabits: &str, seconds: &str) -> Result<(), Box<dyn Error>> {
+    /// What a datagram is on the link: with the headers of UDP and IP.
+    const WIRE: f64 = 1_428.0;
+    prepare()?;
+    let instance = Idle::start()?;
+    let world = World::new()?;
+    let (host, _folder) = host()?;
+    let given = parameters([("megabitsPerSecond", megabits)]);
+    host.inject(FIRST, "network:bandwidth", &given, &object(&instance, &world)?, LEASE)?;
+    let (near, far) = world.pair()?;
+    let (rate, lasts) = (megabits.parse::<f64>()? * 1e6, Duration::from_secs_f64(seconds.parse()?));
+    // A third more than fits; a fifth of a second until the bucket is empty and the queue is full.
+    let pause = Duration::from_secs_f64(WIRE * 8.0 / rate / 1.3);
+    let (begin, settled) = (Instant::now(), Duration::from_millis(200));
+    let (mut next, mut first, mut last, mut bytes) = (Duration::ZERO, None, Duration::ZERO, 0.0);
+    while begin.elapsed() < lasts + settled {
+        while next <= begin.elapsed() {
+            far.send(&[0; 1_400])?;
+            next += pause;
+        }
+        while near.recv(&mut [0; 1_400]).is_ok() {
+            let now = begin.elapsed();
+            if now >= settled {
+                last = now;
+                bytes += if first.is_some() { WIRE } else { 0.0 };
+                first.get_or_insert(now);
+            }
+        }
+    }
+    let time = last - first.ok_or("nothing arrived")?;
+    say(&json!({ "megabits": bytes * 8.0 / time.as_secs_f64() / 1e6, "undone": undo(&host)?.achieved }))?;
+    Ok(())
+}
+
+/// Many instances on one router, each hit both ways at the same time.
+fn many(instances: &str) -> Result<(), Box<dyn Error>> {
+    let count: u8 = instances.parse()?;
+    prepare()?;
+    let idle = Idle::start()?;
+    let router = Arc::new(NetworkNamespace::create()?);
+    let mut objects = Vec::new();
+    for number in 0..count {
+        objects.push(on_router(&router, number, idle.object()?)?);
+    }
+    let (host, _folder) = host()?;
+    let given = parameters([("delayMilliseconds", "1"), ("direction", "both")]);
+    let at_once = |act: &(dyn Fn(InjectionId, &Object) -> Result<(), String> + Sync)| {
+        let begun = Instant::now();
+        let all: Result<Vec<f64>, String> = thread::scope(|scope| {
+            let one = |(id, object)| {
+                scope.spawn(move || act(InjectionId(id), object).map(|()| begun.elapsed().as_secs_f64() * 1e3))
+            };
+            let threads: Vec<_> = (1..).zip(&objects).map(one).collect();
+            let ended = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread.join().map_err(|_| "a thread broke down".to_owned()).flatten()
+            };
+            threads.into_iter().map(ended).collect()
+        });
+        all
     };
+    let inject = |id, object: &Object| {
+        host.inject(id, "network:latency", &given, object, LEASE).map(drop).map_err(|why| why.to_string())
+    };
+    let undo = |id, _: &Object| host.undo(id).map(drop).map_err(|why| why.to_string());
+    let (injected, undone) = (at_once(&inject)?, at_once(&undo)?);
+    say(&json!({ "injectMillis": injected, "undoMillis": undone }))?;
+    Ok(())
+}
+
+/// An instance behind an interface of its own of the router.
+fn on_router(router: &Arc<NetworkNamespace>, number: u8, object: Object) -> Result<Object, Box<dyn Error>> {
+    let network = Arc::new(NetworkNamespace::create()?);
+    let (interface, own) = (format!("v{number}"), Ipv4Addr::new(10, 77, 1, number));
+    router.run(|| {
+        let mut links = Links::open()?;
+        links.add_pair(&interface, "eth0", &network)?;
+        links.up(&interface)?;
+        if number == 0 {
+            links.up("lo")?;
+            links.add_address("lo", ROUTER)?;
+        }
+        Ok(links.add_route(Route { to: (own, 32), interface: &interface, via: None, source: Some(ROUTER) })?)
+    })?;
+    network.run(|| {
+        let mut links = Links::open()?;
+        links.up("lo")?;
+        links.up("eth0")?;
+        links.add_address("eth0", own)?;
+        Ok(links.add_route(Route { to: (ROUTER, 32), interface: "eth0", via: None, source: None })?)
+    })?;
+    let peer = Some(Peer { network: Arc::clone(router), interface });
+    Ok(Object {
+        name: format!("instance {number}"),
+        network: Some(network),
+        peer,
+        addresses: vec![own.into()],
+        ..object
+    })
+}
+
+fn latency(millis: &str, datagrams: &str) -> Result<(), Box<dyn Error>> {
+    let count: usize = datagrams.parse()?;
+    prepare()?;
+    let instance = Idle::start()?;
+    let world = World::new()?;
+    let object = object(&instance, &world)?;
     let (host, _folder) = host()?;
     let usual = world.round_trips(count)?;
     host.inject(FIRST, "network:latency", &parameters([("delayMilliseconds", millis)]), &object, LEASE)?;
