@@ -476,3 +476,20 @@ impl Token {
 fn watch(epoll: &OwnedFd, what: impl AsFd, token: Token, flags: EventFlags) -> rustix::io::Result<()> {
     epoll::add(epoll, what, EventData::new_u64(token.to_bits()), flags)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_survive_as_numbers_and_none_is_taken_for_another() {
+        let mut slots = Slots::<()>::new();
+        let keys = [slots.reserve(), slots.reserve()];
+        let mut tokens: Vec<_> = keys.into_iter().flat_map(|key| [Token::Client(key), Token::Upstream(key)]).collect();
+        tokens.extend([Token::Listener(0), Token::Listener(1), Token::Mailbox, Token::Timers]);
+        for (place, token) in tokens.iter().enumerate() {
+            assert_eq!(Token::from_bits(token.to_bits()), *token);
+            assert!(tokens[..place].iter().all(|other| other.to_bits() != token.to_bits()), "{token:?}");
+        }
+    }
+}
