@@ -8,7 +8,8 @@
 //! A fault is one file ([`network_latency`], [`cpu_stress`], ...) with its catalogue entry and the four verbs. The mechanisms
 //! are chosen so that the kernel ends them with the process that made them: nf_tables that belong to a socket, packets held
 //! by a queue that is bypassed without its listener, tracees that run on without their tracer, children that read a pipe.
-//! The [journal] and the undo by record are for what that leaves open.
+//! The [journal], the [guardian] that undoes from it when this process dies or hangs, and the [recovery] at the next start
+//! are for what that leaves open.
 
 pub mod boot;
 pub mod cpu_stress;

@@ -1,7 +1,7 @@
 //! Undoing what is on record, by whoever comes after the process that injected it: the guardian, or the next start.
 //!
-//! When each undo is tried, tried again, and given up is decided by a pure function, [`Recovery::step`]; [`settle`] carries it
-//! out, each undo on a thread of its own, since one that hangs is no reason for the others to live on.
+//! When each undo is tried, tried again, and given up is decided by a pure function, [`Recovery::step`]. Each undo is
+//! carried out on a thread of its own, since one that hangs is no reason for the others to live on.
 
 use std::{
     collections::BTreeMap,

@@ -314,3 +314,45 @@ fn after_a_reboot_what_belonged_to_processes_is_gone_and_no_process_is_touched()
     assert!(matches!(&state::recover(&scene.journal()).unwrap().unwrap()[..], [left] if left.is_undone()));
     assert!(!scene.is_stopped());
 }
+
+#[test]
+fn a_guardian_is_small_and_does_nothing_while_there_is_nothing_to_watch() {
+    let scene = Scene::new("test:stop", SHORT);
+    // What it has of its own, in KiB: what it shares with its runner, the program's file, costs nothing and is larger in a test
+    // binary than in what ships.
+    let own = number(scene.guardian.pid, scene.guardian.pid, "RssAnon:");
+    let all = number(scene.guardian.pid, scene.guardian.pid, "VmRSS:");
+    println!("guardian: {own} KiB of its own, {all} KiB with what it shares");
+    assert!(own < 8 << 10, "{own} KiB");
+    until("the undo", || !scene.is_stopped());
+    // The runner's thread that looks after leases wakes up twice a second: it is the clock of this test.
+    let runner = process(&scene.runner);
+    let is_leases = |thread: &i32| {
+        fs::read_to_string(format!("/proc/{}/task/{thread}/comm", runner.pid)).is_ok_and(|name| name == "leases\n")
+    };
+    let leases = runner.threads().into_iter().find(is_leases).unwrap();
+    let ticks = || number(runner.pid, leases, "voluntary_ctxt_switches:");
+    let wait = |count| {
+        let start = ticks();
+        until("some time", || ticks() >= start + count);
+    };
+    // The last thing it hears is that the fault is undone.
+    wait(2);
+    let before = switches(scene.guardian);
+    wait(5);
+    assert_eq!(switches(scene.guardian), before);
+}
+
+/// How often a process has had the processor, all its threads together.
+fn switches(process: Process) -> u64 {
+    let of = |thread, kind| number(process.pid, thread, kind);
+    let kinds = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
+    process.threads().into_iter().map(|thread| kinds.map(|kind| of(thread, kind)).iter().sum::<u64>()).sum()
+}
+
+/// A number in what `/proc` says of a thread.
+fn number(pid: i32, thread: i32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/task/{thread}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}

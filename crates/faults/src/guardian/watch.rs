@@ -1,7 +1,7 @@
 //! What a guardian decides: whether the runner is at work, and what is done when it is not.
 //!
-//! Pure: an event and the time in, at most one act out. The process around it is in [`serve`](super::serve), and a model checker
-//! drives the same code through every interleaving of crashes and hangs (`tests/model`).
+//! Pure: an event and the time in, at most one act out. The guardian's process is around it ([`main`](super::main)), and a model
+//! checker drives the same code through every interleaving of deaths and hangs (`tests/model`).
 //!
 //! ```text
 //!            leases come and go                    it has died
