@@ -49,6 +49,7 @@ mod network_gate;
 pub mod network_latency;
 mod network_link;
 pub mod network_loss;
+mod network_netem;
 mod network_owner;
 pub mod network_partition;
 mod network_probe;

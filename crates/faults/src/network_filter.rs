@@ -168,6 +168,11 @@ impl Filter {
         !self.others.is_empty() || !self.ports.is_empty()
     }
 
+    /// Whether it leaves out nothing that goes its ways.
+    pub(crate) fn is_everything(&self) -> bool {
+        !self.is_narrow() && self.protocol.is_none()
+    }
+
     /// Checks that the ports are among these.
     pub(crate) fn within(&self, doors: &[RangeInclusive<u16>]) -> Result<(), String> {
         let among = |ports: &&RangeInclusive<u16>| {

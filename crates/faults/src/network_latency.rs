@@ -9,6 +9,7 @@ use crate::{
     fault::{Failed, Refused},
     network::{Look, PacketFault, enough, millis, percent},
     network_filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
+    network_netem::ENGINE,
     network_probe::{Sending, Survey},
     packet::{
         chance,
@@ -54,6 +55,7 @@ pub const ENTRY: Entry = Entry {
         PORT,
         PROTOCOL,
         DIRECTION,
+        ENGINE,
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "The rules go, held packets are released, and both are the kernel's to do when this process dies.",

@@ -10,6 +10,7 @@ use crate::{
     network::{Hits, Look, PacketFault, enough, millis, percent},
     network_filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
     network_latency::{CORRELATION, share},
+    network_netem::ENGINE,
     network_probe::Sending,
     packet::{
         chance::{self, Chance},
@@ -53,6 +54,7 @@ pub const ENTRY: Entry = Entry {
         PORT,
         PROTOCOL,
         DIRECTION,
+        ENGINE,
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "The rules go, held packets are released, and both are the kernel's to do when this process dies.",

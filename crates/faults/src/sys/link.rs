@@ -81,6 +81,16 @@ impl Links {
         }))
     }
 
+    /// Adds an interface that sends what is led to it on where it came from (ifb): for disciplines on what comes in.
+    ///
+    /// # Errors
+    ///
+    /// The name has at most 15 bytes and must be new. Needs `CAP_NET_ADMIN`, and a kernel with ifb.
+    pub fn add_intermediate(&mut self, name: &str) -> Result<(), Error> {
+        let message = link(RTM_NEWLINK, flags::CREATE | flags::EXCL, 0, 0).string(IFLA_IFNAME, name);
+        self.0.request(message.nested(IFLA_LINKINFO, |info| info.string(IFLA_INFO_KIND, "ifb")))
+    }
+
     /// Deletes an interface; of a pair, both.
     ///
     /// # Errors
@@ -138,6 +148,17 @@ impl Links {
         }
         let index = self.index(route.interface)?;
         self.0.request(message.u32(RTA_OIF, index))
+    }
+
+    /// The name of an interface.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of this number.
+    pub fn name(&mut self, index: u32) -> Result<String, Error> {
+        let replies = self.0.query(link(RTM_GETLINK, 0, index.cast_signed(), 0))?;
+        let name = replies.first().and_then(|reply| reply.attributes(16).text(IFLA_IFNAME));
+        name.ok_or_else(|| Error::from(rustix::io::Errno::NODEV))
     }
 
     /// The number of an interface.

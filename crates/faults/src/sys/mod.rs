@@ -16,6 +16,7 @@ pub mod nft;
 pub mod nudge;
 pub mod option;
 pub mod ptrace;
+pub mod qdisc;
 pub mod realtime;
 pub mod spawn;
 pub mod vdso;

@@ -12,7 +12,7 @@ use faults::{Object, Peer, journal::is_held, process::Process, sys::namespace::N
 use model::event::Cleanliness;
 use rustix::process::Signal;
 
-use crate::harness::{FIRST, LEASE, View, World, guardian_of, host, needed, only, privileged, until};
+use crate::harness::{FIRST, LEASE, View, World, guardian_of, has_netem, host, needed, only, privileged, until};
 
 /// What the process that will be killed is told, in its environment: which fault, and where the world is.
 const FAULT: &str = "CRASH_FAULT";
@@ -26,8 +26,13 @@ const PID: &str = "CRASH_PID";
 fn the_victim() {
     let (object, journal) = object_of_environment();
     let host = host(&journal);
-    let fault = std::env::var(FAULT).expect("told by the test that started it");
-    host.inject(FIRST, &fault, &needed(&fault), &object, LEASE).unwrap();
+    let order = std::env::var(FAULT).expect("told by the test that started it");
+    // The fault, and perhaps the engine that it shall have.
+    let (fault, engine) = order.split_once(" by ").unzip();
+    let fault = fault.unwrap_or(&order);
+    let mut given = needed(fault);
+    given.extend(engine.map(|engine| ("engine".to_owned(), engine.to_owned())));
+    host.inject(FIRST, fault, &given, &object, LEASE).unwrap();
     println!("\ninjected");
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
@@ -167,6 +172,40 @@ fn killed_with_its_guardian_the_next_start_finds_nothing_or_makes_it_good() {
         until(fault, || world.view() == before);
         assert!(world.journal().exists(), "{fault}");
         recover(&world, fault);
+    }
+}
+
+#[test]
+fn the_kernels_own_engine_is_taken_away_by_the_guardian_or_the_next_start() {
+    if !privileged() || !has_netem() {
+        return;
+    }
+    let fault = "network:latency by netem";
+    for guarded in [true, false] {
+        let world = World::new();
+        let before = world.view();
+        let mut victim = start(&world, fault);
+        let output = BufReader::new(victim.stdout.take().unwrap());
+        assert!(output.lines().any(|line| line.unwrap() == "injected"));
+        let during = world.view();
+        assert_ne!(during, before);
+        if guarded {
+            kill_and_check(&world, victim, &before, true, fault);
+            continue;
+        }
+        let runner = Process::find(i32::try_from(victim.id()).unwrap()).unwrap();
+        let guardian = guardian_of(runner);
+        for process in [runner, guardian] {
+            process.signal(Signal::STOP).unwrap();
+        }
+        guardian.signal(Signal::KILL).unwrap();
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        until(fault, || !guardian.is_alive());
+        // It does not end by itself.
+        assert_eq!(world.view(), during);
+        recover(&world, fault);
+        until(fault, || world.view() == before);
     }
 }
 

@@ -18,6 +18,7 @@ use faults::{
         link::{Links, Route},
         namespace::{NetworkNamespace, new_mount_namespace, new_pid_namespace_for_children},
         nfqueue, nft,
+        qdisc::Disciplines,
     },
 };
 use model::event::{Cleanliness, InjectionId, Proof};
@@ -42,6 +43,17 @@ pub(crate) fn privileged() -> bool {
         println!("skipped: network namespaces cannot be made by this user");
     }
     may
+}
+
+/// Whether the kernel has sch_netem; says so when it has not. In the guest it must.
+pub(crate) fn has_netem() -> bool {
+    let diagnosis = faults::doctor::doctor_with(program()).unwrap();
+    let has = diagnosis.facts.iter().any(|fact| fact.name == "netem" && fact.available);
+    if !has {
+        assert!(std::env::var_os("SHAKETABLE_GUEST").is_none(), "the guest's kernel has sch_netem: {diagnosis:?}");
+        println!("skipped: this kernel has no sch_netem; `cargo xtask guest` runs one that has");
+    }
+    has
 }
 
 /// The kernel's view of what faults touch, in words.
@@ -124,8 +136,8 @@ impl World {
     pub(crate) fn view(&self) -> View {
         let mut view = BTreeMap::new();
         for (name, network) in [("instance", &self.instance), ("router", &self.router)] {
-            let look = || Ok((nft::tables()?, nfqueue::queues()?));
-            view.insert(format!("{name} tables and queues"), format!("{:?}", network.run(look).unwrap()));
+            let look = || Ok((nft::tables()?, nfqueue::queues()?, Disciplines::open()?.all()?));
+            view.insert(format!("{name} tables, queues and disciplines"), format!("{:?}", network.run(look).unwrap()));
             // Two lines of heading, then an interface each, with numbers that change.
             let devices = network.run(|| std::fs::read_to_string("/proc/thread-self/net/dev")).unwrap();
             let names: Vec<_> =

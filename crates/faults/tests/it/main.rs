@@ -10,6 +10,7 @@ mod clocks;
 mod crash;
 mod disks;
 mod doctor;
+mod guest;
 mod harness;
 mod host;
 mod measure;
