@@ -10,6 +10,7 @@ mod lab;
 mod latency;
 mod load;
 mod machine;
+mod network;
 mod peer;
 mod process;
 mod proxy;
@@ -63,6 +64,11 @@ const BENCHMARKS: &[Benchmark] = &[
         name: "proxy",
         about: "cost and speed of the proxy, beside HAProxy and bare relays, and how exact its toxics are",
         run: proxy::run,
+    },
+    Benchmark {
+        name: "network",
+        about: "accuracy of loss and bandwidth, and a hundred instances hit at once",
+        run: network::run,
     },
     Benchmark {
         name: "lab",

@@ -46,6 +46,20 @@ fn latency_on_one_instance() {
 }
 
 #[test]
+fn four_faults_on_one_link_at_once_all_take_hold() {
+    let finished = keeps_its_promise("bad-link.yaml");
+    let proofs = finished.events("injected");
+    assert_eq!(proofs.len(), 4);
+    assert!(proofs.iter().all(|event| event["proof"]["holds"] == true), "{proofs:?}");
+    assert!(finished.events("undone").iter().all(|event| event["cleanliness"]["state"] == "clean"));
+}
+
+#[test]
+fn refused_connections_are_tried_elsewhere() {
+    keeps_its_promise("connections-refused.yaml");
+}
+
+#[test]
 fn stop_condition() {
     let finished = keeps_its_promise("stop-condition.yaml");
     assert_eq!(finished.events("guard-fired").len(), 1);
