@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::{docs, graph, run};
+use crate::{docs, graph, guest, run};
 
 /// Runs every check and closes with the count of tests.
 pub(crate) fn ci() -> Result<()> {
@@ -14,6 +14,10 @@ pub(crate) fn ci() -> Result<()> {
     let mut passed = 0;
     step("tests", || {
         passed += tests()?;
+        Ok(())
+    })?;
+    step("guest", || {
+        passed += guest::guest(&[])?;
         Ok(())
     })?;
     step("doctests", || {
