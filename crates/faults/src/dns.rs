@@ -377,6 +377,10 @@ impl Live {
             holds &= outcome == Outcome::Passed;
             words.push(format!("{other}: {}", outcome.words()));
         }
+        if self.plan.group.is_some() {
+            // A socket of ours is not of its control group, and cannot be without making us a part of it.
+            words.push("asked from beside its control group, under a rule for us alone".to_owned());
+        }
         let (over_tcp, held) = self.measured_streams(&label, kind, patience, abort)?;
         words.push(over_tcp);
         Ok((words.join("; "), holds && held && !abort.is_aborted()))

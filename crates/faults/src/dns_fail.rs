@@ -19,7 +19,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "dns:fail",
-    about: "Queries of an instance for some names fail, whichever resolver they are for; other names resolve as ever.",
+    about: "Queries of an instance for some names fail, whichever resolver they are for; other names resolve as ever. What is asked over TLS or HTTPS is not reached.",
     targets: TARGETS,
     parameters: &[
         DURATION,

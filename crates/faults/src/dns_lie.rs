@@ -20,7 +20,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "dns:lie",
-    about: "Queries of an instance for the addresses of some names are answered with other ones, whichever resolver they are for; other names resolve as ever.",
+    about: "Queries of an instance for the addresses of some names are answered with other ones, whichever resolver they are for; other names resolve as ever. What is asked over TLS or HTTPS is not reached.",
     targets: TARGETS,
     parameters: &[
         DURATION,

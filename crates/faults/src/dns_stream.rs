@@ -157,7 +157,7 @@ impl House {
         let outcome = (|| {
             while let Some(message) = receive(&mut client)? {
                 match self.judge.of(&message, fault::seed()) {
-                    Judgement::Answer(answer) => send(&mut *lock(&answers), &answer)?,
+                    Judgement::Answer(answer) => send(&mut lock(&answers), &answer)?,
                     Judgement::Lose => {}
                     Judgement::Pass => {
                         if upstream.is_none() {
@@ -183,7 +183,7 @@ impl House {
         let (mut answers, client) = (upstream.try_clone()?, Arc::clone(client));
         thread::Builder::new().name("names".to_owned()).spawn(move || {
             while let Ok(Some(answer)) = receive(&mut answers) {
-                if send(&mut *lock(&client), &answer).is_err() {
+                if send(&mut lock(&client), &answer).is_err() {
                     break;
                 }
             }

@@ -398,3 +398,80 @@ fn distance(from: usize, to: usize) -> [u8; 4] {
     let signed = |place: usize| i32::try_from(place).expect("a vDSO has some pages");
     (signed(to) - signed(from)).to_le_bytes()
 }
+
+#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sys::{
+        apart::apart,
+        vdso::{Clocks, Vdso, ask_kernel},
+    };
+
+    const OFFSET: Offset = Offset { seconds: 100, nanos: 0 };
+
+    /// Whether our own clock reads, right or wrong by the offset.
+    fn reads(clocks: Clocks) -> bool {
+        let right = ask_kernel(libc::CLOCK_REALTIME).unwrap();
+        [clocks.clock_gettime(libc::CLOCK_REALTIME).unwrap(), clocks.gettimeofday(), clocks.time()]
+            .iter()
+            // The last reads whole seconds.
+            .all(|read| (right - 2_000_000_000..right + 200_000_000_000).contains(read))
+    }
+
+    #[test]
+    fn whoever_dies_between_two_writes_leaves_a_clock_that_works_and_that_can_be_restored() {
+        // Each step in a process of its own: it changes itself.
+        for step in 0..=6 {
+            let said = apart(Duration::from_secs(20), || {
+                let Vdso { memory, base, bytes } = Vdso::own().unwrap();
+                let clocks = Clocks::own().unwrap();
+                let patch = Patch::plan(&bytes, 1 << libc::CLOCK_REALTIME).unwrap();
+                let body = base + patch.body as u64;
+                let steps: [&dyn Fn() -> io::Result<()>; 6] = [
+                    &|| patch.write_entries(&memory, base, |_, entry| entry.function.plain()),
+                    &|| memory.write(body, &patch.stub(7, OFFSET, u64::MAX >> 1)),
+                    &|| patch.write_entries(&memory, base, Patch::jump),
+                    &|| patch.write_entries(&memory, base, |_, entry| entry.function.plain()),
+                    &|| memory.write(body, &patch.original),
+                    &|| patch.write_entries(&memory, base, |_, entry| entry.original),
+                ];
+                for done in &steps[..step] {
+                    done().unwrap();
+                }
+                let found = patch.look(&memory, base, 7).unwrap();
+                let expected = match step {
+                    0 | 6 => Found::Original,
+                    3 => Found::Ours,
+                    _ => Found::Unfinished,
+                };
+                let works = reads(clocks);
+                patch.restore(&memory, base).unwrap();
+                let restored = Vdso::own().unwrap().bytes == bytes && reads(clocks);
+                vec![u8::from(found == expected), u8::from(works), u8::from(restored)]
+            });
+            assert_eq!(said.unwrap(), [1, 1, 1], "{step}");
+        }
+    }
+
+    #[test]
+    fn the_stub_of_another_injection_is_not_ours() {
+        let said = apart(Duration::from_secs(20), || {
+            let Vdso { memory, base, bytes } = Vdso::own().unwrap();
+            let patch = Patch::plan(&bytes, 1 << libc::CLOCK_REALTIME).unwrap();
+            patch.write(&memory, base, 7, OFFSET, 0).unwrap();
+            let found = [7, 8].map(|token| patch.look(&memory, base, token).unwrap());
+            patch.restore(&memory, base).unwrap();
+            vec![u8::from(found == [Found::Ours, Found::Foreign])]
+        });
+        assert_eq!(said.unwrap(), [1]);
+    }
+
+    #[test]
+    fn what_is_no_vdso_is_not_changed() {
+        assert!(Patch::plan(b"", 1).is_err());
+        assert!(Patch::plan(&Vdso::own().unwrap().bytes[..2000], 1).is_err());
+    }
+}

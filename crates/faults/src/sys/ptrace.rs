@@ -144,6 +144,16 @@ pub fn place(thread: i32) -> io::Result<(u64, u64)> {
     Ok((registers.rip, registers.rsp))
 }
 
+/// The same on other processors, whose registers have other names: not known.
+///
+/// # Errors
+///
+/// Always.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn place(_: i32) -> io::Result<(u64, u64)> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 fn wait_for(thread: i32, options: libc::c_int) -> io::Result<Option<Change>> {
     let mut status = 0;
     // SAFETY: the kernel writes one int to `status`.
