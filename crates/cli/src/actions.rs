@@ -144,5 +144,8 @@ pub(crate) const fn need_text(need: Need) -> &'static str {
         Need::Signal => "permission to signal the target's processes",
         Need::Ptrace => "permission to trace the target's processes",
         Need::SystemCalls => "system calls that can be intercepted (ptrace, Linux 5.3, x86-64)",
+        Need::CpuController => "control groups with the controller `cpu`, which may be made",
+        Need::MemoryController => "control groups with the controller `memory`, which may be made",
+        Need::PidsController => "control groups with the controller `pids`, which may be made",
     }
 }

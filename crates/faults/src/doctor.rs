@@ -9,6 +9,7 @@ use model::catalogue::{Entry, Need};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cgroup,
     fault::{Failed, Program, Tools, seed},
     helper::{self, Answer, Job},
     sys::{
@@ -114,6 +115,9 @@ const fn fact_of(need: Need) -> Option<&'static str> {
         Need::Nfqueue => Some(QUEUE),
         Need::Ptrace => Some(PTRACE),
         Need::SystemCalls => Some(CALLS),
+        Need::CpuController => Some(CPU),
+        Need::MemoryController => Some(MEMORY),
+        Need::PidsController => Some(PIDS),
         Need::Signal => None,
     }
 }
@@ -123,6 +127,9 @@ const OWNER: &str = "nftables-owner";
 const QUEUE: &str = "nfqueue";
 const PTRACE: &str = "ptrace";
 const CALLS: &str = "system-calls";
+const CPU: &str = "cgroup-cpu";
+const MEMORY: &str = "cgroup-memory";
+const PIDS: &str = "cgroup-pids";
 const PUNCTUAL: &str = "realtime-priority";
 
 /// Tries everything, in the helper.
@@ -174,6 +181,14 @@ pub(crate) fn examine() -> Vec<Finding> {
         "system calls of other processes can be intercepted",
         "be root, or `sysctl kernel.yama.ptrace_scope=1` (or 0); use Linux 5.3 or later on x86-64",
     ));
+    for (name, controller) in [(CPU, "cpu"), (MEMORY, "memory"), (PIDS, "pids")] {
+        found.push(fact(
+            name,
+            &cgroup::try_controller(controller),
+            "control groups with this controller can be made",
+            "be root; with version 2, have the controller delegated (`systemd-run --user --scope -p Delegate=yes`)",
+        ));
+    }
     let punctual = if realtime::be_punctual() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::PermissionDenied)) };
     found.push(fact(
         PUNCTUAL,

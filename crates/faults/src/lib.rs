@@ -12,7 +12,9 @@
 //! are for what that leaves open.
 
 pub mod boot;
+mod cgroup;
 pub mod cpu_stress;
+pub mod cpu_throttle;
 mod disk_calls;
 pub mod disk_error;
 pub mod disk_fill;
@@ -36,8 +38,10 @@ pub mod helper;
 mod host;
 mod intercept;
 pub mod journal;
+mod limit;
 mod load;
 mod lock;
+pub mod memory_limit;
 pub mod memory_stress;
 mod network;
 pub mod network_bandwidth;
@@ -59,12 +63,15 @@ pub mod network_reset;
 mod network_site;
 mod network_turn;
 mod object;
+mod ourselves;
 mod packet;
 mod parameters;
 mod pause;
 #[cfg(test)]
 mod planted;
 pub mod process;
+pub mod process_exhaust_descriptors;
+pub mod process_exhaust_pids;
 pub mod process_kill;
 pub mod process_pause;
 pub mod recovery;
@@ -88,6 +95,7 @@ pub use state::State;
 /// The faults of this crate, ordered by id.
 const FAULTS: &[&dyn fault::Fault] = &[
     &cpu_stress::CpuStress,
+    &cpu_throttle::CpuThrottle,
     &disk_error::DiskError,
     &disk_fill::DiskFill,
     &disk_latency::DiskLatency,
@@ -95,6 +103,7 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &disk_stress::DiskStress,
     &dns_fail::Fail,
     &dns_lie::Lie,
+    &memory_limit::MemoryLimit,
     &memory_stress::MemoryStress,
     &network_bandwidth::Bandwidth,
     &network_blackhole::Blackhole,
@@ -106,6 +115,8 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &network_refuse::Refuse,
     &network_reorder::Reorder,
     &network_reset::Reset,
+    &process_exhaust_descriptors::ExhaustDescriptors,
+    &process_exhaust_pids::ExhaustPids,
     &process_kill::Kill,
     &process_pause::Pause,
     &time_skew::Skew,
@@ -114,6 +125,7 @@ const FAULTS: &[&dyn fault::Fault] = &[
 /// Their entries in the catalogue, in the same order.
 const ENTRIES: &[&Entry] = &[
     &cpu_stress::ENTRY,
+    &cpu_throttle::ENTRY,
     &disk_error::ENTRY,
     &disk_fill::ENTRY,
     &disk_latency::ENTRY,
@@ -121,6 +133,7 @@ const ENTRIES: &[&Entry] = &[
     &disk_stress::ENTRY,
     &dns_fail::ENTRY,
     &dns_lie::ENTRY,
+    &memory_limit::ENTRY,
     &memory_stress::ENTRY,
     &network_bandwidth::ENTRY,
     &network_blackhole::ENTRY,
@@ -132,6 +145,8 @@ const ENTRIES: &[&Entry] = &[
     &network_refuse::ENTRY,
     &network_reorder::ENTRY,
     &network_reset::ENTRY,
+    &process_exhaust_descriptors::ENTRY,
+    &process_exhaust_pids::ENTRY,
     &process_kill::ENTRY,
     &process_pause::ENTRY,
     &time_skew::ENTRY,

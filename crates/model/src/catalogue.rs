@@ -138,6 +138,12 @@ pub enum Need {
     Ptrace,
     /// Intercepting the target's system calls (ptrace, Linux 5.3, x86-64).
     SystemCalls,
+    /// Control groups that limit CPU time, in which we may make others.
+    CpuController,
+    /// Control groups that limit memory, in which we may make others.
+    MemoryController,
+    /// Control groups that limit numbers of processes, in which we may make others.
+    PidsController,
 }
 
 /// The actions a build of Shaketable knows.

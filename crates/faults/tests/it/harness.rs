@@ -151,6 +151,10 @@ impl World {
         view.insert("score".to_owned(), format!("{:?}", score.ok()));
         let skewed = faults::time_skew::is_skewed(i32::try_from(pid).unwrap());
         view.insert("clock is wrong".to_owned(), format!("{:?}", skewed.ok()));
+        for file in ["limits", "cgroup"] {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+            view.insert(file.to_owned(), format!("{:?}", text.ok()));
+        }
         view.insert("disk".to_owned(), self.free().to_string());
         view.insert("children".to_owned(), format!("{:?}", children()));
         view
@@ -253,6 +257,8 @@ pub(crate) fn needed(fault: &str) -> Parameters {
         "cpu:stress" => parameters([("percent", "5")]),
         "dns:fail" | "dns:lie" => parameters([("names", "*.lab")]),
         "time:skew" => parameters([("offset", "PT1H")]),
+        "cpu:throttle" => parameters([("percent", "20")]),
+        "memory:limit" => parameters([("size", "50%")]),
         _ if fault.starts_with("disk:") => parameters([("path", DISK)]),
         _ => Parameters::new(),
     }

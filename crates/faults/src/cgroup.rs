@@ -1,0 +1,356 @@
+//! Control groups: limits on all processes of a target at once, of either version of the kernel's interface.
+//!
+//! A target that has a group to itself is limited there. Else a group is made for it beside those its processes are in, and
+//! they are moved there and back. What was before is in the plan: the limits' values, and where each process was.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use model::event::Cleanliness;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fault::{self, Failed, Refused, UndoError},
+    helper,
+    object::Object,
+    ourselves,
+    process::Process,
+};
+
+/// Which version of the interface a group is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Version {
+    One,
+    Two,
+}
+
+/// A limit: a file of the group, what it says and what it is to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Limit {
+    pub(crate) file: String,
+    before: String,
+    pub(crate) value: String,
+}
+
+/// Which group is limited, and how it came to be the target's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) version: Version,
+    pub(crate) folder: PathBuf,
+    /// Where the processes were that are moved into it; none: it is the target's own.
+    homes: Vec<(Process, PathBuf)>,
+    pub(crate) limits: Vec<Limit>,
+}
+
+/// What a group that is made is called, before the number of its injection.
+const NAME: &str = "shaketable-";
+
+impl Group {
+    /// Finds or plans the group of a target under a controller (`cpu`, `memory`, `pids`).
+    pub(crate) fn plan(object: &Object, controller: &str) -> Result<Self, Refused> {
+        let first = object.process()?;
+        let members: Vec<Process> = first.members().into_iter().filter(|member| !helper::is_one(*member)).collect();
+        if members.iter().any(|member| ourselves::is_among(*member)) {
+            return Err(Refused(format!(
+                "{} has this very process among its processes, or one that it was started by: it would be limited, too",
+                object.name
+            )));
+        }
+        let homes = members.iter().filter_map(|member| Some((*member, Home::find(*member, controller)?)));
+        let homes: Vec<(Process, Home)> = homes.collect();
+        let Some((_, home)) = homes.first() else {
+            return Err(Refused(format!(
+                "the processes of {} are in no control group with the controller `{controller}`: mount it, or with version 2 \
+                 delegate it to them (`Delegate=yes` for their systemd unit)",
+                object.name
+            )));
+        };
+        let version = home.version;
+        let alone = home.holds_only(&members) && homes.iter().all(|(_, other)| other.folder.starts_with(&home.folder));
+        if alone && !home.is_root() {
+            return Ok(Self { version, folder: home.folder.clone(), homes: Vec::new(), limits: Vec::new() });
+        }
+        let folder = home.place().join(format!("{NAME}{:016x}", fault::seed()));
+        let homes = homes.into_iter().map(|(member, home)| (member, home.folder)).collect();
+        Ok(Self { version, folder, homes, limits: Vec::new() })
+    }
+
+    /// Whether it is made, and not the target's own.
+    pub(crate) const fn is_made(&self) -> bool {
+        !self.homes.is_empty()
+    }
+
+    /// Plans a limit.
+    pub(crate) fn limit(&mut self, file: &str, value: String) -> Result<(), Refused> {
+        let before =
+            if self.is_made() { String::new() } else { self.read(file).map_err(|Failed(why)| Refused(why))? };
+        self.limits.push(Limit { file: file.to_owned(), before, value });
+        Ok(())
+    }
+
+    /// What a file of the group says.
+    pub(crate) fn read(&self, file: &str) -> Result<String, Failed> {
+        let path = self.folder.join(file);
+        let text = fs::read_to_string(&path).map_err(Failed::to(format_args!("read {}", path.display())))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// What a file of the group says, or would say had it been made, of numbers; `max` is none.
+    pub(crate) fn number(&self, file: &str) -> Option<u64> {
+        self.read(file).ok()?.parse().ok()
+    }
+
+    /// Whether all limits are in force.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits.iter().all(|limit| self.read(&limit.file).is_ok_and(|now| now == limit.value))
+    }
+
+    /// Makes it, limits it, and moves the processes in.
+    pub(crate) fn enter(&self, object: &Object) -> Result<(), Failed> {
+        let entered = self.make().and_then(|()| self.move_in(object));
+        if let Err(Failed(why)) = entered {
+            return Err(match self.leave(object) {
+                Ok(_) => Failed(why),
+                Err(left) => Failed(format!("{why}; and {left}")),
+            });
+        }
+        Ok(())
+    }
+
+    fn make(&self) -> Result<(), Failed> {
+        if self.is_made() {
+            let shown = self.folder.display();
+            fs::create_dir(&self.folder).map_err(Failed::to(format_args!("make the control group {shown}")))?;
+        }
+        for Limit { file, value, .. } in &self.limits {
+            let path = self.folder.join(file);
+            fs::write(&path, value).map_err(Failed::to(format_args!("write {value} to {}", path.display())))?;
+        }
+        Ok(())
+    }
+
+    /// A process that is not in yet may start others until it is.
+    fn move_in(&self, object: &Object) -> Result<(), Failed> {
+        if !self.is_made() {
+            return Ok(());
+        }
+        loop {
+            let inside = members(&self.folder);
+            let process = object.process().map_err(|Refused(why)| Failed(why))?;
+            let outside = process.members().into_iter().filter(|member| !helper::is_one(*member));
+            let outside: Vec<Process> = outside.filter(|member| !inside.contains(&member.pid)).collect();
+            if outside.is_empty() {
+                return Ok(());
+            }
+            for member in outside {
+                self.admit(member)?;
+            }
+        }
+    }
+
+    /// Moves a process in. One that has ended stays where it is.
+    pub(crate) fn admit(&self, process: Process) -> Result<(), Failed> {
+        let what = format!("move process {} to {}", process.pid, self.folder.display());
+        transfer(process, &self.folder).map_err(Failed::to(what))
+    }
+
+    /// Moves the processes back and removes it; or gives it back its limits.
+    pub(crate) fn leave(&self, object: &Object) -> Result<Cleanliness, UndoError> {
+        if self.folder.is_dir() {
+            if self.is_made() { self.unmake()? } else { self.restore()? }
+        }
+        Ok(if object.has_ended() { Cleanliness::Gone } else { Cleanliness::Clean })
+    }
+
+    /// What somebody else has set since stays.
+    fn restore(&self) -> Result<(), UndoError> {
+        for limit in self.limits.iter().rev() {
+            let path = self.folder.join(&limit.file);
+            let now = || fs::read_to_string(&path).map(|text| text.trim().to_owned());
+            let done =
+                now().and_then(|text| if text == limit.value { fs::write(&path, &limit.before) } else { Ok(()) });
+            let gone = |why: &io::Error| why.kind() == io::ErrorKind::NotFound || !self.folder.is_dir();
+            match done {
+                Err(why) if !gone(&why) => {
+                    return Err(UndoError {
+                        why: format!("the limit in {} stays at {}: {why}", path.display(), limit.value),
+                        repair: format!("echo {} > {}", limit.before, path.display()),
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn unmake(&self) -> Result<(), UndoError> {
+        let shown = self.folder.display();
+        let first = self.homes.first().map_or_else(|| Path::new("/"), |(_, home)| home);
+        let error = |why: String| UndoError {
+            why,
+            repair: format!(
+                "for p in $(cat {shown}/cgroup.procs); do echo $p > {}/cgroup.procs; done; rmdir {shown}",
+                first.display()
+            ),
+        };
+        // Each look moves all that are there; those they start meanwhile are fewer each time, or there is no end to them.
+        for _ in 0..1000 {
+            for pid in members(&self.folder) {
+                let Ok(process) = Process::find(pid) else { continue };
+                let home = self.home_of(process).unwrap_or(first);
+                transfer(process, home).map_err(|why| error(format!("process {pid} stays in {shown}: {why}")))?;
+            }
+            match fs::remove_dir(&self.folder) {
+                Ok(()) => return Ok(()),
+                Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+                // Somebody is in it still, or about to end.
+                Err(why) if why.kind() == io::ErrorKind::ResourceBusy => std::thread::sleep(AGAIN),
+                Err(why) => return Err(error(format!("the control group {shown} stays: {why}"))),
+            }
+        }
+        Err(error(format!("the control group {shown} does not become empty")))
+    }
+
+    /// Where a process was, or who started it.
+    fn home_of(&self, process: Process) -> Option<&Path> {
+        let mut pid = process.pid;
+        while pid > 1 {
+            if let Some((_, home)) = self.homes.iter().find(|(member, _)| member.pid == pid) {
+                return Some(home);
+            }
+            pid = crate::process::stat(pid).ok()?.parent;
+        }
+        None
+    }
+}
+
+/// Until processes that are about to end have ended.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(2);
+
+fn transfer(process: Process, folder: &Path) -> io::Result<()> {
+    match fs::write(folder.join("cgroup.procs"), process.pid.to_string()) {
+        Err(_) if !process.is_alive() => Ok(()),
+        other => other,
+    }
+}
+
+fn members(folder: &Path) -> Vec<i32> {
+    let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// Makes a group with a controller as it would be made for a target, and removes it.
+pub(crate) fn try_controller(controller: &str) -> io::Result<()> {
+    let own = Process::own()?;
+    let none = || io::Error::other(format!("no control group of this process has the controller `{controller}`"));
+    let folder = Home::find(own, controller).ok_or_else(none)?.place().join(format!("{NAME}{:016x}", fault::seed()));
+    fs::create_dir(&folder)?;
+    let limit = ["cpu.max", "cpu.cfs_quota_us", "memory.max", "memory.limit_in_bytes", "pids.max"];
+    let there = limit.iter().any(|file| file.starts_with(controller) && folder.join(file).exists());
+    fs::remove_dir(&folder)?;
+    if there { Ok(()) } else { Err(none()) }
+}
+
+/// The group that a process is in.
+#[derive(Debug, PartialEq, Eq)]
+struct Home {
+    version: Version,
+    folder: PathBuf,
+    /// The root of the hierarchy, as far as it is seen.
+    mount: PathBuf,
+}
+
+impl Home {
+    /// Under a controller. `None`: there is none that has it.
+    fn find(process: Process, controller: &str) -> Option<Self> {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok()?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let home = Self::among(&groups, &mounts, controller)?;
+        let has = |folder: &Path| {
+            let text = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+            text.split_whitespace().any(|other| other == controller)
+        };
+        (home.version == Version::One || has(&home.folder)).then_some(home)
+    }
+
+    /// By what cgroups(7) and proc_pid_mountinfo(5) say.
+    fn among(groups: &str, mounts: &str, controller: &str) -> Option<Self> {
+        let lines = || groups.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+        let named = |list: &str| list.split(',').any(|one| one == controller);
+        let one = lines().find(|(list, _)| named(list)).map(|(_, path)| (Version::One, path));
+        let (version, path) =
+            one.or_else(|| lines().find(|(list, _)| list.is_empty()).map(|(_, path)| (Version::Two, path)))?;
+        let mount = |line: &str| {
+            let (front, back) = line.split_once(" - ")?;
+            let mut front = front.split_whitespace().skip(3);
+            let (root, point) = (front.next()?, front.next()?);
+            let mut back = back.split_whitespace();
+            let (kind, options) = (back.next()?, back.nth(1)?);
+            let fits = match version {
+                Version::One => kind == "cgroup" && named(options),
+                Version::Two => kind == "cgroup2",
+            };
+            let within = Path::new(path).strip_prefix(root).ok().filter(|_| fits)?;
+            Some(Self { version, folder: Path::new(point).join(within), mount: PathBuf::from(point) })
+        };
+        mounts.lines().find_map(mount)
+    }
+
+    /// Where another group can be made for its processes: in it; but with version 2 a group has processes or groups, not both, so
+    /// beside it.
+    fn place(&self) -> &Path {
+        match self.version {
+            Version::Two if !self.is_root() => self.folder.parent().unwrap_or(&self.folder),
+            _ => &self.folder,
+        }
+    }
+
+    fn is_root(&self) -> bool {
+        self.folder.components().eq(self.mount.components())
+    }
+
+    /// Whether nobody is in it, or in groups in it, but these.
+    fn holds_only(&self, processes: &[Process]) -> bool {
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            let known = |pid: &i32| processes.iter().any(|process| process.pid == *pid);
+            if !members(&folder).iter().all(known) {
+                return false;
+            }
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+            folders.extend(
+                entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()),
+            );
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "30 25 0:26 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+                          31 25 0:27 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n";
+
+    #[test]
+    fn the_group_of_a_controller_is_found_in_either_version() {
+        let groups = "4:cpu,cpuacct:/a/b\n0::/user.slice/x.scope\n";
+        let home = |controller| Home::among(groups, HYBRID, controller).unwrap();
+        assert_eq!(home("cpu").folder, Path::new("/sys/fs/cgroup/cpu/a/b"));
+        assert_eq!(home("cpu").version, Version::One);
+        assert_eq!(home("memory").folder, Path::new("/sys/fs/cgroup/unified/user.slice/x.scope"));
+        assert_eq!(home("memory").version, Version::Two);
+    }
+
+    #[test]
+    fn a_mount_that_begins_below_the_root_is_allowed_for() {
+        let mounts = HYBRID.replace("0:26 / ", "0:26 /docker/1 ");
+        let home = Home::among("4:cpu:/docker/1\n", &mounts, "cpu").unwrap();
+        assert_eq!(home.folder, Path::new("/sys/fs/cgroup/cpu"));
+        assert!(home.is_root());
+        assert_eq!(Home::among("4:cpu:/other\n", &mounts, "cpu"), None);
+    }
+}

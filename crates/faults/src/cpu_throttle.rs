@@ -1,0 +1,143 @@
+//! `cpu:throttle`: a target gets only so much CPU time.
+
+use std::time::{Duration, Instant};
+
+use model::{
+    catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    event::{Cleanliness, Proof},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    TARGETS,
+    cgroup::{Group, Version},
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    helper::{self, Helper, Job},
+    limit,
+    load::Cpu,
+    network::DURATION,
+    object::Object,
+    parameters::Checked,
+    sys::cpu_clock,
+};
+
+/// The fault's entry in the catalogue.
+pub const ENTRY: Entry = Entry {
+    id: "cpu:throttle",
+    about: "Gives all processes of an instance together no more than a share of CPU time, however much is idle.",
+    targets: TARGETS,
+    parameters: &[
+        DURATION,
+        Parameter {
+            name: "percent",
+            kind: ParameterKind::Number { min: 1.0, max: 10_000.0 },
+            required: true,
+            default: None,
+            about: "How much, in percent of one CPU: 50 is half of one, 200 two.",
+        },
+    ],
+    reversibility: Reversibility::Undoable,
+    undone_by: limit::UNDONE_BY,
+    proven_by: "With a load beside them in their control group, its processes use so much CPU time over half a second and no more.",
+    needs: &[Need::CpuController],
+    fis: &[],
+    chaos_mesh: None,
+};
+
+pub(crate) struct CpuThrottle;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Plan {
+    group: Group,
+    percent: f64,
+}
+
+/// The kernel's own, in microseconds: how often CPU time is given out.
+const PERIOD: f64 = 100_000.0;
+
+impl Fault for CpuThrottle {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
+        let percent: f64 = parameters.read("percent")?;
+        let mut group = Group::plan(object, "cpu")?;
+        // 1 % is a millisecond, the least that the kernel takes.
+        let quota = format!("{:.0}", PERIOD * percent / 100.0);
+        match group.version {
+            Version::One => {
+                group.limit("cpu.cfs_period_us", format!("{PERIOD:.0}"))?;
+                group.limit("cpu.cfs_quota_us", quota)?;
+            }
+            Version::Two => group.limit("cpu.max", format!("{quota} {PERIOD:.0}"))?,
+        }
+        fault::written(&Plan { group, percent })
+    }
+
+    fn inject(&self, undo: &Undo, tools: &Tools) -> Result<Box<dyn Injection>, Failed> {
+        let plan: Plan = undo.plan()?;
+        plan.group.enter(&undo.object)?;
+        Ok(Box::new(Live { plan, undo: undo.clone(), tools: tools.clone() }))
+    }
+
+    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
+        // A load of a measurement that was broken off.
+        crate::stress::undo_record(undo)?;
+        limit::undo::<Plan>(undo, |plan| &plan.group)
+    }
+}
+
+struct Live {
+    plan: Plan,
+    undo: Undo,
+    tools: Tools,
+}
+
+/// Five of the kernel's periods.
+const WINDOW: Duration = Duration::from_millis(500);
+/// How much more than configured may be measured, in percent of it: a slice that began before the window ended counts whole.
+const OVER: f64 = 15.0;
+/// How much less: the machine has other things to do.
+const UNDER: f64 = 75.0;
+
+impl Live {
+    /// Fills the group's share with a load of our own beside its processes, and adds up what all of them use.
+    fn measure(&self, abort: &Abort) -> Result<f64, Failed> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 100")]
+        let workers = (self.plan.percent / 100.0).ceil() as usize;
+        let job = Job::Cpu(Cpu { workers, share: 1.0 });
+        let helper = Helper::start(&self.tools, &job, self.undo.token, None)?;
+        self.plan.group.admit(helper.process)?;
+        // From a fresh period on: what was used before the helper was moved was not limited.
+        abort.until(WINDOW / 5, || None::<()>);
+        let used = || {
+            let members = self.undo.object.process().map(crate::process::Process::members).unwrap_or_default();
+            let own = members.iter().filter(|member| !helper::is_one(**member));
+            own.chain([&helper.process]).filter_map(|process| cpu_clock::of_process(process.pid).ok()).sum::<Duration>()
+        };
+        let (start, before) = (Instant::now(), used());
+        abort.until(WINDOW, || None::<()>);
+        Ok(used().saturating_sub(before).as_secs_f64() / start.elapsed().as_secs_f64() * 100.0)
+    }
+}
+
+impl Injection for Live {
+    fn prove(&mut self, abort: &Abort) -> Proof {
+        let configured = format!("at most {} % of a CPU", self.plan.percent);
+        let most = self.plan.percent * (1.0 + OVER / 100.0) + 1.0;
+        let least = self.plan.percent * (1.0 - UNDER / 100.0);
+        let (achieved, holds) = match self.measure(abort) {
+            Ok(used) => {
+                let words = format!("{used:.1} % used with a load beside it, over {:.1} s", WINDOW.as_secs_f64());
+                (words, used <= most && used >= least)
+            }
+            Err(Failed(why)) => (why, false),
+        };
+        Proof { configured, achieved, holds: holds && self.plan.group.is_limited() }
+    }
+
+    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
+        limit::end(&self.plan.group, &self.undo.object)
+    }
+}

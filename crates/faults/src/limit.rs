@@ -1,0 +1,32 @@
+//! What the faults share that limit a target by its control group: how they end.
+
+use model::event::Cleanliness;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    cgroup::Group,
+    fault::{Failed, Undo, UndoError, Undone},
+    object::Object,
+};
+
+/// How all of them end.
+pub(crate) const UNDONE_BY: &str = "The control group of the processes has the limits that it had; if one was made for them, they are back where they were and it is removed.";
+
+/// Undoes what a dead process did.
+pub(crate) fn undo<P: DeserializeOwned>(undo: &Undo, group: impl Fn(&P) -> &Group) -> Result<Cleanliness, UndoError> {
+    let plan: P = undo.plan().map_err(|Failed(why)| UndoError {
+        why,
+        repair: "look for control groups named shaketable-*, move their processes out and remove them".to_owned(),
+    })?;
+    group(&plan).leave(&undo.object)
+}
+
+/// Undoes it. What was in force is told first: a limit that somebody has changed meanwhile was none to the end.
+pub(crate) fn end(group: &Group, object: &Object) -> Result<Undone, UndoError> {
+    let limits: Vec<String> = group.limits.iter().map(|limit| format!("{} {}", limit.file, limit.value)).collect();
+    let now = |file: &str| group.read(file).unwrap_or_else(|Failed(why)| why);
+    let seen: Vec<String> = group.limits.iter().map(|limit| format!("{} {}", limit.file, now(&limit.file))).collect();
+    let proof =
+        model::event::Proof { configured: limits.join(", "), achieved: seen.join(", "), holds: group.is_limited() };
+    Ok(Undone { cleanliness: group.leave(object)?, proof: Some(proof) })
+}

@@ -1,0 +1,236 @@
+//! Limits: on descriptors, and on all that a target may have, by its control group.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::Path,
+    process::Command,
+};
+
+use faults::{
+    InjectError,
+    process::{Process, stat},
+};
+use model::event::Cleanliness;
+use rustix::process::Signal;
+
+use crate::harness::{FIRST, LEASE, World, inject_and_undo, needed, only, parameters, privileged};
+
+/// Where the target tells how it fares.
+const LOG: &str = "TARGET_LOG";
+
+/// Not a test: a target that opens a file and starts a thread, again and again, and says whether it could.
+#[test]
+#[ignore = "a target, started by the tests here"]
+fn the_target() {
+    let mut log = OpenOptions::new().append(true).open(std::env::var_os(LOG).unwrap()).unwrap();
+    loop {
+        let opened = File::open("/").err().and_then(|why| why.raw_os_error()).unwrap_or(0);
+        let started = std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().unwrap());
+        let started = started.err().and_then(|why| why.raw_os_error()).unwrap_or(0);
+        log.write_all(format!("{opened} {started}\n").as_bytes()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+}
+
+struct Target {
+    world: World,
+    log: tempfile::NamedTempFile,
+}
+
+impl Target {
+    fn start() -> Self {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(only("limits::the_target")).env(LOG, log.path());
+        let target = Self { world: World::running(&mut command), log };
+        target.says("0 0");
+        target
+    }
+
+    /// Waits until it says this of a round that it begins from now on.
+    fn says(&self, what: &str) {
+        let read = || fs::read_to_string(self.log.path()).unwrap();
+        let before = read().lines().count() + 1;
+        while !read().lines().skip(before).any(|line| line == what) {
+            assert!(Process::find(self.world.object.pid.unwrap()).is_ok(), "the target has ended");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Whether control groups can be made here; says so when they cannot. In CI they must.
+fn groups() -> bool {
+    let may = privileged() && fs::metadata("/sys/fs/cgroup").is_ok() && rustix::process::geteuid().is_root();
+    if !may {
+        assert!(std::env::var_os("CI").is_none(), "CI must be able to make control groups");
+        println!("skipped: control groups cannot be made by this user");
+    }
+    may
+}
+
+#[test]
+fn a_target_without_descriptors_opens_nothing_until_it_has_them_back() {
+    if !privileged() {
+        return;
+    }
+    let target = Target::start();
+    let emfile = rustix::io::Errno::MFILE.raw_os_error();
+    inject_and_undo(&target.world, "process:exhaust-descriptors", [], |proof| {
+        assert_eq!(proof.achieved, "1 of 1 processes limited, 0 descriptors free in all");
+        target.says(&format!("{emfile} 0"));
+    });
+    target.says("0 0");
+    inject_and_undo(&target.world, "process:exhaust-descriptors", [("leave", "1")], |_| target.says("0 0"));
+}
+
+#[test]
+fn who_is_started_meanwhile_gets_the_limit_back_too_and_a_limit_set_by_others_stays() {
+    if !privileged() {
+        return;
+    }
+    let world = World::running(Command::new("sh").args(["-c", "while :; do sleep 1000 & wait $!; done"]));
+    let first = Process::find(world.object.pid.unwrap()).unwrap();
+    let child = || loop {
+        if let Some(child) = first.members().into_iter().find(|one| one.names().contains(&"sleep".to_owned())) {
+            return child;
+        }
+        std::thread::yield_now();
+    };
+    let limits = |process: Process| fs::read_to_string(format!("/proc/{}/limits", process.pid)).unwrap();
+    let (old, before) = (child(), limits(first));
+    let host = world.host();
+    // Enough for a shell to start another.
+    host.inject(FIRST, "process:exhaust-descriptors", &parameters([("leave", "20")]), &world.object, LEASE).unwrap();
+    assert_ne!(limits(old), before);
+    old.signal(Signal::KILL).unwrap();
+    while old.is_alive() {
+        std::thread::yield_now();
+    }
+    let new = child();
+    assert_ne!(limits(new), before);
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
+    assert_eq!((limits(first), limits(new)), (before.clone(), before));
+}
+
+#[test]
+fn a_target_is_throttled_and_goes_back_where_it_was() {
+    if !groups() {
+        return;
+    }
+    let world = World::running(Command::new("sh").args(["-c", "while :; do :; done"]));
+    inject_and_undo(&world, "cpu:throttle", [("percent", "20")], |proof| {
+        assert_eq!(proof.configured, "at most 20 % of a CPU");
+        let path = fs::read_to_string(format!("/proc/{}/cgroup", world.child.id())).unwrap();
+        assert!(path.contains("shaketable-"), "{path}");
+    });
+    // It runs.
+    let ticks = || stat(world.object.pid.unwrap()).unwrap().cpu_ticks;
+    let before = ticks();
+    while ticks() == before {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_target_without_pids_starts_nothing() {
+    if !groups() {
+        return;
+    }
+    let target = Target::start();
+    let again = rustix::io::Errno::AGAIN.raw_os_error();
+    // The thread that may be there when it is counted must not make room for another.
+    let most = format!("0 {again}");
+    let mut hit = false;
+    for _ in 0..20 {
+        inject_and_undo(&target.world, "process:exhaust-pids", [], |_| {
+            let threads = Process::find(target.world.object.pid.unwrap()).unwrap().threads().len();
+            hit = threads <= 2;
+            if hit {
+                target.says(&most);
+            }
+        });
+        if hit {
+            break;
+        }
+    }
+    assert!(hit);
+    target.says("0 0");
+}
+
+#[test]
+fn memory_beyond_the_limit_is_not_to_be_had() {
+    if !groups() {
+        return;
+    }
+    // A shell whose children take 64 MiB each, and die of it.
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let script = format!(
+        "while :; do dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null; echo $? >> {}; sleep 0.05; done",
+        log.path().display()
+    );
+    let world = World::running(Command::new("sh").args(["-c", &script]));
+    let said = |what: &str| fs::read_to_string(log.path()).unwrap().lines().any(|line| line == what);
+    let wait = |what: &str| {
+        while !said(what) {
+            std::thread::yield_now();
+        }
+    };
+    wait("0");
+    let host = world.host();
+    let proof = host.inject(FIRST, "memory:limit", &parameters([("size", "16MiB")]), &world.object, LEASE).unwrap();
+    assert!(proof.holds, "{proof:?}");
+    log.as_file().set_len(0).unwrap();
+    wait("137");
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
+    log.as_file().set_len(0).unwrap();
+    wait("0");
+}
+
+#[test]
+fn a_group_of_its_own_gets_its_limits_back_and_keeps_what_others_set() {
+    if !groups() {
+        return;
+    }
+    let world = World::new();
+    // One like a service has.
+    let home = fs::read_to_string(format!("/proc/{}/cgroup", world.child.id())).unwrap();
+    let Some(line) = home.lines().find(|line| line.split(':').nth(1) == Some("pids")) else {
+        println!("skipped: the controller `pids` is not one of version 1 here");
+        return;
+    };
+    let path = line.rsplit(':').next().unwrap();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mount = mounts.lines().find(|line| line.contains(" - cgroup ") && line.ends_with("pids")).unwrap();
+    let group = Path::new(mount.split(' ').nth(4).unwrap())
+        .join(path.trim_start_matches('/'))
+        .join(format!("shaketable-test-{}", world.child.id()));
+    fs::create_dir(&group).unwrap();
+    let limit = || fs::read_to_string(group.join("pids.max")).unwrap().trim().to_owned();
+    fs::write(group.join("pids.max"), "77").unwrap();
+    fs::write(group.join("cgroup.procs"), world.child.id().to_string()).unwrap();
+    inject_and_undo(&world, "process:exhaust-pids", [("leave", "2")], |_| assert_eq!(limit(), "3"));
+    assert_eq!(limit(), "77");
+    let host = world.host();
+    host.inject(FIRST, "process:exhaust-pids", &needed("process:exhaust-pids"), &world.object, LEASE).unwrap();
+    fs::write(group.join("pids.max"), "50").unwrap();
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
+    assert_eq!(limit(), "50");
+    drop(world);
+    while fs::remove_dir(&group).is_err() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn limits_on_ourselves_are_refused() {
+    if !groups() {
+        return;
+    }
+    let world = World::new();
+    let own = faults::Object { pid: i32::try_from(std::process::id()).ok(), network: None, ..world.object.clone() };
+    for fault in ["cpu:throttle", "memory:limit", "process:exhaust-descriptors", "process:exhaust-pids"] {
+        let error = world.host().inject(FIRST, fault, &needed(fault), &own, LEASE).unwrap_err();
+        assert!(matches!(&error, InjectError::Refused(why) if why.0.contains("this very process")), "{fault}: {error}");
+    }
+}
