@@ -14,11 +14,18 @@
 //! ```
 //!
 //! An instance that its balancers find unhealthy once its grace period is over is terminated and replaced. The place of an
-//! instance is taken in the zone that has the fewest, so that the spread stays even.
+//! instance is taken in the zone that has the fewest, so that the spread stays even; where that zone has no capacity
+//! ([`Shortage`]), in the next. What was launched elsewhere meanwhile stays there.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use model::Moment;
+use model::{Moment, event::InjectionId};
+
+/// The shortest time between two attempts to launch what no zone had capacity for.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The number of an instance within its group, counted from 1 over the life of the lab.
 pub(crate) type Ordinal = u32;
@@ -35,9 +42,9 @@ pub(crate) struct Rules {
     /// Whether an instance that is lost is replaced.
     pub(crate) replace: bool,
     /// How long after its launch an instance's health does not count.
-    pub(crate) grace: std::time::Duration,
+    pub(crate) grace: Duration,
     /// Time from a loss to the launch of the replacement.
-    pub(crate) launch_delay: std::time::Duration,
+    pub(crate) launch_delay: Duration,
 }
 
 impl From<&model::lab::Group> for Rules {
@@ -90,6 +97,41 @@ pub(crate) enum Effect {
     Replacing(Ordinal),
     /// Nothing will come back under this number: balancers may forget it.
     Forget(Ordinal),
+    /// Nothing to perform: a launch in this zone was denied, for the first time by this shortage.
+    Denied(String),
+}
+
+/// Zones in which launches fail, as AWS says: for insufficient capacity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    zones: BTreeSet<String>,
+    percent: u8,
+    /// Launches that were tried there.
+    tried: u64,
+    /// Zones in which one was denied.
+    denied_in: BTreeSet<String>,
+}
+
+impl Shortage {
+    /// In these zones, of so many percent of the launches (1 to 100).
+    pub(crate) const fn new(zones: BTreeSet<String>, percent: u8) -> Self {
+        Self { zones, percent, tried: 0, denied_in: BTreeSet::new() }
+    }
+
+    /// How many launches were denied.
+    pub(crate) fn denied(&self) -> u64 {
+        self.tried * u64::from(self.percent) / 100
+    }
+
+    /// Tries a launch; whether it is denied. Evenly, not by lot: of any hundred it is exactly the percentage.
+    fn denies(&mut self, zone: &str) -> bool {
+        if !self.zones.contains(zone) {
+            return false;
+        }
+        let before = self.denied();
+        self.tried += 1;
+        self.denied() > before
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,15 +169,55 @@ impl Member {
 pub(crate) struct Group {
     rules: Rules,
     members: BTreeMap<Ordinal, Member>,
-    /// Losses to be made good: the number that was lost, and when its successor is launched.
-    vacancies: Vec<(Ordinal, Moment)>,
+    /// Losses to be made good.
+    vacancies: Vec<Vacancy>,
+    /// Why launches fail, by what makes them.
+    shortages: BTreeMap<InjectionId, Shortage>,
     last: Ordinal,
+}
+
+/// A loss to be made good.
+#[derive(Debug, Clone, Copy)]
+struct Vacancy {
+    /// The number that was lost.
+    lost: Ordinal,
+    /// When its successor is launched.
+    due: Moment,
+    /// Whether that has been tried, and no zone had capacity.
+    denied: bool,
+}
+
+impl Vacancy {
+    const fn new(lost: Ordinal, due: Moment) -> Self {
+        Self { lost, due, denied: false }
+    }
 }
 
 impl Group {
     /// A group without instances; [`Event::Begin`] launches them.
     pub(crate) const fn new(rules: Rules) -> Self {
-        Self { rules, members: BTreeMap::new(), vacancies: Vec::new(), last: 0 }
+        Self { rules, members: BTreeMap::new(), vacancies: Vec::new(), shortages: BTreeMap::new(), last: 0 }
+    }
+
+    /// From now on launches in some zones fail. How many of the next hundred in each of them would, for a proof.
+    pub(crate) fn lack(&mut self, of: InjectionId, shortage: Shortage) -> Vec<(String, usize)> {
+        let would = |zone: &String| {
+            let mut trial = shortage.clone();
+            (zone.clone(), (0..100).filter(|_| trial.denies(zone)).count())
+        };
+        let proof = shortage.zones.iter().map(would).collect();
+        self.shortages.insert(of, shortage);
+        proof
+    }
+
+    /// Launches do not fail for this reason any more; what they came to, if they did. What waits for capacity is launched at
+    /// the next [`Event::Tick`].
+    pub(crate) fn relieve(&mut self, of: InjectionId) -> Option<Shortage> {
+        let was = self.shortages.remove(&of)?;
+        for vacancy in self.vacancies.iter_mut().filter(|vacancy| vacancy.denied) {
+            vacancy.due = Moment::ZERO;
+        }
+        Some(was)
     }
 
     /// Takes note of an event, and decides. Events about members that are not there (any more) change nothing.
@@ -144,7 +226,8 @@ impl Group {
         match event {
             Event::Begin => {
                 for _ in 0..self.rules.desired {
-                    self.launch(now, &mut effects);
+                    // Nothing is short before the lab is up.
+                    let _launched = self.launch(now, &mut effects);
                 }
             }
             Event::Tick => {}
@@ -157,7 +240,8 @@ impl Group {
             Event::Ready(n) => self.change(n, |member| member.ready = true),
             Event::Health(n, healthy) => self.change(n, |member| member.healthy = Some(healthy)),
             Event::Stopped(n) => self.change(n, |member| {
-                if member.phase == Phase::Running {
+                // One that was starting was stopped before it ran.
+                if matches!(member.phase, Phase::Running | Phase::Starting) {
                     *member = Member { phase: Phase::Stopped(now), ready: false, ..member.clone() };
                 }
             }),
@@ -177,7 +261,7 @@ impl Group {
             Phase::Stopped(_) | Phase::Starting | Phase::Running | Phase::Leaving => None,
         });
         let graces = self.members.values().map(|member| member.started + rules.grace);
-        let vacancies = self.vacancies.iter().map(|&(_, due)| due);
+        let vacancies = self.vacancies.iter().map(|vacancy| vacancy.due);
         stopped.chain(graces).chain(vacancies).filter(|&due| due > now).min()
     }
 
@@ -212,7 +296,7 @@ impl Group {
 
     fn lose(&mut self, n: Ordinal, now: Moment, effects: &mut Vec<Effect>) {
         if self.members.remove(&n).is_some() && self.rules.replace {
-            self.vacancies.push((n, now + self.rules.launch_delay));
+            self.vacancies.push(Vacancy::new(n, now + self.rules.launch_delay));
             effects.push(Effect::Replacing(n));
         }
     }
@@ -227,14 +311,14 @@ impl Group {
         for (&n, member) in &mut self.members {
             if matches!(member.phase, Phase::Stopped(at) if now >= at + delay) {
                 member.phase = Phase::Leaving;
-                self.vacancies.push((n, now));
+                self.vacancies.push(Vacancy::new(n, now));
                 effects.push(Effect::Replacing(n));
                 effects.push(Effect::Terminate(n, "it was stopped, and its group replaces it"));
             }
         }
         // What is leaving and already has a vacancy must not get a second one when it is gone.
         let vacancies = &self.vacancies;
-        self.members.retain(|n, _| !vacancies.iter().any(|(lost, _)| lost == n));
+        self.members.retain(|n, _| !vacancies.iter().any(|vacancy| vacancy.lost == *n));
     }
 
     fn terminate_unhealthy(&mut self, now: Moment, effects: &mut Vec<Effect>) {
@@ -252,27 +336,50 @@ impl Group {
     }
 
     fn fill_vacancies(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let (due, later): (Vec<_>, Vec<_>) = self.vacancies.drain(..).partition(|&(_, due)| due <= now);
+        let (due, later): (Vec<_>, Vec<_>) = self.vacancies.drain(..).partition(|vacancy| vacancy.due <= now);
         self.vacancies = later;
-        for (lost, _) in due {
-            effects.push(Effect::Forget(lost));
-            self.launch(now, effects);
+        let again = now + self.rules.launch_delay.max(RETRY);
+        for vacancy in due {
+            if !vacancy.denied {
+                effects.push(Effect::Forget(vacancy.lost));
+            }
+            if !self.launch(now, effects) {
+                self.vacancies.push(Vacancy { due: again, denied: true, ..vacancy });
+            }
         }
     }
 
-    /// Launches an instance in the zone that has the fewest; the first of those, in the order of the document.
-    fn launch(&mut self, now: Moment, effects: &mut Vec<Effect>) {
+    /// Launches an instance in the zone that has the fewest; the first of those, in the order of the document. False if one
+    /// is wanted, and no zone has capacity for it.
+    fn launch(&mut self, now: Moment, effects: &mut Vec<Effect>) -> bool {
         let present = self.members.values().filter(|member| member.stays()).count();
         // `desired` never exceeds `max`, but a document can ask for neither.
         if present >= self.rules.desired.min(self.rules.max) {
-            return;
+            return true;
         }
         let population = |zone: &String| self.members.values().filter(|m| m.stays() && m.zone == *zone).count();
-        let Some(zone) = self.rules.zones.iter().min_by_key(|zone| population(zone)).cloned() else { return };
+        let mut zones = self.rules.zones.clone();
+        zones.sort_by_cached_key(population);
+        let Some(zone) = zones.into_iter().find(|zone| !self.is_denied(zone, effects)) else { return false };
         self.last += 1;
         let member = Member { zone: zone.clone(), phase: Phase::Starting, started: now, ready: false, healthy: None };
         self.members.insert(self.last, member);
         effects.push(Effect::Launch(self.last, zone));
+        true
+    }
+
+    /// Tries a launch in a zone; whether it fails.
+    fn is_denied(&mut self, zone: &str, effects: &mut Vec<Effect>) -> bool {
+        let mut denied = false;
+        for shortage in self.shortages.values_mut() {
+            if shortage.denies(zone) {
+                denied = true;
+                if shortage.denied_in.insert(zone.to_owned()) {
+                    effects.push(Effect::Denied(zone.to_owned()));
+                }
+            }
+        }
+        denied
     }
 }
 
@@ -373,6 +480,53 @@ mod tests {
         assert_eq!(group.running(), 2);
     }
 
+    fn short(zones: &[&str], percent: u8) -> Shortage {
+        Shortage::new(zones.iter().map(|&zone| zone.to_owned()).collect(), percent)
+    }
+
+    fn denied(zone: &str) -> Effect {
+        Effect::Denied(zone.to_owned())
+    }
+
+    #[test]
+    fn what_a_zone_without_capacity_cannot_take_is_launched_in_another() {
+        let mut group = pair(true);
+        let proof = group.lack(InjectionId(1), short(&["b"], 100));
+        assert_eq!(proof, [("b".to_owned(), 100)]);
+        group.step(Event::Exited(2), at(10));
+        assert_eq!(group.step(Event::Tick, at(12)), [Effect::Forget(2), denied("b"), launch(3, "c")]);
+        group.step(Event::Exited(3), at(20));
+        assert_eq!(group.step(Event::Tick, at(22)), [Effect::Forget(3), launch(4, "c")], "it is told once");
+        assert_eq!(group.relieve(InjectionId(1)).map(|was| was.denied()), Some(2));
+        assert_eq!(group.relieve(InjectionId(1)), None);
+        group.step(Event::Exited(4), at(30));
+        assert_eq!(group.step(Event::Tick, at(32)), [Effect::Forget(4), launch(5, "b")]);
+    }
+
+    #[test]
+    fn what_no_zone_can_take_is_launched_when_there_is_capacity_again() {
+        let mut group = pair(true);
+        group.lack(InjectionId(1), short(&["a", "b"], 100));
+        group.lack(InjectionId(2), short(&["c"], 100));
+        group.step(Event::Exited(1), at(10));
+        let all = [Effect::Forget(1), denied("a"), denied("c"), denied("b")];
+        assert_eq!(group.step(Event::Tick, at(12)), all);
+        assert_eq!(group.next_due(at(12)), Some(at(14)), "it is tried again");
+        assert_eq!(group.step(Event::Tick, at(14)), []);
+        group.relieve(InjectionId(1));
+        assert_eq!(group.step(Event::Tick, at(15)), [launch(3, "a")], "and at once when something changes");
+    }
+
+    #[test]
+    fn of_a_hundred_launches_as_many_are_denied_as_was_said() {
+        for percent in 1..=100 {
+            let mut shortage = short(&["a"], percent);
+            let denied = (0..100).filter(|_| shortage.denies("a")).count();
+            assert_eq!((denied, shortage.denied()), (usize::from(percent), u64::from(percent)));
+            assert!(!shortage.denies("b"));
+        }
+    }
+
     fn any_event() -> impl Strategy<Value = Event> {
         let n = 1u32..20;
         prop_oneof![
@@ -420,7 +574,7 @@ mod tests {
                             effects.extend(group.step(Event::Health(n, true), at(seconds)));
                         }
                         Effect::Terminate(n, _) => effects.extend(group.step(Event::Gone(n), at(seconds))),
-                        Effect::Replacing(_) | Effect::Forget(_) => {}
+                        Effect::Replacing(_) | Effect::Forget(_) | Effect::Denied(_) => {}
                     }
                 }
                 effects.extend(group.step(Event::Tick, at(seconds)));

@@ -35,6 +35,25 @@ impl Identity {
         format!("vpc-{}", self.digits(&["vpc", region]))
     }
 
+    /// The id of a region: its name, as in AWS.
+    #[expect(clippy::unused_self, reason = "all ids come from here")]
+    pub(crate) fn region(self, region: &str) -> ResourceId {
+        ResourceId(region.to_owned())
+    }
+
+    /// The id of a group: its name, as in AWS.
+    #[expect(clippy::unused_self, reason = "all ids come from here")]
+    pub(crate) fn group(self, group: &str) -> ResourceId {
+        ResourceId(group.to_owned())
+    }
+
+    /// The ARN of a group, with the number that AWS gives each.
+    pub(crate) fn group_arn(self, region: &str, group: &str) -> String {
+        // The last twelve of the thirty-two digits of a UUID are enough to tell groups apart.
+        let uuid = format!("00000000-0000-0000-0000-{:.12}", self.digits(&["group", group]));
+        format!("arn:aws:autoscaling:{region}:{ACCOUNT}:autoScalingGroup:{uuid}:autoScalingGroupName/{group}")
+    }
+
     /// A hash of the seed and what is named. One stream per name, so that an id does not depend on what was launched before.
     fn digits(self, name: &[&str]) -> String {
         // FNV-1a: no cryptography is asked for, only different names for different things.
@@ -55,6 +74,11 @@ pub(crate) fn instance_arn(region: &str, id: &ResourceId) -> String {
 /// The ARN of a subnet in a region.
 pub(crate) fn subnet_arn(region: &str, id: &ResourceId) -> String {
     format!("arn:aws:ec2:{region}:{ACCOUNT}:subnet/{id}")
+}
+
+/// The ARN of a region's network, which is all of the region that AWS has one for.
+pub(crate) fn region_arn(region: &str, vpc: &str) -> String {
+    format!("arn:aws:ec2:{region}:{ACCOUNT}:vpc/{vpc}")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A running lab: up, look, down.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ use std::{
 
 use engine::{Recorder, provider::Provider};
 use faults::sys::namespace::NetworkNamespace;
-use model::resource::ResourceId;
+use model::{event::InjectionId, resource::ResourceId};
 use observe::{
     Measurements,
     url::{Host, Hosts},
@@ -29,6 +29,7 @@ use crate::{
     balancer::{self, Listener},
     builder::{Builder, Ground},
     fabric::Fabric,
+    group::Shortage,
     identity::Identity,
     loopback::Loopback,
     place,
@@ -302,6 +303,33 @@ impl Lab {
         carried.await.unwrap_or(Err(OrderError::Down))
     }
 
+    /// Takes the power of zones; what has been stopped by it.
+    pub(crate) async fn power_off(&self, by: InjectionId, zones: BTreeSet<String>) -> Option<Vec<Carried>> {
+        self.ask(|reply| Message::PowerOff(by, zones, reply)).await
+    }
+
+    /// Gives them the power back; what starts again.
+    pub(crate) async fn power_on(&self, by: InjectionId) -> Option<Vec<ResourceId>> {
+        self.ask(|reply| Message::PowerOn(by, reply)).await
+    }
+
+    /// Has launches of a group fail in some zones; how many of a hundred would, by zone.
+    pub(crate) async fn lack(&self, by: InjectionId, group: &str, shortage: Shortage) -> Option<Vec<(String, usize)>> {
+        self.ask(|reply| Message::Lack(by, group.to_owned(), shortage, reply)).await.flatten()
+    }
+
+    /// Has them succeed again; how many have failed.
+    pub(crate) async fn relieve(&self, by: InjectionId) -> Option<u64> {
+        self.ask(|reply| Message::Relieve(by, reply)).await
+    }
+
+    /// Asks the control plane; none when the lab is down.
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.messages.send(question(reply)).ok()?;
+        answer.await.ok()
+    }
+
     /// Whether nothing is left of a life of an instance, in words and as a verdict: its process is gone, and its address
     /// accepts no connection.
     pub(crate) async fn is_gone(&self, id: &ResourceId, life: Option<Boot>) -> (String, bool) {
@@ -323,10 +351,8 @@ impl Lab {
     }
 
     pub(crate) async fn look(&self) -> Vec<Seen> {
-        let (reply, seen) = oneshot::channel();
         // A lab that is down has no instances.
-        let _down = self.inner.messages.send(Message::Look(reply));
-        seen.await.unwrap_or_default()
+        self.ask(Message::Look).await.unwrap_or_default()
     }
 
     /// Takes the lab down: kills all instances, stops the balancers, and returns when all are gone. May be called twice.

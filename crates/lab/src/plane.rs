@@ -9,11 +9,15 @@
 //! Nothing else changes an instance's state, so that an instance which was stopped on purpose is never taken for one that
 //! crashed.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use engine::Recorder;
 use model::{
-    event::{InstanceChange, What},
+    event::{InjectionId, InstanceChange, What},
     metric::Metric,
     resource::ResourceId,
 };
@@ -28,7 +32,7 @@ use crate::{
     addresses::Addresses,
     balancer::{self, State as Health},
     builder::Builder,
-    group::{Effect, Event, Group, Ordinal, Rules},
+    group::{Effect, Event, Group, Ordinal, Rules, Shortage},
     instance::Instance,
     spawner::Spawner,
     status::{InstanceState, InstanceStatus},
@@ -112,6 +116,15 @@ pub(crate) enum Message {
     Health,
     /// Somebody wants something of an instance.
     Order(ResourceId, Order, Reply),
+    /// Zones lose their power: all their instances stop, and nothing is launched or started there. The reply says what has
+    /// been stopped.
+    PowerOff(InjectionId, BTreeSet<String>, oneshot::Sender<Vec<Carried>>),
+    /// They have it again: what lost it is started, if its group has not replaced it. The reply says what that is.
+    PowerOn(InjectionId, oneshot::Sender<Vec<ResourceId>>),
+    /// Launches of a group fail in some zones. The reply says how many of a hundred would, by zone.
+    Lack(InjectionId, String, Shortage, oneshot::Sender<Option<Vec<(String, usize)>>>),
+    /// They do not fail any more. The reply says how many have.
+    Relieve(InjectionId, oneshot::Sender<u64>),
     /// Somebody wants to know all instances.
     Look(oneshot::Sender<Vec<Seen>>),
     /// The lab goes down.
@@ -151,6 +164,8 @@ pub(crate) struct Plane {
     pub(crate) messages: mpsc::UnboundedSender<Message>,
     groups: BTreeMap<String, Group>,
     instances: BTreeMap<ResourceId, Entry>,
+    /// Zones without power, by what took it.
+    dark: BTreeMap<InjectionId, BTreeSet<String>>,
     /// Launched so far: the order in which resources are listed.
     launches: u64,
 }
@@ -165,6 +180,8 @@ struct Entry {
     boot: u32,
     /// Its running process.
     pid: Option<i32>,
+    /// Whether it starts again when its zone has power.
+    waits_for_power: bool,
     /// The process before the order that is being carried out.
     before: Option<Boot>,
     reply: Option<Reply>,
@@ -218,6 +235,7 @@ pub(crate) fn start(parts: Parts) -> (mpsc::UnboundedSender<Message>, watch::Rec
         messages: messages.clone(),
         groups,
         instances: BTreeMap::new(),
+        dark: BTreeMap::new(),
         launches: 0,
     };
     tokio::spawn(plane.run(inbox));
@@ -267,6 +285,19 @@ impl Plane {
             Message::Answered(id, boot, accepts) => self.answered(&id, boot, accepts),
             Message::Health => self.look_at_health(),
             Message::Order(id, order, reply) => self.order(&id, order, reply),
+            Message::PowerOff(by, zones, reply) => {
+                let _nobody_waits = reply.send(self.power_off(by, &zones));
+            }
+            Message::PowerOn(by, reply) => {
+                let _nobody_waits = reply.send(self.power_on(by));
+            }
+            Message::Lack(by, group, shortage, reply) => {
+                let group = self.groups.get_mut(&group);
+                let _nobody_waits = reply.send(group.map(|group| group.lack(by, shortage)));
+            }
+            Message::Relieve(by, reply) => {
+                let _nobody_waits = reply.send(self.relieve(by));
+            }
             Message::Look(reply) => {
                 let _nobody_waits = reply.send(self.look());
             }
@@ -288,6 +319,10 @@ impl Plane {
                     self.record(&id, InstanceChange::Replacing, "its group launches another in its place");
                 }
                 Effect::Forget(ordinal) => self.forget(&self.builder.identity().instance(group, ordinal)),
+                Effect::Denied(zone) => {
+                    let text = format!("group `{group}` cannot launch in {zone}: insufficient capacity");
+                    self.recorder.record(What::Note { text });
+                }
             }
         }
     }
@@ -316,6 +351,7 @@ impl Plane {
             state: InstanceState::Pending,
             boot: 1,
             pid: None,
+            waits_for_power: false,
             before: None,
             reply: None,
         };
@@ -365,8 +401,8 @@ impl Plane {
             }
         };
         entry.pid = Some(pid);
-        if entry.state == InstanceState::ShuttingDown {
-            // It was terminated before it ran.
+        if matches!(entry.state, InstanceState::ShuttingDown | InstanceState::Stopping) {
+            // It was terminated, or its zone lost its power, before it ran.
             entry.instance.kill();
             return;
         }
@@ -413,8 +449,11 @@ impl Plane {
             InstanceState::Stopping => {
                 entry.state = InstanceState::Stopped;
                 entry.answer(Ok(()));
-                self.record(id, InstanceChange::Stopped, "it was told to stop");
+                let why = if entry.waits_for_power { "its zone has lost its power" } else { "it was told to stop" };
+                self.record(id, InstanceChange::Stopped, why);
                 self.step(&group, Event::Stopped(ordinal));
+                // The power may have come back while it ended.
+                self.start_with_power(id);
             }
             InstanceState::Rebooting => {
                 entry.boot += 1;
@@ -443,9 +482,16 @@ impl Plane {
         let refuse = |reply: Reply, why| {
             let _nobody_waits = reply.send(Err(why));
         };
+        let dark = self.instances.get(id).is_some_and(|entry| self.is_dark(&entry.instance.zone));
         let Some(entry) = self.instances.get_mut(id).filter(|entry| entry.state != InstanceState::Terminated) else {
             return refuse(reply, OrderError::Gone(id.clone()));
         };
+        if dark && (order, entry.state) == (Order::Start, InstanceState::Stopped) {
+            // Two faults hold it: this one lets go, and it starts when the other does.
+            entry.waits_for_power = true;
+            let _nobody_waits = reply.send(Ok(Carried { before: None, after: None }));
+            return;
+        }
         let next = match (order, entry.state) {
             (Order::Terminate, InstanceState::Pending | InstanceState::Running | InstanceState::Stopped) => {
                 InstanceState::ShuttingDown
@@ -474,6 +520,80 @@ impl Plane {
             // One that is still starting is killed as soon as it runs.
             _ => entry.instance.kill(),
         }
+    }
+
+    fn is_dark(&self, zone: &str) -> bool {
+        self.dark.values().any(|zones| zones.contains(zone))
+    }
+
+    /// All at once: between two messages nobody sees a zone that is half dark.
+    fn power_off(&mut self, by: InjectionId, zones: &BTreeSet<String>) -> Vec<Carried> {
+        self.dark.insert(by, zones.clone());
+        for group in self.groups.values_mut() {
+            group.lack(by, Shortage::new(zones.clone(), 100));
+        }
+        let mut stopped = Vec::new();
+        for entry in self.instances.values_mut().filter(|entry| zones.contains(&entry.instance.zone)) {
+            match entry.state {
+                InstanceState::Pending | InstanceState::Running | InstanceState::Rebooting => {
+                    let why = format!("zone {} has lost its power", entry.instance.zone);
+                    entry.answer(Err(OrderError::Failed(why)));
+                    entry.state = InstanceState::Stopping;
+                    entry.waits_for_power = true;
+                    stopped.push(Carried { before: entry.now(), after: None });
+                    // One that is still starting is killed as soon as it runs.
+                    entry.instance.kill();
+                }
+                // Whoever stopped it starts it, and whoever ends it does not.
+                InstanceState::Stopping
+                | InstanceState::Stopped
+                | InstanceState::ShuttingDown
+                | InstanceState::Terminated => {}
+            }
+        }
+        stopped
+    }
+
+    fn power_on(&mut self, by: InjectionId) -> Vec<ResourceId> {
+        self.dark.remove(&by);
+        // First what is there already, so that its group does not launch in its place.
+        let waiting: Vec<_> =
+            self.instances.iter().filter(|(_, entry)| entry.waits_for_power).map(|(id, _)| id.clone()).collect();
+        let started = waiting.into_iter().filter(|id| self.start_with_power(id)).collect();
+        self.relieve(by);
+        started
+    }
+
+    /// Starts an instance that waits for its zone's power, if there is some; whether it will run.
+    fn start_with_power(&mut self, id: &ResourceId) -> bool {
+        let Some(entry) = self.instances.get(id).filter(|entry| entry.waits_for_power) else { return false };
+        if self.is_dark(&entry.instance.zone) {
+            return false;
+        }
+        let Some(entry) = self.instances.get_mut(id) else { return false };
+        match entry.state {
+            InstanceState::Stopped => {
+                entry.waits_for_power = false;
+                entry.state = InstanceState::Pending;
+                entry.boot += 1;
+                let (instance, boot) = (Arc::clone(&entry.instance), entry.boot);
+                self.boot(&instance, boot);
+                true
+            }
+            // When it has ended.
+            InstanceState::Stopping => true,
+            InstanceState::Pending
+            | InstanceState::Running
+            | InstanceState::Rebooting
+            | InstanceState::ShuttingDown
+            | InstanceState::Terminated => false,
+        }
+    }
+
+    fn relieve(&mut self, by: InjectionId) -> u64 {
+        let denied = self.groups.values_mut().filter_map(|group| group.relieve(by)).map(|was| was.denied()).sum();
+        self.every_group(Event::Tick);
+        denied
     }
 
     /// Terminates an instance that its group does not want any more: out of the balancers first, then, when they have drained

@@ -59,6 +59,7 @@ pub fn translate(action: &Action) -> Result<Native, Untranslatable> {
         "aws:ec2:stop-instances" => stop(action),
         "aws:ssm:send-command" => send_command(action),
         "aws:network:disrupt-connectivity" => disrupt(action),
+        "aws:ec2:asg-insufficient-instance-capacity-error" => no_capacity(action),
         "aws:fis:wait" => {
             let duration = period(action, "duration")?;
             Ok(native("wait", [("duration", duration.to_string())], Some(duration), None))
@@ -134,6 +135,17 @@ fn disrupt(action: &Action) -> Result<Native, Untranslatable> {
     }
     let parameters = [("duration", duration.to_string()), ("scope", scope.to_owned())];
     Ok(native("network:disrupt", parameters, Some(duration), Some("Subnets".to_owned())))
+}
+
+fn no_capacity(action: &Action) -> Result<Native, Untranslatable> {
+    let duration = period(action, "duration")?;
+    let zones = parameter(action, "availabilityZoneIdentifiers")?.to_owned();
+    let parameters = [("duration", duration.to_string()), ("zones", zones)];
+    let mut native = native("group:no-capacity", parameters, Some(duration), Some("AutoScalingGroups".to_owned()));
+    if let Some(percentage) = action.parameters.get("percentage") {
+        native.parameters.insert("percentage".to_owned(), percentage.clone());
+    }
+    Ok(native)
 }
 
 fn assert_alarms(action: &Action) -> Result<Native, Untranslatable> {
@@ -344,6 +356,13 @@ mod tests {
             (
                 action("aws:network:disrupt-connectivity", &[("duration", "PT1M"), ("scope", "all")]),
                 "network:disrupt duration=PT1M scope=all for Some(\"PT1M\")",
+            ),
+            (
+                action(
+                    "aws:ec2:asg-insufficient-instance-capacity-error",
+                    &[("duration", "PT5M"), ("availabilityZoneIdentifiers", "local-1a"), ("percentage", "50")],
+                ),
+                "group:no-capacity duration=PT5M percentage=50 zones=local-1a for Some(\"PT5M\")",
             ),
             (action("aws:fis:wait", &[("duration", "PT3M")]), "wait duration=PT3M for Some(\"PT3M\")"),
             (

@@ -1,7 +1,7 @@
 //! Who carries out an order: the control plane, the host, or links.
 
 use std::{
-    collections::{BTreeMap, btree_map},
+    collections::{BTreeMap, BTreeSet, btree_map},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -13,18 +13,21 @@ use model::{
     event::{Cleanliness, InjectionId, Proof},
     resource::{Resource, ResourceId},
 };
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{instance_reboot, instance_stop, instance_terminate, links, network_disrupt, resources};
+use super::{
+    group_capacity, instance_reboot, instance_stop, instance_terminate, links, network_disrupt, parts, resources,
+    zone_isolate, zone_latency, zone_loss, zone_power_off,
+};
 use crate::{
     lab::Lab,
     plane::{OrderError, Seen},
     status::InstanceState,
 };
 
-/// A lab as a provider.
-#[derive(Debug)]
+/// A lab as a provider. Clones share everything.
+#[derive(Debug, Clone)]
 pub(crate) struct LabProvider {
     lab: Lab,
     /// Injects what happens inside instances, and keeps the journal of it.
@@ -105,9 +108,13 @@ enum Undo {
     Terminated,
     Stopped(instance_stop::Stopped),
     Rebooted,
-    /// By the host: the injections it is made of.
-    Host(Vec<InjectionId>),
+    /// By the host.
+    Host,
     Links(links::Undo),
+    Power,
+    Capacity,
+    /// All of the injections that it is made of.
+    Parts(Vec<InjectionId>),
 }
 
 impl Provider for LabProvider {
@@ -130,13 +137,13 @@ impl Provider for LabProvider {
 
     fn renew(&self, injections: &[InjectionId]) {
         let books = self.books();
-        let parts = injections.iter().filter_map(|injection| match books.undos.get(injection) {
-            Some(Undo::Host(parts)) => Some(parts.clone()),
-            _ => None,
+        let wholes = injections.iter().flat_map(|injection| match books.undos.get(injection) {
+            Some(Undo::Parts(parts)) => parts.clone(),
+            _ => vec![*injection],
         });
-        let parts: Vec<_> = parts.flatten().collect();
+        let by_host: Vec<_> = wholes.filter(|part| matches!(books.undos.get(part), Some(Undo::Host))).collect();
         drop(books);
-        self.host.renew(&parts);
+        self.host.renew(&by_host);
     }
 }
 
@@ -188,10 +195,15 @@ impl LabProvider {
                 }
                 injected
             }
-            "network:disrupt" => {
-                let parts = network_disrupt::parts(lab, &order).await?;
-                under_way.note(id, Undo::Host(parts.iter().map(|part| part.injection).collect()))?;
-                self.inject_all(parts, under_way).await
+            "network:disrupt" => self.all(network_disrupt::parts(lab, &order).await?, &order, under_way).await,
+            "zone:isolate" => self.all(zone_isolate::parts(lab, &order).await?, &order, under_way).await,
+            "zone:latency" => self.all(zone_latency::parts(lab, &order).await?, &order, under_way).await,
+            "zone:loss" => self.all(zone_loss::parts(lab, &order).await?, &order, under_way).await,
+            "zone:power-off" => self.power_off(&order, under_way).await,
+            "group:no-capacity" => {
+                let plan = group_capacity::plan(lab, &order)?;
+                under_way.note(id, Undo::Capacity)?;
+                plan.inject(lab, id).await
             }
             _ => self.inside(order, under_way).await,
         }
@@ -214,7 +226,7 @@ impl LabProvider {
                 }
             };
         }
-        under_way.note(order.injection, Undo::Host(vec![order.injection]))?;
+        under_way.note(order.injection, Undo::Host)?;
         self.by_host(order, object(&seen, &self.lab), under_way.clone()).await
     }
 
@@ -238,27 +250,61 @@ impl LabProvider {
         }
     }
 
-    /// Several faults that are one: all or none.
-    async fn inject_all(&self, parts: Vec<Order>, under_way: &UnderWay) -> Result<Proof, InjectError> {
-        let mut proofs = Vec::new();
-        let mut done = Vec::new();
-        for part in parts {
-            let (id, instance) = (part.injection, part.resource.clone());
-            done.push(id);
-            match Box::pin(self.inside(part, under_way)).await {
-                Ok(proof) => proofs.push((instance, proof)),
-                Err(why) => {
-                    let undone = self.take_back_all(done).await;
-                    return broken_off(why, undone);
-                }
+    /// A fault that is made of others: all or none.
+    async fn all(&self, parts: Vec<Order>, whole: &Order, under_way: &UnderWay) -> Result<Proof, InjectError> {
+        let ids: Vec<_> = parts.iter().map(|part| part.injection).collect();
+        under_way.note(whole.injection, Undo::Parts(ids.clone()))?;
+        match self.inject_all(parts, under_way).await {
+            Ok(proofs) => Ok(parts::proof(&whole.fault, &proofs)),
+            Err(why) => parts::broken_off(why, self.take_back_all(ids).await),
+        }
+    }
+
+    /// A zone goes dark: first nothing is heard of its instances any more, so that nobody is told of what comes then.
+    async fn power_off(&self, order: &Order, under_way: &UnderWay) -> Result<Proof, InjectError> {
+        let (zones, silences) = zone_power_off::parts(&self.lab, order).await?;
+        let power = parts::number(order, silences.len());
+        let ids: Vec<_> = silences.iter().map(|part| part.injection).chain([power]).collect();
+        under_way.note(order.injection, Undo::Parts(ids.clone()))?;
+        match self.go_dark(zones, silences, power, under_way).await {
+            Err(why) => parts::broken_off(why, self.take_back_all(ids).await),
+            proof => proof,
+        }
+    }
+
+    async fn go_dark(
+        &self,
+        zones: BTreeSet<String>,
+        silences: Vec<Order>,
+        power: InjectionId,
+        under_way: &UnderWay,
+    ) -> Result<Proof, InjectError> {
+        let silent = self.inject_all(silences, under_way).await?;
+        under_way.note(power, Undo::Power)?;
+        zone_power_off::inject(&self.lab, power, zones, &silent).await
+    }
+
+    /// Injects parts of one fault at once, and returns when all are through; the proofs in the order of the parts, or the
+    /// first error.
+    async fn inject_all(
+        &self,
+        parts: Vec<Order>,
+        under_way: &UnderWay,
+    ) -> Result<Vec<(ResourceId, Proof)>, InjectError> {
+        let mut all = JoinSet::new();
+        for (at, part) in parts.into_iter().enumerate() {
+            let (provider, under_way) = (self.clone(), under_way.clone());
+            all.spawn(async move { (at, part.resource.clone(), provider.inside(part, &under_way).await) });
+        }
+        let mut proofs = BTreeMap::new();
+        let mut first = None;
+        for (at, instance, injected) in all.join_all().await {
+            match injected {
+                Ok(proof) => drop(proofs.insert(at, (instance, proof))),
+                Err(why) => drop(first.get_or_insert(why)),
             }
         }
-        let words: Vec<_> = proofs.iter().map(|(instance, proof)| format!("{instance}: {}", proof.achieved)).collect();
-        Ok(Proof {
-            configured: format!("cut off {} instances", proofs.len()),
-            achieved: words.join("; "),
-            holds: proofs.iter().all(|(_, proof)| proof.holds),
-        })
+        first.map_or_else(|| Ok(proofs.into_values().collect()), Err)
     }
 
     async fn take_back(&self, injection: InjectionId, undo: Option<Undo>) -> Result<Undone, UndoError> {
@@ -272,8 +318,10 @@ impl LabProvider {
                 Some(loopback) => plan.undo(loopback),
                 None => Undone { cleanliness: Cleanliness::Gone, proof: None },
             }),
-            Some(Undo::Host(parts)) if parts == [injection] => self.undo_by_host(injection).await,
-            Some(Undo::Host(parts)) => self.take_back_all(parts).await,
+            Some(Undo::Host) => self.undo_by_host(injection).await,
+            Some(Undo::Power) => zone_power_off::undo(&self.lab, injection).await,
+            Some(Undo::Capacity) => Ok(group_capacity::undo(&self.lab, injection).await),
+            Some(Undo::Parts(parts)) => self.take_back_all(parts).await,
         }
     }
 
@@ -283,22 +331,19 @@ impl LabProvider {
         let mut whole = Undone { cleanliness: Cleanliness::Gone, proof: None };
         for part in all {
             let undone = part.await.map_err(|panic| self.undo_broke_off(&panic))??;
-            whole.cleanliness = worse(whole.cleanliness, undone.cleanliness);
+            whole.cleanliness = parts::worse(whole.cleanliness, undone.cleanliness);
         }
         Ok(whole)
     }
 
     /// Starts undoing a part of an injection.
     fn take_back_part(&self, part: InjectionId) -> JoinHandle<Result<Undone, UndoError>> {
-        let host = Arc::clone(&self.host);
-        let links = match (self.books().undos.get(&part), &self.lab.inner.loopback) {
-            (Some(Undo::Links(plan)), Some(loopback)) => Some((plan.clone(), Arc::clone(loopback))),
-            _ => None,
-        };
-        tokio::task::spawn_blocking(move || match links {
-            Some((plan, loopback)) => Ok(plan.undo(&loopback)),
-            None => undone(host.undo(part)),
-        })
+        let provider = self.clone();
+        let taking_back: Boxed<'static, _> = Box::pin(async move {
+            let undo = provider.books().undos.get(&part).cloned();
+            provider.take_back(part, undo).await
+        });
+        tokio::spawn(taking_back)
     }
 
     async fn undo_by_host(&self, injection: InjectionId) -> Result<Undone, UndoError> {
@@ -325,35 +370,10 @@ fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
     books.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A fault of several parts, one of which could not be injected: an error says that nothing is left, so where something is,
-/// it is a fault that was not achieved, which whoever called will undo.
-fn broken_off(why: InjectError, undone: Result<Undone, UndoError>) -> Result<Proof, InjectError> {
-    let left = match undone {
-        Ok(Undone { cleanliness: Cleanliness::Clean | Cleanliness::Gone, .. }) => return Err(why),
-        Ok(Undone { cleanliness: Cleanliness::Dirty { residue, repair }, .. }) => {
-            format!("left behind: {residue}; by hand: {repair}")
-        }
-        Err(error) => format!("its other parts could not be undone: {error}"),
-    };
-    Ok(Proof { configured: "all of its parts".to_owned(), achieved: format!("{why}; {left}"), holds: false })
-}
-
 fn undone(outcome: Result<faults::Undone, faults::UndoError>) -> Result<Undone, UndoError> {
     match outcome {
         Ok(faults::Undone { cleanliness, proof }) => Ok(Undone { cleanliness, proof }),
         Err(faults::UndoError { why, repair }) => Err(UndoError { why, repair }),
-    }
-}
-
-/// Of two parts of one thing, what is to be said of the whole: dirty, if one is; clean, if one is still there to be.
-fn worse(one: Cleanliness, other: Cleanliness) -> Cleanliness {
-    match (one, other) {
-        (Cleanliness::Dirty { residue, repair }, Cleanliness::Dirty { residue: more, repair: further }) => {
-            Cleanliness::Dirty { residue: format!("{residue}; {more}"), repair: format!("{repair} && {further}") }
-        }
-        (dirty @ Cleanliness::Dirty { .. }, _) | (_, dirty @ Cleanliness::Dirty { .. }) => dirty,
-        (Cleanliness::Clean, _) | (_, Cleanliness::Clean) => Cleanliness::Clean,
-        (Cleanliness::Gone, Cleanliness::Gone) => Cleanliness::Gone,
     }
 }
 
@@ -431,35 +451,6 @@ async fn resolve(lab: &Lab, order: &mut Order, of: &Seen) -> Result<(), InjectEr
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn undone(cleanliness: Cleanliness) -> Result<Undone, UndoError> {
-        Ok(Undone { cleanliness, proof: None })
-    }
-
-    fn dirty(residue: &str, repair: &str) -> Cleanliness {
-        Cleanliness::Dirty { residue: residue.to_owned(), repair: repair.to_owned() }
-    }
-
-    #[test]
-    fn a_fault_whose_parts_stay_is_not_told_as_never_made() {
-        let why = || InjectError::Failed("no".to_owned());
-        assert_eq!(broken_off(why(), undone(Cleanliness::Clean)), Err(why()));
-        assert_eq!(broken_off(why(), undone(Cleanliness::Gone)), Err(why()));
-        let proof = broken_off(why(), undone(dirty("a table", "delete it"))).unwrap();
-        assert!(!proof.holds && proof.achieved.contains("a table; by hand: delete it"), "{proof:?}");
-        let error = UndoError { why: "it hangs".to_owned(), repair: "wait".to_owned() };
-        let proof = broken_off(why(), Err(error)).unwrap();
-        assert!(!proof.holds && proof.achieved.contains("it hangs; by hand: wait"), "{proof:?}");
-    }
-
-    #[test]
-    fn a_whole_is_as_dirty_as_its_parts() {
-        use Cleanliness::{Clean, Gone};
-        assert_eq!((worse(Gone, Gone), worse(Gone, Clean), worse(Clean, Gone)), (Gone, Clean, Clean));
-        assert_eq!(worse(dirty("a", "x"), Clean), dirty("a", "x"));
-        assert_eq!(worse(Gone, dirty("b", "y")), dirty("b", "y"));
-        assert_eq!(worse(dirty("a", "x"), dirty("b", "y")), dirty("a; b", "x && y"));
-    }
 
     #[test]
     fn an_order_is_called_off_before_it_notes_anything_or_found_with_what_it_noted() {

@@ -1,23 +1,24 @@
-//! Instances and subnets as an experiment's targets see them: with the ids, tags and attributes that AWS gives them.
+//! Instances, groups, subnets and regions as an experiment's targets see them: with the ids, tags and attributes that AWS gives them.
 
 use std::collections::BTreeMap;
 
 use model::resource::Resource;
 
 use crate::{
-    identity::{instance_arn, subnet_arn},
+    identity::{instance_arn, region_arn, subnet_arn},
     lab::Lab,
     plane::Seen,
     status::InstanceState,
 };
 
-/// All that can be hit, as it is now: instances in the order of their launch, then the subnets of the zones.
+/// All that can be hit, as it is now: instances in the order of their launch, then the subnets of the zones, the regions and
+/// the groups.
 pub(super) async fn resources(lab: &Lab) -> Vec<Resource> {
     let seen = lab.look().await;
     let there = |seen: &&Seen| seen.status.state != InstanceState::Terminated;
     let instances: Vec<Resource> = seen.iter().filter(there).map(|seen| instance(lab, seen)).collect();
-    let subnets = subnets(lab, &instances);
-    instances.into_iter().chain(subnets).collect()
+    let around = [subnets(lab, &instances), regions(lab, &instances), groups(lab)];
+    instances.into_iter().chain(around.into_iter().flatten()).collect()
 }
 
 fn instance(lab: &Lab, seen: &Seen) -> Resource {
@@ -88,6 +89,50 @@ fn subnets(lab: &Lab, instances: &[Resource]) -> Vec<Resource> {
         })
     };
     zones.filter_map(subnet).collect()
+}
+
+fn regions(lab: &Lab, instances: &[Resource]) -> Vec<Resource> {
+    let inner = &lab.inner;
+    let region = |region: &model::lab::Region| {
+        let (id, vpc) = (inner.identity.region(&region.name), inner.identity.vpc(&region.name));
+        let tags = BTreeMap::from([("Name".to_owned(), region.name.clone())]);
+        let mut attributes = attributes([("RegionName", region.name.clone()), ("VpcId", vpc.clone())]);
+        tag_attributes(&tags, &mut attributes);
+        let inside = |one: &&Resource| one.zone.as_ref().is_some_and(|zone| region.zones.contains(zone));
+        Resource {
+            arn: region_arn(&region.name, &vpc),
+            id,
+            types: vec!["lab:region".to_owned()],
+            tags,
+            attributes,
+            disposable: true,
+            contains: instances.iter().filter(inside).map(|one| one.id.clone()).collect(),
+            ..Resource::default()
+        }
+    };
+    inner.spec.regions.iter().map(region).collect()
+}
+
+/// Groups contain nothing: what is done to one is not done to its instances.
+fn groups(lab: &Lab) -> Vec<Resource> {
+    let inner = &lab.inner;
+    let group = |(name, group): (&String, &model::lab::Group)| {
+        let in_it = |region: &&model::lab::Region| group.zones.iter().any(|zone| region.zones.contains(zone));
+        let region = inner.spec.regions.iter().find(in_it).map(|region| region.name.as_str()).unwrap_or_default();
+        let mut attributes = attributes([("AutoScalingGroupName", name.clone())]);
+        attributes.insert("AvailabilityZones".to_owned(), group.zones.clone());
+        tag_attributes(&group.tags, &mut attributes);
+        Resource {
+            id: inner.identity.group(name),
+            types: ["lab:group", "aws:ec2:autoscaling-group"].map(str::to_owned).to_vec(),
+            arn: inner.identity.group_arn(region, name),
+            tags: group.tags.clone(),
+            attributes,
+            disposable: true,
+            ..Resource::default()
+        }
+    };
+    inner.spec.groups.iter().map(group).collect()
 }
 
 fn attributes<const N: usize>(of: [(&str, String); N]) -> BTreeMap<String, Vec<String>> {

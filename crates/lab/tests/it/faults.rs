@@ -18,7 +18,8 @@ async fn resources_have_the_types_tags_and_attributes_that_templates_name() {
     for ground in grounds() {
         let stage = Stage::up(&web(3), &ground).await.unwrap();
         let resources = stage.provider.resources().await;
-        let (instances, subnets): (Vec<_>, Vec<_>) = resources.iter().partition(|one| one.is_a("aws:ec2:instance"));
+        let of = |kind: &str| resources.iter().filter(|one| one.is_a(kind)).collect::<Vec<_>>();
+        let (instances, subnets) = (of("aws:ec2:instance"), of("aws:ec2:subnet"));
         assert_eq!((instances.len(), subnets.len()), (3, 2));
         let first = instances[0];
         assert_eq!(first.arn, format!("arn:aws:ec2:local-1:000000000000:instance/{}", first.id));

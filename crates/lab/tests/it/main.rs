@@ -15,3 +15,4 @@ mod life;
 mod stage;
 mod states;
 mod undo;
+mod zones;

@@ -277,6 +277,38 @@ async fn a_zone_that_is_being_cut_off_is_whole_again_wherever_the_undo_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_zone_that_is_losing_its_power_has_it_again_wherever_the_undo_comes() {
+    let Some(stage) = netns(4).await else { return };
+    let all = stage.provider.resources().await;
+    let zone = |one: &&model::resource::Resource| one.is_a("lab:subnet") && one.zone.as_deref() == Some("local-1b");
+    let subnet = all.iter().find(zone).unwrap().id.clone();
+    let before: Vec<_> = stage.healthy().await.into_iter().map(|one| one.id).collect();
+    let mut failed = 0;
+    for round in 0..16 {
+        let power_off = order(round + 1, "zone:power-off", &subnet, &[]);
+        // Ever later: while its parts are made, between them, and when all are done.
+        let moment = async || {
+            let length = written();
+            let parts = u64::from(round % 4);
+            until("so much is written", async || (parts == 0 || written() > length + parts).then_some(())).await;
+            turns(1 << round.min(12)).await;
+        };
+        failed += usize::from(undone_at(&stage, power_off, moment).await.is_err());
+        let now = until("all run again", async || {
+            let healthy = stage.healthy().await;
+            (healthy.len() == before.len()).then_some(healthy)
+        })
+        .await;
+        assert_eq!(now.iter().map(|one| one.id.clone()).collect::<Vec<_>>(), before);
+        for one in &now {
+            assert_eq!(caught_in(one.pid.unwrap()), (Vec::new(), Vec::new()), "{round}: {}", one.id);
+        }
+    }
+    assert!(failed > 0, "not one undo came while it was under way");
+    stage.lab.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_called_off_before_it_begins_is_never_done() {
     for ground in grounds() {
         let stage = Stage::up(&web(1), &ground).await.unwrap();
