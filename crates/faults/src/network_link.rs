@@ -81,7 +81,7 @@ impl Link {
         };
         near.run(|| configure(&name, own, other))?;
         far.run(|| configure(FAR_END, other, own))?;
-        settle(near.run(|| UdpSocket::bind((own, 0)))?, far.run(|| UdpSocket::bind((other, 0)))?)?;
+        settle(&near.run(|| UdpSocket::bind((own, 0)))?, &far.run(|| UdpSocket::bind((other, 0)))?)?;
         let packets = Match { interface: Some(name), ..Match::default() };
         let sent = Match { unless_mark: site.own_mark(), ..packets.clone() };
         Ok(Self {
@@ -129,8 +129,8 @@ impl Link {
 
 /// Waits until a fresh pair of interfaces carries datagrams both ways: the kernel switches it on in its own time, and the ends
 /// have to learn of each other. Where a firewall keeps them apart, the measurement will tell.
-fn settle(near: UdpSocket, far: UdpSocket) -> io::Result<()> {
-    for (from, to) in [(&near, &far), (&far, &near)] {
+fn settle(near: &UdpSocket, far: &UdpSocket) -> io::Result<()> {
+    for (from, to) in [(near, far), (far, near)] {
         let address = to.local_addr()?;
         to.set_read_timeout(Some(SETTLING / ATTEMPTS))?;
         let carries = || from.send_to(&[0], address).is_ok() && to.recv(&mut [0]).is_ok();
