@@ -36,7 +36,6 @@ const MODULES: &[&str] = &[
     "nft_queue",
     "nft_reject_inet",
     "nft_socket",
-    "sch_htb",
     "sch_ingress",
     "sch_netem",
     "tcp_diag",
