@@ -93,6 +93,10 @@ const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 const LIFE: Duration = Duration::from_secs(5);
 /// Between two renewals, and two looks for new processes.
 const BEAT: Duration = Duration::from_millis(500);
+/// How long a process may be without a vDSO, on a busy machine.
+const MOMENT: Duration = Duration::from_millis(100);
+/// After so many rounds in vain the clock of a new process stays right.
+const TRIES: u32 = 5;
 /// How long is tried to stop a process, or to find it outside of the code that is changed.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How long all of it may take, for all processes.
@@ -190,7 +194,7 @@ fn named_process(process: Process) -> String {
 
 /// Whether the clock of a process can be made wrong without harm.
 fn may_be_skewed(process: Process, own: &Vdso, patch: &Patch) -> Result<(), String> {
-    let vdso = match Vdso::of(process.pid) {
+    let vdso = match vdso_of(process) {
         Ok(vdso) => vdso,
         Err(_) if !process.is_alive() => return Ok(()),
         Err(why) => return Err(format!("its vDSO cannot be changed: {why}")),
@@ -216,6 +220,12 @@ fn may_be_skewed(process: Process, own: &Vdso, patch: &Patch) -> Result<(), Stri
         return Err("it lives in a time namespace of its own, whose clocks are set apart already".to_owned());
     }
     Ok(())
+}
+
+/// The vDSO of a process; one that is about to run another program has none for a moment.
+fn vdso_of(process: Process) -> io::Result<Vdso> {
+    let found = Abort::default().until(MOMENT, || Vdso::of(process.pid).ok());
+    found.map_or_else(|| Vdso::of(process.pid), Ok)
 }
 
 /// Whether a process has the code to find the clock in the vDSO, which it must do by name.
@@ -285,7 +295,7 @@ impl Plan {
     }
 
     fn skew_one(&self, token: u64, process: Process, end: Instant) -> Result<(), String> {
-        let vdso = Vdso::of(process.pid).map_err(|why| why.to_string())?;
+        let vdso = vdso_of(process).map_err(|why| why.to_string())?;
         let held = self.hold(process, &vdso, end)?;
         let look = self.patch.look(&vdso.memory, vdso.base, token).map_err(|why| why.to_string())?;
         let written = match look {
@@ -480,14 +490,22 @@ struct Patient {
 #[derive(Default)]
 struct Ward {
     patients: Vec<Patient>,
-    /// Those whose clock cannot be made wrong, which was said once.
-    hopeless: Vec<Process>,
+    /// In how many rounds the clock of a process could not be made wrong.
+    tries: BTreeMap<i32, (Process, u32)>,
     /// When their stubs expire, in seconds after boot.
     expires: u64,
     /// How often nobody renewed them in time.
     lapses: u32,
     /// How many joined after the beginning.
     joined: usize,
+}
+
+impl Ward {
+    /// The processes whose clock stays right.
+    fn hopeless(&self) -> Vec<Process> {
+        let hopeless = self.tries.values().filter(|(process, tries)| *tries >= TRIES && process.is_alive());
+        hopeless.map(|(process, _)| *process).collect()
+    }
 }
 
 /// Renews the stubs, and takes in what is born, until it is dropped.
@@ -540,8 +558,10 @@ fn ward_round(plan: &Plan, undo: &Undo, ward: &mut Ward) {
     });
     ward.expires = expires;
     let mut chosen = plan.chosen(&undo.object).unwrap_or_default();
+    ward.tries.retain(|_, (process, _)| process.is_alive());
+    let hopeless = ward.hopeless();
     chosen.retain(|process| {
-        !ward.hopeless.contains(process) && ward.patients.iter().all(|patient| patient.process != *process)
+        !hopeless.contains(process) && ward.patients.iter().all(|patient| patient.process != *process)
     });
     let is =
         |process: Process, what| Vdso::of(process.pid).is_ok_and(|vdso| found(&vdso).is_ok_and(|found| found == what));
@@ -559,8 +579,11 @@ fn ward_round(plan: &Plan, undo: &Undo, ward: &mut Ward) {
                 ward.patients.push(Patient { process, vdso });
                 ward.joined += 1;
             }
-            _ if process.is_alive() => ward.hopeless.push(process),
-            _ => {}
+            _ => {
+                let tried = ward.tries.entry(process.pid).or_insert((process, 0));
+                // The number may have been another's.
+                *tried = (process, if tried.0 == process { tried.1 + 1 } else { 1 });
+            }
         }
     }
 }
@@ -578,7 +601,7 @@ impl Live {
             Some((patient.process, self.plan.patch.read(&patient.vdso.memory, patient.vdso.base).ok()?))
         };
         let (processes, bytes): (Vec<_>, Vec<_>) = ward.patients.iter().filter_map(read).unzip();
-        let hopeless: Vec<Process> = ward.hopeless.iter().copied().filter(|process| process.is_alive()).collect();
+        let hopeless = ward.hopeless();
         drop(ward);
         let measured = self.plan.measure(self.undo.token, &bytes)?;
         let wanted = self.plan.nanoseconds();
@@ -616,17 +639,15 @@ impl Injection for Live {
         self.keeper.stop();
         let (lapses, joined, right) = {
             let ward = lock(&self.keeper.ward);
-            (ward.lapses, ward.joined, ward.hopeless.iter().filter(|process| process.is_alive()).count())
+            (ward.lapses, ward.joined, ward.hopeless().len())
         };
         let cleanliness = self.plan.cleaned(&self.undo)?;
-        let mut achieved = match lapses {
+        let all_the_time = match lapses {
             0 => "wrong all the time".to_owned(),
             _ => format!("right in between, {lapses} times, because it was not renewed"),
         };
-        achieved += &match right {
-            0 => format!("; {joined} processes joined"),
-            _ => format!("; {joined} processes joined, {right} could not be made wrong"),
-        };
+        let missed = if right > 0 { format!(", {right} could not be made wrong") } else { String::new() };
+        let achieved = format!("{all_the_time}; {joined} processes joined{missed}");
         let proof = Proof { configured: self.plan.words(), achieved, holds: lapses == 0 && right == 0 };
         Ok(Undone { cleanliness, proof: Some(proof) })
     }

@@ -65,7 +65,7 @@ fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 }
 
 fn send(stream: &mut TcpStream, message: &[u8]) -> std::io::Result<()> {
-    let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+    let length = u16::try_from(message.len()).map_err(std::io::Error::other)?.to_be_bytes();
     stream.write_all(&[&length, message].concat())
 }
 
@@ -206,8 +206,7 @@ fn what_is_no_plain_query_for_such_a_name_is_not_touched() {
     let world = World::new();
     let server = resolver(&world.router, ROUTER.into());
     inject_and_undo(&world, "dns:fail", [("names", "*.lab")], |_| {
-        let plain = ask(7, &"api.lab".parse().unwrap(), A);
-        let mut update = plain.clone();
+        let mut update = ask(7, &"api.lab".parse().unwrap(), A);
         update[2] = 0x28;
         let large = vec![b'x'; 1000];
         for message in [&update, &b"no DNS at all".to_vec(), &large] {
