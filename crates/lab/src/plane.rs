@@ -557,9 +557,9 @@ impl Plane {
     fn power_on(&mut self, by: InjectionId) -> Vec<ResourceId> {
         self.dark.remove(&by);
         // First what is there already, so that its group does not launch in its place.
-        let waiting: Vec<_> =
+        let mut started: Vec<_> =
             self.instances.iter().filter(|(_, entry)| entry.waits_for_power).map(|(id, _)| id.clone()).collect();
-        let started = waiting.into_iter().filter(|id| self.start_with_power(id)).collect();
+        started.retain(|id| self.start_with_power(id));
         self.relieve(by);
         started
     }

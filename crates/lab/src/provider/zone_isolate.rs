@@ -9,7 +9,8 @@ use crate::lab::Lab;
 /// The action's entry in the catalogue.
 pub(crate) const ENTRY: Entry = Entry {
     id: "zone:isolate",
-    about: "Drops the packets between the instances of a zone or region and what is around it; those within go on.",
+    about: "Drops the packets between the instances of a zone or region and what is around it; those within go on, and what is \
+            launched there later is not cut off.",
     targets: PLACES,
     parameters: &[zone::DURATION, zone::SCOPE],
     reversibility: Reversibility::SelfEnding,
