@@ -147,6 +147,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 
 /// `shaketable run`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, and any may go with any")]
 pub(crate) struct Run {
     /// The experiment: a Shaketable document, an AWS FIS template, or a CloudFormation template that holds one.
     pub(crate) file: PathBuf,

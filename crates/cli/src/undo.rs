@@ -33,6 +33,7 @@ pub(crate) fn undo(call: &Undo) -> Result<ExitCode> {
     // At once: who is asked to stop needs some time, and one that hangs is no reason for the others to wait.
     let patience = call.patience.get();
     let done: Vec<Done> = thread::scope(|scope| {
+        #[expect(clippy::needless_collect, reason = "all are asked before the first is waited for")]
         let threads: Vec<_> = journals.iter().map(|seen| scope.spawn(move || end(seen, patience))).collect();
         threads
             .into_iter()

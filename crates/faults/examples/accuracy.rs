@@ -284,6 +284,7 @@ fn many(instances: &str) -> Result<(), Box<dyn Error>> {
             let one = |(id, object)| {
                 scope.spawn(move || act(InjectionId(id), object).map(|()| begun.elapsed().as_secs_f64() * 1e3))
             };
+            #[expect(clippy::needless_collect, reason = "all begin before the first is waited for")]
             let threads: Vec<_> = (1..).zip(&objects).map(one).collect();
             let ended = |thread: thread::ScopedJoinHandle<'_, _>| {
                 thread.join().map_err(|_| "a thread broke down".to_owned()).flatten()

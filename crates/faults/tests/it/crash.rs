@@ -132,8 +132,7 @@ const FAULTS: &[&str] = &[
 ];
 
 /// Those that end by their record alone.
-const UNDOABLE: &[&str] =
-    &["cpu:throttle", "memory:limit", "process:exhaust-descriptors", "process:exhaust-pids"];
+const UNDOABLE: &[&str] = &["cpu:throttle", "memory:limit", "process:exhaust-descriptors", "process:exhaust-pids"];
 
 #[test]
 fn killed_with_a_fault_in_effect_it_leaves_nothing() {

@@ -280,16 +280,17 @@ fn wait_for(
 fn end_of(child: &mut Child, said: &Receiver<String>, injected: &mut BTreeMap<String, u64>, point: &Point) {
     let limit = Instant::now() + PATIENCE;
     // Its output ends with it.
-    loop {
+    let ended = loop {
         match said.recv_timeout(limit.saturating_duration_since(Instant::now())) {
             Ok(line) => note(&line, injected),
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                child.kill().unwrap();
-                panic!("{point:?}: the runner does not end");
-            }
+            Err(RecvTimeoutError::Disconnected) => break true,
+            Err(RecvTimeoutError::Timeout) => break false,
         }
+    };
+    if !ended {
+        child.kill().unwrap();
     }
+    assert!(ended, "{point:?}: the runner does not end");
     let status = child.wait().unwrap();
     let unharmed = matches!(point.blow, Blow::Guardian | Blow::Nothing);
     assert!(status.success() || !unharmed, "{point:?}: {status}");

@@ -4,6 +4,11 @@
 //! with the world, in the order in which they do it; every step may be the last one before a death. Whatever happens, it ends,
 //! and then nothing is injected.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "how much was looked at is worth knowing, and clippy only knows tests themselves"
+)]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use faults::{

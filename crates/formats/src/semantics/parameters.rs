@@ -162,7 +162,9 @@ fn describe(kind: ParameterKind) -> String {
         }
         ParameterKind::Size => "a size such as 512MiB, or a share such as 80%".to_owned(),
         ParameterKind::Addresses => "addresses, CIDR blocks or names, separated by commas, or ALL".to_owned(),
-        ParameterKind::Ports => "ports from 1 to 65535 and ranges of them, separated by commas: 80,8000-8100".to_owned(),
+        ParameterKind::Ports => {
+            "ports from 1 to 65535 and ranges of them, separated by commas: 80,8000-8100".to_owned()
+        }
         ParameterKind::Json => "a JSON object as text".to_owned(),
         ParameterKind::Arn => "an ARN".to_owned(),
     }
