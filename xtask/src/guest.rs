@@ -1,7 +1,7 @@
 //! `cargo xtask guest`: the tests of the faults once more, in a virtual machine with Debian's own kernel, which has what the
 //! kernel of the host may lack: sch_netem, and control groups with all their controllers.
 //!
-//! The guest is one archive that the kernel unpacks: this very program as its first process ([`init`]), the tests, the few
+//! The guest is one archive that the kernel unpacks: this very program as its first process ([`mod@init`]), the tests, the few
 //! programs that they run, and modules. It needs nothing from the host but files, and leaves nothing on it.
 
 mod archive;

@@ -84,3 +84,28 @@ fn summary(findings: &[Finding]) -> Option<String> {
         .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_example_is_read_without_an_error() {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        let catalogue = actions::native();
+        let mut files = 0;
+        for folder in ["experiments", "fis", "labs", "policies"] {
+            for entry in fs::read_dir(examples.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let checked =
+                    formats::check(&path.to_string_lossy(), &fs::read(&path).unwrap(), &Options::new(&catalogue));
+                let shown = formats::render::terminal(&checked.findings, &checked.source, false);
+                assert!(!formats::has_errors(&checked.findings), "{shown}");
+                files += 1;
+            }
+        }
+        assert!(files > 10);
+    }
+}

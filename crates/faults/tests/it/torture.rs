@@ -187,7 +187,7 @@ fn is_something_in_effect(world: &World, (before, members): &(View, usize)) -> b
 fn torture(world: &World, before: &(View, usize), point: &Point, injected: &mut BTreeMap<String, u64>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     with_world(&mut command, world).args(only("torture::the_runner")).env(SEED, point.seed.to_string());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let said = lines_of(&mut child);
     wait_for(point.when, world, &mut child, &said, injected);
     let runner = i32::try_from(child.id()).unwrap();
@@ -212,9 +212,13 @@ fn torture(world: &World, before: &(View, usize), point: &Point, injected: &mut 
         }
         (Blow::Hang, Ok(runner)) => {
             runner.signal(Signal::STOP).unwrap();
-            // Its guardian kills it when a lease has ended; one that has nothing in effect, or not yet a guardian, may hang.
-            let idle = || !runner.is_alive() || !is_something_in_effect(world, before);
-            until(&format!("{point:?}: a runner that hangs leaves nothing in effect"), idle);
+            // Its guardian kills it when a lease has ended, or an undo takes half a minute; one that has nothing in effect, or not
+            // yet a guardian, may hang.
+            let limit = Instant::now() + PATIENCE;
+            while runner.is_alive() && is_something_in_effect(world, before) {
+                assert!(Instant::now() < limit, "{point:?}: a runner that hangs leaves something in effect");
+                thread::yield_now();
+            }
             child.kill().unwrap();
         }
         (Blow::Nothing, Ok(_)) => {}

@@ -3,8 +3,6 @@
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
-mod examples;
-#[cfg(test)]
 mod findings;
 #[cfg(test)]
 mod functions;
