@@ -70,9 +70,9 @@ impl Undo {
 pub struct Program {
     /// Its file.
     pub path: PathBuf,
-    /// The arguments with which it calls [`helper::main`](crate::helper::main).
+    /// The arguments with which it calls [`helper::main`].
     pub helper: Vec<String>,
-    /// The arguments with which it calls [`guardian::main`](crate::guardian::main).
+    /// The arguments with which it calls [`guardian::main`].
     pub guardian: Vec<String>,
 }
 
@@ -96,7 +96,7 @@ impl Program {
 /// What faults use to act.
 #[derive(Debug, Clone)]
 pub(crate) struct Tools {
-    /// The program that becomes the [helper](crate::helper).
+    /// The program that becomes the [`helper`].
     pub(crate) program: Program,
 }
 
