@@ -4,10 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{
-        CONNECTION, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
-        TRANSFER_ENCODING, UPGRADE,
-    },
+    header::{COOKIE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TRAILER},
 };
 
 /// The name of the cookie that binds a client to a target (an ALB's is `AWSALB`).
@@ -17,33 +14,11 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
-/// Fields that concern one connection and are never passed on (RFC 9110 section 7.6.1 and, before it, RFC 2616 section
-/// 13.5.1). `Expect` is here because the server side has answered it by the time the body flows.
-const HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    EXPECT,
-];
-
-/// Removes the fields that concern one connection: the known ones and those that `Connection` names.
+/// Removes the fields that concern one connection, and those that RFC 2616 section 13.5.1 counted among them: a balancer
+/// asks for no password of its own, and passes on no trailers.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        // What a message cannot do without is not the sender's to take away.
-        .filter(|name| *name != HOST)
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    proxy::http::remove_hop_by_hop(headers);
+    for name in [PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER] {
         headers.remove(name);
     }
 }

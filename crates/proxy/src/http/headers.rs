@@ -28,6 +28,12 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     EXPECT,
 ];
 
+/// Takes away the fields that concern one connection: the known ones and those that `Connection` names (RFC 9110 section
+/// 7.6.1). For whoever passes on no upgrades and no trailers.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    take_hop(headers);
+}
+
 /// Takes away the fields that concern one connection, and says what they said.
 pub(super) fn take_hop(headers: &mut HeaderMap) -> Hop {
     let named: Vec<String> = tokens(headers, &CONNECTION).collect();

@@ -26,5 +26,6 @@ mod upstream;
 pub use body::BODY_LIMIT;
 pub use front::Front;
 pub use glob::Glob;
+pub use headers::remove_hop_by_hop;
 pub use rule::{Abort, BodyChange, Change, Delay, Matches, Phase, Problem, Rule};
 pub use rules::{Done, Rules};
