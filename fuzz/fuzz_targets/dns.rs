@@ -1,7 +1,7 @@
 //! DNS messages, and patterns of names.
 #![no_main]
 
-use faults::dns_wire::{Code, Pattern, Query, Reply};
+use faults::dns::wire::{Code, Pattern, Query, Reply};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -24,7 +24,8 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    disk_fill, disk_probe, disk_stress, doctor,
+    disk::{fill, probe, stress},
+    doctor,
     fault::{Failed, Tools},
     intercept, load, pause,
     process::{self, Process},
@@ -48,13 +49,13 @@ pub(crate) enum Job {
     /// Hold memory.
     Memory(load::Memory),
     /// Hold disk space.
-    Fill(disk_fill::Fill),
+    Fill(fill::Fill),
     /// Read and write on a disk.
-    Traffic(disk_stress::Traffic),
+    Traffic(stress::Traffic),
     /// Intercept what processes do to files.
     Intercept(Box<intercept::Intercept>),
     /// Measure what operations on files take or give.
-    Probe(disk_probe::Probe),
+    Probe(probe::Probe),
     /// Hold processes still.
     Pause(pause::Hold),
     /// Try what this machine and user can do.
@@ -71,7 +72,7 @@ pub(crate) enum Answer {
     /// What was found.
     Found(Vec<doctor::Finding>),
     /// What was measured.
-    Measured(disk_probe::Measured),
+    Measured(probe::Measured),
     /// What has become of the files' operations, in the end.
     Intercepted(intercept::Report),
 }

@@ -18,10 +18,12 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    disk_probe::{Measured, Probe},
+    disk::{
+        file_call::{Filter, Operation},
+        folder::Folder,
+        probe::{Measured, Probe},
+    },
     fault,
-    file_call::{Filter, Operation},
-    folder::Folder,
     helper::{self, Answer, Ear, Job},
     pause::Hold,
     process::{self, Process},

@@ -5,7 +5,7 @@
 //!   Host::undo ── end ──▶ compare with before ── journal: Undone
 //! ```
 //!
-//! A fault is one file ([`network_latency`], [`cpu_stress`], ...) with its catalogue entry and the four verbs. The mechanisms
+//! A fault is one file ([`network::latency`], [`cpu::stress`], ...) with its catalogue entry and the four verbs. The mechanisms
 //! are chosen so that the kernel ends them with the process that made them: nf_tables that belong to a socket, packets held
 //! by a queue that is bypassed without its listener, tracees that run on without their tracer, children that read a pipe.
 //! The [journal], the [guardian] that undoes from it when this process dies or hangs, and the [recovery] at the next start
@@ -13,26 +13,11 @@
 
 pub mod boot;
 mod cgroup;
-pub mod cpu_stress;
-pub mod cpu_throttle;
-mod disk_calls;
-pub mod disk_error;
-pub mod disk_fill;
-pub mod disk_latency;
-mod disk_probe;
-pub mod disk_read_only;
-pub mod disk_stress;
-mod dns;
-mod dns_engine;
-pub mod dns_fail;
-pub mod dns_lie;
-mod dns_packet;
-mod dns_stream;
-pub mod dns_wire;
+pub mod cpu;
+pub mod disk;
+pub mod dns;
 pub mod doctor;
 mod fault;
-mod file_call;
-mod folder;
 pub mod guardian;
 pub mod helper;
 mod host;
@@ -41,27 +26,8 @@ pub mod journal;
 mod limit;
 mod load;
 mod lock;
-pub mod memory_limit;
-pub mod memory_stress;
-mod network;
-pub mod network_bandwidth;
-pub mod network_blackhole;
-pub mod network_corrupt;
-pub mod network_duplicate;
-mod network_filter;
-mod network_gate;
-pub mod network_latency;
-mod network_link;
-pub mod network_loss;
-mod network_netem;
-mod network_owner;
-pub mod network_partition;
-mod network_probe;
-pub mod network_refuse;
-pub mod network_reorder;
-pub mod network_reset;
-mod network_site;
-mod network_turn;
+pub mod memory;
+pub mod network;
 mod object;
 mod ourselves;
 mod packet;
@@ -70,17 +36,12 @@ mod pause;
 #[cfg(test)]
 mod planted;
 pub mod process;
-pub mod process_exhaust_descriptors;
-pub mod process_exhaust_pids;
-pub mod process_kill;
-pub mod process_pause;
 pub mod recovery;
-mod skew_stub;
 mod standstill;
 pub mod state;
 mod stress;
 pub mod sys;
-pub mod time_skew;
+pub mod time;
 
 use model::catalogue::{Entry, TargetKind};
 
@@ -94,62 +55,62 @@ pub use state::State;
 
 /// The faults of this crate, ordered by id.
 const FAULTS: &[&dyn fault::Fault] = &[
-    &cpu_stress::CpuStress,
-    &cpu_throttle::CpuThrottle,
-    &disk_error::DiskError,
-    &disk_fill::DiskFill,
-    &disk_latency::DiskLatency,
-    &disk_read_only::DiskReadOnly,
-    &disk_stress::DiskStress,
-    &dns_fail::Fail,
-    &dns_lie::Lie,
-    &memory_limit::MemoryLimit,
-    &memory_stress::MemoryStress,
-    &network_bandwidth::Bandwidth,
-    &network_blackhole::Blackhole,
-    &network_corrupt::Corrupt,
-    &network_duplicate::Duplicate,
-    &network_latency::Latency,
-    &network_loss::Loss,
-    &network_partition::Partition,
-    &network_refuse::Refuse,
-    &network_reorder::Reorder,
-    &network_reset::Reset,
-    &process_exhaust_descriptors::ExhaustDescriptors,
-    &process_exhaust_pids::ExhaustPids,
-    &process_kill::Kill,
-    &process_pause::Pause,
-    &time_skew::Skew,
+    &cpu::stress::CpuStress,
+    &cpu::throttle::CpuThrottle,
+    &disk::error::DiskError,
+    &disk::fill::DiskFill,
+    &disk::latency::DiskLatency,
+    &disk::read_only::DiskReadOnly,
+    &disk::stress::DiskStress,
+    &dns::fail::Fail,
+    &dns::lie::Lie,
+    &memory::limit::MemoryLimit,
+    &memory::stress::MemoryStress,
+    &network::bandwidth::Bandwidth,
+    &network::blackhole::Blackhole,
+    &network::corrupt::Corrupt,
+    &network::duplicate::Duplicate,
+    &network::latency::Latency,
+    &network::loss::Loss,
+    &network::partition::Partition,
+    &network::refuse::Refuse,
+    &network::reorder::Reorder,
+    &network::reset::Reset,
+    &process::exhaust_descriptors::ExhaustDescriptors,
+    &process::exhaust_pids::ExhaustPids,
+    &process::kill::Kill,
+    &process::pause::Pause,
+    &time::skew::Skew,
 ];
 
 /// Their entries in the catalogue, in the same order.
 const ENTRIES: &[&Entry] = &[
-    &cpu_stress::ENTRY,
-    &cpu_throttle::ENTRY,
-    &disk_error::ENTRY,
-    &disk_fill::ENTRY,
-    &disk_latency::ENTRY,
-    &disk_read_only::ENTRY,
-    &disk_stress::ENTRY,
-    &dns_fail::ENTRY,
-    &dns_lie::ENTRY,
-    &memory_limit::ENTRY,
-    &memory_stress::ENTRY,
-    &network_bandwidth::ENTRY,
-    &network_blackhole::ENTRY,
-    &network_corrupt::ENTRY,
-    &network_duplicate::ENTRY,
-    &network_latency::ENTRY,
-    &network_loss::ENTRY,
-    &network_partition::ENTRY,
-    &network_refuse::ENTRY,
-    &network_reorder::ENTRY,
-    &network_reset::ENTRY,
-    &process_exhaust_descriptors::ENTRY,
-    &process_exhaust_pids::ENTRY,
-    &process_kill::ENTRY,
-    &process_pause::ENTRY,
-    &time_skew::ENTRY,
+    &cpu::stress::ENTRY,
+    &cpu::throttle::ENTRY,
+    &disk::error::ENTRY,
+    &disk::fill::ENTRY,
+    &disk::latency::ENTRY,
+    &disk::read_only::ENTRY,
+    &disk::stress::ENTRY,
+    &dns::fail::ENTRY,
+    &dns::lie::ENTRY,
+    &memory::limit::ENTRY,
+    &memory::stress::ENTRY,
+    &network::bandwidth::ENTRY,
+    &network::blackhole::ENTRY,
+    &network::corrupt::ENTRY,
+    &network::duplicate::ENTRY,
+    &network::latency::ENTRY,
+    &network::loss::ENTRY,
+    &network::partition::ENTRY,
+    &network::refuse::ENTRY,
+    &network::reorder::ENTRY,
+    &network::reset::ENTRY,
+    &process::exhaust_descriptors::ENTRY,
+    &process::exhaust_pids::ENTRY,
+    &process::kill::ENTRY,
+    &process::pause::ENTRY,
+    &time::skew::ENTRY,
 ];
 
 /// What faults of processes hit: an instance, under its native type and the AWS type it stands for, and what runs on this host.

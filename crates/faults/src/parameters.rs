@@ -286,7 +286,7 @@ mod tests {
     fn all_that_is_wrong_is_told_at_once() {
         let given = [("delayMiliseconds", "100"), ("duration", "five"), ("jitterMilliseconds", "-1")];
         let given: Parameters = given.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
-        let Refused(why) = Checked::new(&crate::network_latency::ENTRY, &given).unwrap_err();
+        let Refused(why) = Checked::new(&crate::network::latency::ENTRY, &given).unwrap_err();
         for part in ["did you mean `delayMilliseconds`", "`duration`", "`jitterMilliseconds`: `-1`"] {
             assert!(why.contains(part), "{why}");
         }

@@ -11,7 +11,7 @@ use faults::{
     InjectError,
     process::{self, Process},
     sys::vdso::Vdso,
-    time_skew::is_skewed,
+    time::skew::is_skewed,
 };
 use model::event::{Cleanliness, InjectionId};
 use rustix::process::Signal;

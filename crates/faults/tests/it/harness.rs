@@ -149,7 +149,7 @@ impl World {
         view.insert("process stopped or dead".to_owned(), format!("{process:?}"));
         let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj"));
         view.insert("score".to_owned(), format!("{:?}", score.ok()));
-        let skewed = faults::time_skew::is_skewed(i32::try_from(pid).unwrap());
+        let skewed = faults::time::skew::is_skewed(i32::try_from(pid).unwrap());
         // A process that is about to run another program has no clock for a moment.
         view.insert("clock is wrong".to_owned(), skewed.unwrap_or(false).to_string());
         for file in ["limits", "cgroup"] {

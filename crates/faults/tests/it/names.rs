@@ -11,7 +11,7 @@ use std::{
 
 use faults::{
     InjectError,
-    dns_wire::{A, AAAA, Query, Reply, ask},
+    dns::wire::{A, AAAA, Query, Reply, ask},
     sys::namespace::{NetworkNamespace, replace_file_privately},
 };
 use model::event::Cleanliness;

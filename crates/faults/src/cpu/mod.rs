@@ -1,0 +1,4 @@
+//! Faults of the CPU.
+
+pub mod stress;
+pub mod throttle;

@@ -1,0 +1,124 @@
+//! What an operation on a folder takes or gives: what a helper of its own measures, for those who intercept its calls.
+
+use std::{
+    fs, io,
+    io::Read,
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
+    },
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    disk::{file_call::Operation, fill::nameless_failed, folder::Folder},
+    helper::{self, Answer},
+};
+use rustix::fs::OFlags;
+
+/// What to measure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Probe {
+    pub(crate) folder: Folder,
+    pub(crate) operation: Operation,
+    pub(crate) expected: Expected,
+    /// Enough, when it has been seen so often.
+    pub(crate) hits: u32,
+    /// In at most so many operations.
+    pub(crate) most: u32,
+}
+
+/// What tells a hit from a miss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Expected {
+    /// It takes at least as long.
+    Time(Duration),
+    /// It returns this error.
+    Error(i32),
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// Operations.
+    pub(crate) tried: u32,
+    /// Those that were hit.
+    pub(crate) hits: u32,
+    /// What one of those took, at the median.
+    pub(crate) median: Duration,
+}
+
+impl Probe {
+    /// Gets ready, says so, and waits for a byte; then measures.
+    pub(crate) fn run(&self) -> Result<(), String> {
+        let file = self.folder.nameless(OFlags::empty()).map_err(|why| nameless_failed(&self.folder, &why))?;
+        file.write_all_at(b"shaketable", 0).map_err(|why| format!("cannot write to {}: {why}", self.folder))?;
+        let folder = self.folder.open().map_err(|why| format!("cannot open {}: {why}", self.folder))?;
+        let folder = format!("/proc/self/fd/{}", folder.as_raw_fd());
+        helper::say(&Answer::Ready)?;
+        if !io::stdin().lock().read(&mut [0]).is_ok_and(|length| length == 1) {
+            return Ok(());
+        }
+        let measured = self.measure(|| match self.operation {
+            Operation::Read => file.read_at(&mut [0; 16], 0).map(drop),
+            Operation::Write => file.write_at(b"shaketable", 0).map(drop),
+            Operation::Sync => file.sync_all(),
+            Operation::Open => {
+                fs::OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(&folder).map(drop)
+            }
+            Operation::Lookup => fs::metadata(&folder).map(drop),
+            Operation::Change => file.set_permissions(fs::Permissions::from_mode(0o600)),
+        });
+        helper::say(&Answer::Measured(measured))
+    }
+
+    fn measure(&self, mut operate: impl FnMut() -> io::Result<()>) -> Measured {
+        let mut tried = 0;
+        let mut times = Vec::new();
+        while tried < self.most && times.len() < self.hits as usize {
+            tried += 1;
+            let start = Instant::now();
+            let outcome = operate();
+            let took = start.elapsed();
+            let hit = match self.expected {
+                Expected::Time(least) => took >= least,
+                Expected::Error(errno) => outcome.is_err_and(|why| why.raw_os_error() == Some(errno)),
+            };
+            if hit {
+                times.push(took);
+            }
+        }
+        times.sort_unstable();
+        let hits = u32::try_from(times.len()).unwrap_or(u32::MAX);
+        Measured { tried, hits, median: times.get(times.len() / 2).copied().unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Process;
+
+    fn probe(expected: Expected) -> Probe {
+        let own = Process::find(i32::try_from(std::process::id()).unwrap()).unwrap();
+        let folder = Folder { of: own, path: "/".into() };
+        Probe { folder, operation: Operation::Read, expected, hits: 3, most: 10 }
+    }
+
+    #[test]
+    fn it_ends_when_enough_was_seen_or_enough_was_tried() {
+        let mut number = 0;
+        let mut every_other = || {
+            number += 1;
+            if number % 2 == 0 { Err(io::Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
+        };
+        let measured = probe(Expected::Error(libc::EIO)).measure(&mut every_other);
+        assert_eq!((measured.tried, measured.hits), (6, 3));
+        let measured = probe(Expected::Error(libc::ENOSPC)).measure(every_other);
+        assert_eq!((measured.tried, measured.hits), (10, 0));
+        let measured = probe(Expected::Time(Duration::ZERO)).measure(|| Ok(()));
+        assert_eq!((measured.tried, measured.hits), (3, 3));
+    }
+}

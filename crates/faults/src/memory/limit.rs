@@ -1,0 +1,127 @@
+//! `memory:limit`: a target gets no more memory.
+
+use model::{
+    catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    event::{Cleanliness, Proof},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    TARGETS,
+    cgroup::{Group, Version},
+    disk::folder::amount,
+    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    limit,
+    network::DURATION,
+    object::Object,
+    parameters::{Checked, Size},
+};
+
+/// The fault's entry in the catalogue.
+pub const ENTRY: Entry = Entry {
+    id: "memory:limit",
+    about: "Lets an instance's processes together have only so much memory; the kernel ends one of them when they need more. Of a target without a control group of its own, what it has already stays counted where it was, and the limit is on what it takes from then on.",
+    targets: TARGETS,
+    parameters: &[
+        DURATION,
+        Parameter {
+            name: "size",
+            kind: ParameterKind::Size,
+            required: true,
+            default: None,
+            about: "How much: of the instance's nominal memory (50%), or an amount (512MiB).",
+        },
+    ],
+    reversibility: Reversibility::Undoable,
+    undone_by: limit::UNDONE_BY,
+    proven_by: "The limit that the kernel says is in force, and the memory that it counts below it.",
+    needs: &[Need::MemoryController],
+    fis: &[],
+    chaos_mesh: None,
+};
+
+pub(crate) struct MemoryLimit;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Plan {
+    group: Group,
+    bytes: u64,
+}
+
+/// The kernel counts in pages.
+const PAGE: u64 = 4096;
+
+impl Plan {
+    const fn used(&self) -> &'static str {
+        match self.group.version {
+            Version::One => "memory.usage_in_bytes",
+            Version::Two => "memory.current",
+        }
+    }
+}
+
+impl Fault for MemoryLimit {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
+        let size: Size = parameters.read("size")?;
+        if matches!(size, Size::Percent(_)) && object.memory_bytes == 0 {
+            return Err(Refused(format!(
+                "how much memory {} has is not known; give an amount, such as 512MiB",
+                object.name
+            )));
+        }
+        let bytes = size.of(object.memory_bytes) / PAGE * PAGE;
+        let group = Group::plan(object, "memory")?;
+        let file = match group.version {
+            Version::One => "memory.limit_in_bytes",
+            Version::Two => "memory.max",
+        };
+        let mut plan = Plan { group, bytes };
+        // The kernel would end processes at once: that is another fault.
+        if let Some(used) = plan.group.number(plan.used()).filter(|used| *used > bytes) {
+            return Err(Refused(format!(
+                "{} uses {} already, more than the {} that are asked for",
+                object.name,
+                amount(used),
+                amount(bytes)
+            )));
+        }
+        plan.group.limit(file, bytes.to_string())?;
+        fault::written(&plan)
+    }
+
+    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
+        let plan: Plan = undo.plan()?;
+        plan.group.enter(&undo.object)?;
+        Ok(Box::new(Live { plan, object: undo.object.clone() }))
+    }
+
+    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
+        limit::undo::<Plan>(undo, |plan| &plan.group)
+    }
+}
+
+struct Live {
+    plan: Plan,
+    object: Object,
+}
+
+impl Injection for Live {
+    fn prove(&mut self, _: &Abort) -> Proof {
+        let used = self.plan.group.number(self.plan.used());
+        let shown = used.map_or_else(|| "an unknown amount".to_owned(), amount);
+        let kind = if self.plan.group.is_made() { " from now on" } else { "" };
+        Proof {
+            configured: format!("at most {} of memory{kind}", amount(self.plan.bytes)),
+            achieved: format!("{shown} counted{kind}, of at most {}", amount(self.plan.bytes)),
+            holds: self.plan.group.is_limited() && used.is_some_and(|used| used <= self.plan.bytes),
+        }
+    }
+
+    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
+        limit::end(&self.plan.group, &self.object)
+    }
+}

@@ -1,0 +1,4 @@
+//! Faults of memory.
+
+pub mod limit;
+pub mod stress;

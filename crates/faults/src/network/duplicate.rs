@@ -1,0 +1,113 @@
+//! `network:duplicate`: packets come twice.
+
+use std::time::Duration;
+
+use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
+
+use crate::{
+    TARGETS,
+    fault::{Failed, Refused},
+    network::{
+        Hits, Look, PacketFault, REST, enough,
+        filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
+        latency::{CORRELATION, share},
+        netem::ENGINE,
+        percent,
+        probe::Sending,
+    },
+    packet::{
+        chance::{self, Chance},
+        engine::Report,
+        schedule::Effect,
+    },
+    parameters::Checked,
+};
+
+/// The fault's entry in the catalogue.
+pub const ENTRY: Entry = Entry {
+    id: "network:duplicate",
+    about: "Sends some packets of an instance twice; the copy comes at once, and other faults do not change it.",
+    targets: TARGETS,
+    parameters: &[
+        DURATION,
+        Parameter {
+            name: "duplicatePercent",
+            kind: ParameterKind::Number { min: 0.1, max: 100.0 },
+            required: false,
+            default: Some("5"),
+            about: "The share of packets that come twice.",
+        },
+        CORRELATION,
+        FLOWS,
+        SOURCES,
+        PORT,
+        PROTOCOL,
+        DIRECTION,
+        ENGINE,
+    ],
+    reversibility: Reversibility::SelfEnding,
+    undone_by: "The rules and the queue go, and both are the kernel's to do when this process dies.",
+    proven_by: "Of many datagrams sent along the link, as many arrive twice as chance allows at this share.",
+    needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    fis: &[],
+    chaos_mesh: Some("NetworkChaos duplicate"),
+};
+
+pub(crate) struct Duplicate;
+
+/// Datagrams per flow: of twenty flows, 1,000 in all.
+const EACH: usize = 50;
+
+impl PacketFault for Duplicate {
+    type Effect = Chance;
+
+    const ENTRY: &'static Entry = &ENTRY;
+
+    fn read(parameters: Checked<'_>) -> Result<Chance, Refused> {
+        Ok(Chance { share: share(parameters, "duplicatePercent")?, correlation: share(parameters, CORRELATION.name)? })
+    }
+
+    fn effect(effect: Chance) -> Effect {
+        Effect::Duplicate(effect)
+    }
+
+    fn words(chance: &Chance) -> String {
+        format!("a copy of {}", percent(chance.share))
+    }
+
+    fn before(_: &Chance) -> Sending {
+        Sending { linger: LINGER, ..Sending::unknown(EACH / 3) }
+    }
+
+    fn measure(look: &Look<'_, Chance>) -> Result<(String, bool), Failed> {
+        let inflation = chance::inflation(look.effect.correlation);
+        let patience = look.patience(REST / 2);
+        // A copy is not delayed by another fault, its original may be, and the other way round.
+        let linger = LINGER + look.before.slowest().unwrap_or_default();
+        let each = enough(EACH, inflation);
+        let now = look.send(Sending { patience, rest: patience, linger, ..Sending::unknown(each) })?;
+        let doubled = Hits { hit: now.doubled(), of: now.sent() };
+        let before = Hits { hit: look.before.doubled(), of: look.before.sent() };
+        let (share, lost) = (look.effect.share, Hits { hit: look.before.lost(), of: look.before.sent() }.share());
+        // Another fault may double some, or lose some: then one of two is left, or we never see it.
+        let expected = before.share() + (1.0 - before.share()) * share * (1.0 - lost);
+        let holds = doubled.within_chance(expected, inflation, before.doubt());
+        let words = format!(
+            "{} of {} {} arrive twice, {}",
+            doubled.hit,
+            doubled.of,
+            look.probe.medium(),
+            percent(doubled.share())
+        );
+        Ok((words, holds && !look.abort.is_aborted()))
+    }
+
+    fn whole(report: &Report) -> String {
+        let uncopied =
+            if report.uncopied > 0 { format!(", {} could not be copied", report.uncopied) } else { String::new() };
+        format!("{} packets doubled{uncopied}, {} passed", report.counts.doubled, report.counts.passed)
+    }
+}
+
+/// How long is waited for copies when all originals have arrived.
+const LINGER: Duration = Duration::from_millis(20);

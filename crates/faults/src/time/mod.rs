@@ -1,0 +1,4 @@
+//! Faults of clocks.
+
+pub mod skew;
+pub(crate) mod skew_stub;
