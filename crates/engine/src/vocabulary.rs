@@ -27,6 +27,7 @@ const WAIT: Entry = Entry {
     undone_by: "There is nothing to undo.",
     proven_by: "The record has its start and its end.",
     needs: &[],
+    exclusive: &[],
     fis: &["aws:fis:wait"],
     chaos_mesh: None,
 };
@@ -55,6 +56,7 @@ const ASSERT_ALARM_STATE: Entry = Entry {
     undone_by: "There is nothing to undo.",
     proven_by: "The record has the alarms' states.",
     needs: &[],
+    exclusive: &[],
     fis: &["aws:cloudwatch:assert-alarm-state"],
     chaos_mesh: None,
 };

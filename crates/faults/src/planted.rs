@@ -28,6 +28,7 @@ const fn entry(id: &'static str) -> Entry {
         undone_by: "Sends SIGCONT.",
         proven_by: "Nothing.",
         needs: &[],
+        exclusive: &[],
         fis: &[],
         chaos_mesh: None,
     }

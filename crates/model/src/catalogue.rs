@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::claim::Claim;
+
 /// Everything there is to know about one action.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +27,8 @@ pub struct Entry {
     pub proven_by: &'static str,
     /// What it needs of kernel and user.
     pub needs: &'static [Need],
+    /// What of a resource it has to itself while it is in effect.
+    pub exclusive: &'static [Claim],
     /// Its equivalent in AWS FIS, if any: an action id, or `aws:ssm:send-command DOCUMENT`.
     pub fis: &'static [&'static str],
     /// Its equivalent in Chaos Mesh, if any: `NetworkChaos delay`.

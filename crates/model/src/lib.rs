@@ -15,6 +15,7 @@
 
 pub mod alarm;
 pub mod catalogue;
+pub mod claim;
 pub mod event;
 pub mod experiment;
 pub mod hypothesis;

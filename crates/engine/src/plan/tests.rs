@@ -27,6 +27,7 @@ const fn entry(id: &'static str, reversibility: Reversibility) -> Entry {
         undone_by: "It is taken away.",
         proven_by: "It is there.",
         needs: &[],
+        exclusive: &[],
         fis: &[],
         chaos_mesh: None,
     }

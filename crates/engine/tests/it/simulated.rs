@@ -40,6 +40,7 @@ const fn entry(id: &'static str, reversibility: Reversibility) -> Entry {
         undone_by: "It is taken out of the set.",
         proven_by: "It is in the set.",
         needs: &[],
+        exclusive: &[],
         fis: &[],
         chaos_mesh: None,
     }

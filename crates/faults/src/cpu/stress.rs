@@ -48,6 +48,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The process that uses the CPUs ends; it does so by itself when this one or the instance dies.",
     proven_by: "The CPU time of the process, as the kernel counts it, over half a second.",
     needs: &[],
+    exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-CPU-Stress"],
     chaos_mesh: Some("StressChaos cpu"),
 };

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::{Cleanliness, Proof},
 };
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: limit::UNDONE_BY,
     proven_by: "With a load beside them in their control group, its processes use so much CPU time over half a second and no more.",
     needs: &[Need::CpuController],
+    exclusive: &[Claim::on(Exclusive::CpuLimit)],
     fis: &[],
     chaos_mesh: None,
 };

@@ -2,6 +2,7 @@
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::Cleanliness,
 };
 
@@ -51,6 +52,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: UNDONE_BY,
     proven_by: "Operations of a probe in the same folder, whose calls go the way of the target's, return the error; and every thread of the target is intercepted.",
     needs: &[Need::Ptrace, Need::SystemCalls],
+    exclusive: &[Claim::on_part(Exclusive::Tracer, "process")],
     fis: &[],
     chaos_mesh: Some("IOChaos fault"),
 };

@@ -56,6 +56,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The process that holds the file ends; the file has no name, so that the kernel frees it then, also when this process dies.",
     proven_by: "The space that the kernel says is in use and free on the file system.",
     needs: &[],
+    exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-Disk-Fill"],
     chaos_mesh: Some("PhysicalMachineChaos disk-fill"),
 };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::Cleanliness,
 };
 
@@ -47,6 +48,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: UNDONE_BY,
     proven_by: "Operations of a probe in the same folder, whose calls go the way of the target's, take so much longer; and every thread of the target is intercepted.",
     needs: &[Need::Ptrace, Need::SystemCalls],
+    exclusive: &[Claim::on_part(Exclusive::Tracer, "process")],
     fis: &[],
     chaos_mesh: Some("IOChaos latency"),
 };

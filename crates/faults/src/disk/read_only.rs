@@ -2,6 +2,7 @@
 
 use model::{
     catalogue::{Entry, Need, Reversibility},
+    claim::{Claim, Exclusive},
     event::Cleanliness,
 };
 
@@ -28,6 +29,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: UNDONE_BY,
     proven_by: "A probe in the same folder, whose calls go the way of the target's, cannot write; and every thread of the target is intercepted.",
     needs: &[Need::Ptrace, Need::SystemCalls],
+    exclusive: &[Claim::on_part(Exclusive::Tracer, "process")],
     fis: &[],
     chaos_mesh: None,
 };

@@ -97,6 +97,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The process that reads and writes ends; its files have no name, so that the kernel frees them then, also when this process dies.",
     proven_by: "The bytes that the process has read and written, as the kernel counts them, over half a second.",
     needs: &[],
+    exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-IO-Stress"],
     chaos_mesh: Some("PhysicalMachineChaos disk-write-payload, disk-read-payload"),
 };

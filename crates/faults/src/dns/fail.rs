@@ -2,6 +2,7 @@
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::Cleanliness,
 };
 
@@ -34,6 +35,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules go, which is the kernel's to do when this process dies; failures carry nothing that may be remembered.",
     proven_by: "In the instance's network, a query for each name fails as it should, and one for another name arrives unchanged.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: &[Claim::on(Exclusive::Names)],
     fis: &[],
     chaos_mesh: Some("DNSChaos error"),
 };

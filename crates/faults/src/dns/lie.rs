@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::Cleanliness,
 };
 
@@ -36,6 +37,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules go, which is the kernel's to do when this process dies; the answers are not to be remembered (a TTL of 0).",
     proven_by: "In the instance's network, a query for each name is answered with the addresses, and one for another name arrives unchanged.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: &[Claim::on(Exclusive::Names)],
     fis: &[],
     chaos_mesh: Some("DNSChaos random"),
 };

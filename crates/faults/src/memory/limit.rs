@@ -2,6 +2,7 @@
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::{Cleanliness, Proof},
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: limit::UNDONE_BY,
     proven_by: "The limit that the kernel says is in force, and the memory that it counts below it.",
     needs: &[Need::MemoryController],
+    exclusive: &[Claim::on(Exclusive::MemoryLimit)],
     fis: &[],
     chaos_mesh: None,
 };

@@ -44,6 +44,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The process that holds it ends; it does so by itself when this one or the instance dies, and the kernel would end it first.",
     proven_by: "The resident memory of the process, as the kernel counts it.",
     needs: &[],
+    exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-Memory-Stress"],
     chaos_mesh: Some("StressChaos memory"),
 };

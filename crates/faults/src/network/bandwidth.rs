@@ -54,6 +54,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules go, waiting packets are released, and both are the kernel's to do when this process dies.",
     proven_by: "More datagrams are sent than the link takes: what goes through it, they and others, is the rate within 5 %.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: &[],
     fis: &[],
     chaos_mesh: Some("NetworkChaos bandwidth"),
 };

@@ -40,6 +40,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules go, which is the kernel's to do when this process dies.",
     proven_by: "A connection attempt that was answered before is not answered now, or datagrams that arrived do not.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner],
+    exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-Network-Blackhole-Port", "aws:network:disrupt-connectivity"],
     chaos_mesh: Some("NetworkChaos partition"),
 };

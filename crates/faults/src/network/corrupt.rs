@@ -46,6 +46,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules and the queue go, and both are the kernel's to do when this process dies.",
     proven_by: "Of many datagrams without a checksum, as many arrive with a wrong bit as chance allows at this share.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: &[],
     fis: &[],
     chaos_mesh: Some("NetworkChaos corrupt"),
 };

@@ -11,7 +11,7 @@ use crate::{
         Hits, Look, PacketFault, REST, enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
         latency::{CORRELATION, share},
-        netem::ENGINE,
+        netem::{self, ENGINE},
         percent,
         probe::Sending,
     },
@@ -49,6 +49,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules and the queue go, and both are the kernel's to do when this process dies.",
     proven_by: "Of many datagrams sent along the link, as many arrive twice as chance allows at this share.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: netem::CLAIMS,
     fis: &[],
     chaos_mesh: Some("NetworkChaos duplicate"),
 };

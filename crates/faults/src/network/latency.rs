@@ -11,7 +11,7 @@ use crate::{
         Look, PacketFault, enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
         millis,
-        netem::ENGINE,
+        netem::{self, ENGINE},
         percent,
         probe::{Sending, Survey},
     },
@@ -65,6 +65,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules go, held packets are released, and both are the kernel's to do when this process dies.",
     proven_by: "Datagrams sent along the link: their median way is longer by the delay; those of other flows are not.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: netem::CLAIMS,
     fis: &[
         "aws:ssm:send-command AWSFIS-Run-Network-Latency",
         "aws:ssm:send-command AWSFIS-Run-Network-Latency-Sources",

@@ -9,7 +9,7 @@ use crate::{
         Hits, Look, PacketFault, REST, enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
         latency::{CORRELATION, share},
-        netem::ENGINE,
+        netem::{self, ENGINE},
         percent,
         probe::Sending,
     },
@@ -55,6 +55,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules and the queue go, and both are the kernel's to do when this process dies.",
     proven_by: "Of many datagrams sent along the link, as many are lost as chance allows at this share.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: netem::CLAIMS,
     fis: &[
         "aws:ssm:send-command AWSFIS-Run-Network-Packet-Loss",
         "aws:ssm:send-command AWSFIS-Run-Network-Packet-Loss-Sources",

@@ -6,13 +6,16 @@
 
 use std::{io, sync::Arc};
 
-use model::catalogue::{Parameter, ParameterKind};
+use model::{
+    catalogue::{Parameter, ParameterKind},
+    claim::{Claim, Exclusive},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     fault::{Failed, Refused},
     network::{
-        filter::{Filter, Way},
+        filter::{DIRECTION, Filter, Way},
         site::Site,
     },
     packet::{
@@ -36,6 +39,20 @@ pub(crate) const ENGINE: Parameter = Parameter {
     about: "Who carries it out: our own engine, which ends with its process; or the kernel's sch_netem, for all packets of the \
             instance's link alone, which the guardian takes away again.",
 };
+
+/// What those faults claim for which it is asked: of each way a link has one discipline at its root.
+pub(crate) const CLAIMS: &[Claim] = &[
+    Claim {
+        what: Exclusive::OutgoingDiscipline,
+        when: &[(ENGINE.name, &["netem"]), (DIRECTION.name, &["egress", "both"])],
+        part: None,
+    },
+    Claim {
+        what: Exclusive::IncomingDiscipline,
+        when: &[(ENGINE.name, &["netem"]), (DIRECTION.name, &["ingress", "both"])],
+        part: None,
+    },
+];
 
 /// What netem does, where, and what was there before.
 #[derive(Debug, Clone, Serialize, Deserialize)]

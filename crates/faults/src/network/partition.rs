@@ -40,6 +40,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules go, which is the kernel's to do when this process dies.",
     proven_by: "Datagrams that arrived do not; if the other side is not where we probe from, on a probe port added to the match.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner],
+    exclusive: &[],
     fis: &["aws:network:disrupt-connectivity"],
     chaos_mesh: Some("NetworkChaos partition"),
 };

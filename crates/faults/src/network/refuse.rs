@@ -39,6 +39,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules go, which is the kernel's to do when this process dies.",
     proven_by: "A connection attempt to a port of ours that was accepted before is refused now; so is one to the port named.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner],
+    exclusive: &[],
     fis: &[],
     chaos_mesh: None,
 };

@@ -12,7 +12,7 @@ use crate::{
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
         latency::{CORRELATION, share},
         millis,
-        netem::ENGINE,
+        netem::{self, ENGINE},
         percent,
         probe::Sending,
     },
@@ -64,6 +64,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The rules go, held packets are released, and both are the kernel's to do when this process dies.",
     proven_by: "Of many datagrams sent along the link, as many are not delayed as chance allows at this share, the others are.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: netem::CLAIMS,
     fis: &[],
     chaos_mesh: Some("NetworkChaos delay.reorder"),
 };

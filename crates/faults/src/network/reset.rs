@@ -51,6 +51,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "Nothing: whoever wants to go on talking has to connect again.",
     proven_by: "The kernel does not have the connections any more that it had before.",
     needs: &[Need::NetworkNamespace],
+    exclusive: &[],
     fis: &[],
     chaos_mesh: None,
 };

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs, io};
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::{Cleanliness, Proof},
 };
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -46,6 +47,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The limit (RLIMIT_NOFILE, the soft one) of each process is what it was; that of those which they started meanwhile, too.",
     proven_by: "The limits that the kernel says are in force, and the descriptors in use below them.",
     needs: &[Need::Signal],
+    exclusive: &[Claim::on_part(Exclusive::DescriptorLimit, "process")],
     fis: &[],
     chaos_mesh: None,
 };

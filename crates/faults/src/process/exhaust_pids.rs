@@ -2,6 +2,7 @@
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::{Cleanliness, Proof},
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: limit::UNDONE_BY,
     proven_by: "How many tasks the kernel counts in the control group, and how many it allows.",
     needs: &[Need::PidsController],
+    exclusive: &[Claim::on(Exclusive::PidsLimit)],
     fis: &[],
     chaos_mesh: None,
 };

@@ -42,6 +42,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "Nothing: the system has to replace what was lost.",
     proven_by: "Each process that got the signal has ended.",
     needs: &[Need::Signal],
+    exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-Kill-Process"],
     chaos_mesh: Some("PodChaos container-kill"),
 };

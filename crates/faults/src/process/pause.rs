@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::{Cleanliness, Proof},
 };
 
@@ -38,6 +39,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The tracer that holds them ends, and the kernel lets them run on; it does so too when this process dies.",
     proven_by: "Every thread is in a tracing stop, and none uses CPU time.",
     needs: &[Need::Ptrace],
+    exclusive: &[Claim::on_part(Exclusive::Tracer, "process")],
     fis: &[],
     chaos_mesh: Some("PodChaos container-pause"),
 };

@@ -15,6 +15,7 @@ use std::{
 use model::{
     Period,
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
+    claim::{Claim, Exclusive},
     event::{Cleanliness, Proof},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -70,6 +71,7 @@ pub const ENTRY: Entry = Entry {
     undone_by: "The code with which processes read the clock is made again as it was; unless this process says otherwise twice a second, it adds nothing any more after five.",
     proven_by: "That code, read back from each process and run, says a time that is wrong by the offset, within 10 ms.",
     needs: &[Need::Ptrace],
+    exclusive: &[Claim::on_part(Exclusive::Clock, "process"), Claim::on_part(Exclusive::Tracer, "process")],
     fis: &[],
     chaos_mesh: Some("TimeChaos"),
 };

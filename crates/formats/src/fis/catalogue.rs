@@ -186,6 +186,7 @@ const fn fis(
         undone_by,
         proven_by: "The state of the action, and what the hypothesis measures.",
         needs: &[],
+        exclusive: &[],
         fis: &[],
         chaos_mesh: None,
     }

@@ -37,6 +37,7 @@ const fn native(id: &'static str, parameters: &'static [Parameter]) -> Entry {
         undone_by: "",
         proven_by: "",
         needs: &[],
+        exclusive: &[],
         fis: &[],
         chaos_mesh: None,
     }

@@ -41,6 +41,7 @@ pub(crate) const ENTRY: Entry = Entry {
     proven_by: "A hundred launches that are only tried, in each of the zones, of which as many are denied; at the end it is counted how \
                 many real ones were.",
     needs: &[],
+    exclusive: &[],
     fis: &["aws:ec2:asg-insufficient-instance-capacity-error"],
     chaos_mesh: None,
 };

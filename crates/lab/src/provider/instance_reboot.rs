@@ -23,6 +23,7 @@ pub(crate) const ENTRY: Entry = Entry {
     undone_by: "It comes up again by itself.",
     proven_by: "Its number of starts is one higher, and its first process is another.",
     needs: &[Need::Signal],
+    exclusive: &[],
     fis: &["aws:ec2:reboot-instances"],
     chaos_mesh: None,
 };

@@ -40,6 +40,7 @@ pub(crate) const ENTRY: Entry = Entry {
     undone_by: "It is started again, with the same address.",
     proven_by: "Its first process is gone, and its address accepts no connection.",
     needs: &[Need::Signal],
+    exclusive: &[],
     fis: &["aws:ec2:stop-instances"],
     chaos_mesh: Some("PodChaos pod-failure"),
 };

@@ -23,6 +23,7 @@ pub(crate) const ENTRY: Entry = Entry {
     undone_by: "Nothing: its group has to replace it.",
     proven_by: "Its first process is gone, and its address accepts no connection.",
     needs: &[Need::Signal],
+    exclusive: &[],
     fis: &["aws:ec2:terminate-instances"],
     chaos_mesh: Some("PodChaos pod-kill"),
 };

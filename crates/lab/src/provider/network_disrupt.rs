@@ -26,6 +26,7 @@ pub(crate) const ENTRY: Entry = Entry {
     undone_by: "As network:blackhole is, for every instance of the zone.",
     proven_by: "As network:blackhole is, for every instance of the zone.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner],
+    exclusive: &[],
     fis: &["aws:network:disrupt-connectivity"],
     chaos_mesh: Some("NetworkChaos partition"),
 };

@@ -17,6 +17,7 @@ pub(crate) const ENTRY: Entry = Entry {
     undone_by: "As network:blackhole is, for every instance there at once.",
     proven_by: "As network:blackhole is, for every instance there.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner],
+    exclusive: &[],
     fis: &["aws:network:disrupt-connectivity"],
     chaos_mesh: Some("NetworkChaos partition"),
 };

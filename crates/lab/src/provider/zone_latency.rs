@@ -38,6 +38,7 @@ pub(crate) const ENTRY: Entry = Entry {
     undone_by: "As network:latency is, for every instance there at once.",
     proven_by: "As network:latency is, for every instance there.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
+    exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-Network-Latency-Sources"],
     chaos_mesh: Some("NetworkChaos delay"),
 };

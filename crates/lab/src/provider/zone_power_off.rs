@@ -32,6 +32,7 @@ pub(crate) const ENTRY: Entry = Entry {
     proven_by: "As network:blackhole is, for every instance that ran there; then all their processes are gone, and nothing runs \
                 there.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Signal],
+    exclusive: &[],
     fis: &[],
     chaos_mesh: None,
 };
