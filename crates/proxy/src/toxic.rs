@@ -60,6 +60,8 @@ pub enum Toxic {
         /// Bytes.
         bytes: u64,
     },
+    /// Bytes pass. For clients that keep a toxic's place while it is switched off.
+    Noop,
 }
 
 /// One of the two streams of a connection.

@@ -195,7 +195,7 @@ impl Stage {
             return self.pop().map(Emitted::Passed);
         }
         match self.toxic {
-            Toxic::Latency { .. } | Toxic::SlowClose { .. } => self.pop().map(Emitted::Passed),
+            Toxic::Latency { .. } | Toxic::SlowClose { .. } | Toxic::Noop => self.pop().map(Emitted::Passed),
             Toxic::Timeout { .. } => Some(self.pop().map_or(Emitted::Made(Item::Close), Emitted::Passed)),
             Toxic::ResetPeer { .. } => Some(Emitted::Made(Item::Reset)),
             Toxic::Bandwidth { bytes_per_second } => {

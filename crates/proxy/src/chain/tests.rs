@@ -342,6 +342,7 @@ fn toxic() -> impl Strategy<Value = Toxic> {
         1 => (0_u64..500).prop_map(|timeout| Toxic::Timeout { timeout: millis(timeout) }),
         1 => (0_u64..500).prop_map(|timeout| Toxic::ResetPeer { timeout: millis(timeout) }),
         1 => (0_u64..200).prop_map(|bytes| Toxic::LimitData { bytes }),
+        1 => Just(Toxic::Noop),
     ]
 }
 

@@ -208,10 +208,11 @@ fn read_toxic(value: &Value) -> Result<Applied, Error> {
 }
 
 /// Every type of toxic with its attributes: whole numbers, 0 where nothing else is said.
-const KINDS: [(&str, &[&str]); 7] = [
+const KINDS: [(&str, &[&str]); 8] = [
     ("bandwidth", &["rate"]),
     ("latency", &["latency", "jitter"]),
     ("limit_data", &["bytes"]),
+    ("noop", &[]),
     ("reset_peer", &["timeout"]),
     ("slicer", &["average_size", "size_variation", "delay"]),
     ("slow_close", &["delay"]),
@@ -239,6 +240,7 @@ fn build(kind: &str, values: &[(&'static str, u64)]) -> Result<Toxic, Error> {
         }
         "latency" => Toxic::Latency { latency: millis("latency")?, jitter: millis("jitter")? },
         "limit_data" => Toxic::LimitData { bytes: value("bytes") },
+        "noop" => Toxic::Noop,
         "reset_peer" => Toxic::ResetPeer { timeout: millis("timeout")? },
         "slicer" => Toxic::Slicer {
             average_size: value("average_size"),
@@ -261,6 +263,7 @@ fn attributes(toxic: &Toxic) -> (&'static str, Vec<(&'static str, u64)>) {
             ("latency", vec![("latency", millis(latency)), ("jitter", millis(jitter))])
         }
         Toxic::LimitData { bytes } => ("limit_data", vec![("bytes", bytes)]),
+        Toxic::Noop => ("noop", vec![]),
         Toxic::ResetPeer { timeout } => ("reset_peer", vec![("timeout", millis(timeout))]),
         Toxic::Slicer { average_size, size_variation, delay } => (
             "slicer",

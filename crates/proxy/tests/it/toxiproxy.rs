@@ -383,7 +383,7 @@ async fn no_call_waits_for_connections_that_are_stuck() {
         while client.try_write(&flood).is_ok() {}
         ends.push((client, far));
     }
-    for kind in ["latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data"] {
+    for kind in ["latency", "bandwidth", "slow_close", "timeout", "reset_peer", "slicer", "limit_data", "noop"] {
         let attributes = json!({ "bytes": u32::MAX, "timeout": 3_600_000, "delay": 3_600_000 });
         let toxic = json!({ "name": "t", "type": kind, "stream": "upstream", "attributes": attributes });
         let calls = async {
