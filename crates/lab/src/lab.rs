@@ -32,6 +32,7 @@ use crate::{
     group::Shortage,
     identity::Identity,
     loopback::Loopback,
+    newcomers::Newcomers,
     place,
     plane::{self, Boot, Carried, Message, Order, OrderError, Parts, Progress, Seen},
     prepare::Prepared,
@@ -121,6 +122,9 @@ pub(crate) struct Inner {
     pub(crate) fabric_address: Ipv4Addr,
     pub(crate) balancers: BTreeMap<String, balancer::Handle>,
     pub(crate) messages: mpsc::UnboundedSender<Message>,
+    pub(crate) recorder: Recorder,
+    /// Told of by the control plane.
+    pub(crate) newcomers: Newcomers,
     /// Injects what happens inside instances.
     host: Arc<faults::Host>,
     progress: watch::Receiver<Progress>,
@@ -178,14 +182,16 @@ impl Lab {
         let zones = spec.regions.iter().flat_map(|region| &region.zones);
         let subnets = zones.filter_map(|zone| Some((zone.clone(), addresses.subnet(zone)?))).collect();
         let fabric_address = addresses.fabric();
+        let (recorder, newcomers) = (options.recorder, Newcomers::default());
         let parts = Parts {
             spec: Arc::clone(&spec),
             balancers: balancers.clone(),
             builder,
             addresses,
             spawner,
-            recorder: options.recorder,
+            recorder: recorder.clone(),
             measurements: options.measurements,
+            newcomers: newcomers.clone(),
         };
         // Its tasks belong to the lab's runtime.
         let entered = handle.enter();
@@ -206,6 +212,8 @@ impl Lab {
                 fabric_address,
                 balancers,
                 messages,
+                recorder,
+                newcomers,
                 host: Arc::new(host),
                 progress,
                 runtime: Mutex::new(runtime.0.take()),

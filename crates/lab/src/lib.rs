@@ -28,6 +28,7 @@ mod identity;
 mod instance;
 mod lab;
 mod loopback;
+mod newcomers;
 mod place;
 mod plane;
 mod provider;

@@ -36,6 +36,7 @@ use crate::{
     instance::Instance,
     spawner::Spawner,
     status::{InstanceState, InstanceStatus},
+    newcomers::Newcomers,
 };
 
 /// How often gauges are repeated though nothing has changed: a guard that waits for a sample waits no longer.
@@ -48,7 +49,7 @@ const ANSWER_EVERY: Duration = Duration::from_millis(20);
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 
 /// An instance that does not listen after this long is registered with its balancers all the same, which find it unhealthy.
-const REGISTER_LIMIT: Duration = Duration::from_secs(2);
+pub(crate) const REGISTER_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long the instances of a lab that goes down may take. They are killed, so this only bounds what cannot happen.
 const DOWN_LIMIT: Duration = Duration::from_secs(5);
@@ -163,6 +164,7 @@ pub(crate) struct Plane {
     /// To itself: handed to the tasks that watch processes.
     pub(crate) messages: mpsc::UnboundedSender<Message>,
     groups: BTreeMap<String, Group>,
+    pub(crate) newcomers: Newcomers,
     instances: BTreeMap<ResourceId, Entry>,
     /// Zones without power, by what took it.
     dark: BTreeMap<InjectionId, BTreeSet<String>>,
@@ -221,7 +223,7 @@ pub(crate) fn start(parts: Parts) -> (mpsc::UnboundedSender<Message>, watch::Rec
     for balancer in parts.balancers.values() {
         tokio::spawn(report_health(balancer.clone(), messages.clone()));
     }
-    let Parts { spec, balancers, builder, addresses, spawner, recorder, measurements } = parts;
+    let Parts { spec, balancers, builder, addresses, spawner, recorder, measurements, newcomers } = parts;
     let groups = spec.groups.iter().map(|(name, group)| (name.clone(), Group::new(Rules::from(group)))).collect();
     let plane = Plane {
         spec,
@@ -231,6 +233,7 @@ pub(crate) fn start(parts: Parts) -> (mpsc::UnboundedSender<Message>, watch::Rec
         spawner,
         recorder,
         measurements,
+    pub(crate) newcomers: Newcomers,
         progress,
         messages: messages.clone(),
         groups,
@@ -251,6 +254,7 @@ async fn report_health(balancer: balancer::Handle, messages: mpsc::UnboundedSend
 
 impl Plane {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
+        newcomers,
         for group in self.spec.clone().groups.keys() {
             self.step(group, Event::Begin);
         }
@@ -377,11 +381,12 @@ impl Plane {
                     tokio::pin!(ended);
                     let how = tokio::select! {
                         how = &mut ended => how,
-                        () = report_answers(&instance, boot, &tell) => ended.await,
+                        () = served => ended.await,
                     };
                     *instance.process() = None;
                     tell(Message::Ended(id(), boot, how));
                 }
+        let newcomers = self.newcomers.clone();
             }
         });
     }
@@ -395,6 +400,10 @@ impl Plane {
                 entry.state = InstanceState::Terminated;
                 entry.answer(Err(OrderError::Failed(why.clone())));
                 self.record(id, InstanceChange::Terminated, &format!("it could not be started: {why}"));
+                    let served = async {
+                        newcomers.welcome(&instance.id).await;
+                        report_answers(&instance, boot, &tell).await;
+                    };
                 self.fail(format!("an instance of group `{group}` could not be started: {why}"));
                 self.step(&group, Event::LaunchFailed(ordinal));
                 return;

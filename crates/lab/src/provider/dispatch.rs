@@ -10,18 +10,22 @@ use std::{
 use engine::provider::{Boxed, InjectError, Order, Provider, UndoError, Undone};
 use faults::{Host, Object, Peer};
 use model::{
-    event::{Cleanliness, InjectionId, Proof},
+    event::{Cleanliness, InjectionId, Proof, What},
     resource::{Resource, ResourceId},
 };
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     group_capacity, instance_reboot, instance_stop, instance_terminate, links, network_disrupt, parts, resources,
-    zone_isolate, zone_latency, zone_loss, zone_power_off,
+    zone::Spread, zone_isolate, zone_latency, zone_loss, zone_power_off,
 };
 use crate::{
     lab::Lab,
+    newcomers::Newcomer,
     plane::{OrderError, Seen},
     status::InstanceState,
 };
@@ -42,8 +46,27 @@ struct Books {
     /// What is needed to undo. In memory: what the lab's own actions do to instances ends with this process, which the
     /// instances do not outlive; nobody who comes later has anything to undo.
     undos: BTreeMap<InjectionId, Undo>,
-    /// The orders being carried out; cancelled when they are called off.
+    /// The orders being carried out, whole or in part; cancelled when they are called off.
     under_way: BTreeMap<InjectionId, CancellationToken>,
+    /// What goes on to instances launched meanwhile, until it is called off, and what became of that.
+    following: BTreeMap<InjectionId, Vec<(ResourceId, Proof)>>,
+}
+
+impl Books {
+    /// Calls off whatever is under way of an injection; whether something is. And how it is undone, as far as that is known.
+    fn call_off(&mut self, injection: InjectionId) -> (bool, Option<Undo>) {
+        let undo = self.undos.get(&injection).cloned();
+        let parts = match &undo {
+            Some(Undo::Parts(parts)) => parts.as_slice(),
+            _ => &[],
+        };
+        let mut still = false;
+        for called_off in parts.iter().chain([&injection]).filter_map(|one| self.under_way.get(one)) {
+            called_off.cancel();
+            still = true;
+        }
+        (still, undo)
+    }
 }
 
 /// An order being carried out, until the last of these is dropped: work that goes on after nobody waits for it has its own.
@@ -77,6 +100,26 @@ impl UnderWay {
         }
         books.undos.insert(injection, undo);
         Ok(())
+    }
+
+    /// Has the injection go on to instances launched from now on, unless it was called off.
+    fn goes_on(&self) {
+        let mut books = lock(&self.0.books);
+        if !self.0.called_off.is_cancelled() {
+            books.following.insert(self.0.injection, Vec::new());
+        }
+    }
+
+    /// Makes this a part of a whole that goes on, before anything is done; whether it still goes on.
+    fn join(&self, whole: InjectionId) -> bool {
+        let mut books = lock(&self.0.books);
+        match books.following.contains_key(&whole).then(|| books.undos.get_mut(&whole)) {
+            Some(Some(Undo::Parts(parts))) => {
+                parts.push(self.0.injection);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Forgets what was noted, because nothing was done.
@@ -154,18 +197,17 @@ impl LabProvider {
 
     /// Undoes an injection, be it done or still being done.
     async fn call_off(&self, injection: InjectionId) -> Result<Undone, UndoError> {
+        self.lab.inner.newcomers.forget(injection);
+        let joined = self.books().following.remove(&injection).unwrap_or_default();
+        let joined = (!joined.is_empty()).then(|| parts::later(&joined));
         loop {
-            let (still, noted) = {
-                let books = self.books();
-                let under_way = books.under_way.get(&injection).inspect(|called_off| called_off.cancel());
-                (under_way.is_some(), books.undos.get(&injection).cloned())
-            };
+            let (still, noted) = self.books().call_off(injection);
             // What has not begun will not, and what cannot be taken back is not waited for.
             let final_at_once = matches!(noted, None | Some(Undo::Terminated | Undo::Rebooted));
             // While it is under way, too: that ends the measurement which it may be waiting for.
             let undone = self.take_back(injection, noted).await;
             if !still || final_at_once {
-                return undone;
+                return undone.map(|undone| Undone { proof: joined.or(undone.proof), ..undone });
             }
             // A thread of the runtime's, because whoever asks may have a runtime without a clock.
             let pause = self.lab.handle().spawn(tokio::time::sleep(LOOK_AGAIN));
@@ -195,10 +237,10 @@ impl LabProvider {
                 }
                 injected
             }
-            "network:disrupt" => self.all(network_disrupt::parts(lab, &order).await?, &order, under_way).await,
-            "zone:isolate" => self.all(zone_isolate::parts(lab, &order).await?, &order, under_way).await,
-            "zone:latency" => self.all(zone_latency::parts(lab, &order).await?, &order, under_way).await,
-            "zone:loss" => self.all(zone_loss::parts(lab, &order).await?, &order, under_way).await,
+            "network:disrupt" => self.spread(network_disrupt::plan(lab, &order)?, order, under_way).await,
+            "zone:isolate" => self.spread(zone_isolate::plan(lab, &order)?, order, under_way).await,
+            "zone:latency" => self.spread(zone_latency::plan(lab, &order)?, order, under_way).await,
+            "zone:loss" => self.spread(zone_loss::plan(lab, &order)?, order, under_way).await,
             "zone:power-off" => self.power_off(&order, under_way).await,
             "group:no-capacity" => {
                 let plan = group_capacity::plan(lab, &order)?;
@@ -247,6 +289,73 @@ impl LabProvider {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(cancelled) => Err(InjectError::Failed(format!("injecting did not begin: {cancelled}"))),
             },
+        }
+    }
+
+    /// A fault on all instances of a place, those too that are launched there until it is called off.
+    async fn spread(&self, spread: Spread, whole: Order, under_way: &UnderWay) -> Result<Proof, InjectError> {
+        let newcomers = &self.lab.inner.newcomers;
+        // Before it is looked who runs, so that nobody is missed who comes in between.
+        let coming = newcomers.follow(whole.injection);
+        let injected = match spread.running(&self.lab, &whole).await {
+            Ok(parts) => {
+                let hit = parts.iter().map(|part| part.resource.clone()).collect();
+                self.all(parts, &whole, under_way).await.map(|proof| (proof, hit))
+            }
+            Err(why) => Err(why),
+        };
+        match injected {
+            Ok((proof, hit)) if proof.holds => {
+                under_way.goes_on();
+                tokio::spawn(self.clone().go_on(spread, whole, hit, coming));
+                Ok(proof)
+            }
+            other => {
+                newcomers.forget(whole.injection);
+                other.map(|(proof, _)| proof)
+            }
+        }
+    }
+
+    /// Hits whoever comes to a place, until nobody is told of any more.
+    async fn go_on(
+        self,
+        spread: Spread,
+        whole: Order,
+        mut hit: BTreeSet<ResourceId>,
+        mut coming: mpsc::UnboundedReceiver<Newcomer>,
+    ) {
+        while let Some(newcomer) = coming.recv().await {
+            let next = hit.len();
+            // One that was stopped and comes again is hit already: its network has stayed.
+            if !hit.contains(&newcomer.id)
+                && let Some(part) = spread.on(&self.lab, &whole, next, &newcomer.id).await
+            {
+                hit.insert(newcomer.id.clone());
+                self.reach(part, &whole).await;
+            }
+        }
+    }
+
+    /// Hits one more instance, unless the whole is called off.
+    async fn reach(&self, part: Order, whole: &Order) {
+        let Some(under_way) = UnderWay::enter(&self.books, part.injection).filter(|part| part.join(whole.injection))
+        else {
+            return;
+        };
+        let instance = part.resource.clone();
+        let proof = match self.inside(part, &under_way).await {
+            Ok(proof) => proof,
+            // It has gone again, which is no failure of the fault's.
+            Err(InjectError::Refused(why)) => return tracing::info!(%instance, why, "it is not hit"),
+            Err(InjectError::Failed(why)) => Proof { configured: whole.fault.clone(), achieved: why, holds: false },
+        };
+        let (fault, achieved) = (&whole.fault, &proof.achieved);
+        let how = if proof.holds { "reaches" } else { "does not reach" };
+        let text = format!("{fault} {how} {instance}, which was launched meanwhile: {achieved}");
+        if let Some(joined) = self.books().following.get_mut(&whole.injection) {
+            joined.push((instance, proof));
+            self.lab.inner.recorder.record(What::Note { text });
         }
     }
 

@@ -3,7 +3,10 @@
 use engine::provider::{InjectError, Order};
 use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
 
-use super::{SUBNETS, zone};
+use super::{
+    SUBNETS,
+    zone::{self, Spread},
+};
 use crate::lab::Lab;
 
 /// The action's entry in the catalogue.
@@ -31,8 +34,8 @@ pub(crate) const ENTRY: Entry = Entry {
     chaos_mesh: Some("NetworkChaos partition"),
 };
 
-/// The blackholes that make it, one per running instance of the zone.
-pub(super) async fn parts(lab: &Lab, order: &Order) -> Result<Vec<Order>, InjectError> {
+/// The blackholes that make it, one per instance of the zone.
+pub(super) fn plan(lab: &Lab, order: &Order) -> Result<Spread, InjectError> {
     let scope = if zone::scope(order) == "availability-zone" { "other-zones" } else { "all" };
-    zone::on_its_links(lab, order, scope, "network:blackhole", &[("direction", Some("both"))]).await
+    Spread::plan(lab, order, scope, "network:blackhole", &[("direction", Some("both"))])
 }

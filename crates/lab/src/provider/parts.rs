@@ -59,6 +59,15 @@ pub(super) fn proof(fault: &str, parts: &[(ResourceId, Proof)]) -> Proof {
     }
 }
 
+/// The proof, at the end, of the parts that were added after the whole had begun.
+pub(super) fn later(parts: &[(ResourceId, Proof)]) -> Proof {
+    Proof {
+        configured: format!("the same on {} launched meanwhile", parts.len()),
+        achieved: achieved(parts),
+        holds: parts.iter().all(|(_, proof)| proof.holds),
+    }
+}
+
 /// What was achieved on few parts; of many, on how many, and what on the first and on those where it does not hold.
 pub(super) fn achieved(parts: &[(ResourceId, Proof)]) -> String {
     let words = |(resource, proof): &(ResourceId, Proof)| format!("{resource}: {}", proof.achieved);

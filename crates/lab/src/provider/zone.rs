@@ -96,24 +96,51 @@ impl Place {
     }
 }
 
-/// A fault of the network on each running instance of a place, on its traffic with what is around it.
-pub(super) async fn on_its_links(
-    lab: &Lab,
-    whole: &Order,
-    scope: &str,
-    fault: &str,
-    parameters: &[(&str, Option<&str>)],
-) -> Result<Vec<Order>, InjectError> {
-    let place = Place::of(lab, &whole.resource)?;
-    let mut given = BTreeMap::from([("sources".to_owned(), place.around(lab, scope)?.join(","))]);
-    let written = parameters.iter().filter_map(|(name, text)| Some(((*name).to_owned(), (*text)?.to_owned())));
-    given.extend(written);
-    let running = place.running(lab).await;
-    if running.is_empty() {
-        let lab = &lab.inner.spec.name;
-        return Err(InjectError::Refused(format!("no instance runs in {} of lab `{lab}`", place.name)));
+/// A fault of the network on each instance of a place, on its traffic with what is around it: on those that run, and on those that
+/// will.
+#[derive(Debug, Clone)]
+pub(super) struct Spread {
+    place: Place,
+    fault: &'static str,
+    parameters: BTreeMap<String, String>,
+}
+
+impl Spread {
+    /// Reads what it is of an order, and which traffic of the place that the order is for.
+    pub(super) fn plan(
+        lab: &Lab,
+        whole: &Order,
+        scope: &str,
+        fault: &'static str,
+        parameters: &[(&str, Option<&str>)],
+    ) -> Result<Self, InjectError> {
+        let place = Place::of(lab, &whole.resource)?;
+        let mut given = BTreeMap::from([("sources".to_owned(), place.around(lab, scope)?.join(","))]);
+        let written = parameters.iter().filter_map(|(name, text)| Some(((*name).to_owned(), (*text)?.to_owned())));
+        given.extend(written);
+        Ok(Self { place, fault, parameters: given })
     }
-    parts::orders(whole, fault, &given, running)
+
+    /// The faults on those that run.
+    pub(super) async fn running(&self, lab: &Lab, whole: &Order) -> Result<Vec<Order>, InjectError> {
+        let running = self.place.running(lab).await;
+        if running.is_empty() {
+            let lab = &lab.inner.spec.name;
+            return Err(InjectError::Refused(format!("no instance runs in {} of lab `{lab}`", self.place.name)));
+        }
+        parts::orders(whole, self.fault, &self.parameters, running)
+    }
+
+    /// The fault on one more, if it is in the place; the part of this number.
+    pub(super) async fn on(&self, lab: &Lab, whole: &Order, part: usize, instance: &ResourceId) -> Option<Order> {
+        self.place.running(lab).await.contains(instance).then(|| Order {
+            injection: parts::number(whole, part),
+            fault: self.fault.to_owned(),
+            parameters: self.parameters.clone(),
+            resource: instance.clone(),
+            lease: whole.lease,
+        })
+    }
 }
 
 /// The scope that an order names.

@@ -5,7 +5,7 @@ use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
 
 use super::{
     PLACES,
-    zone::{self, text},
+    zone::{self, Spread, text},
 };
 use crate::lab::Lab;
 
@@ -36,7 +36,7 @@ pub(crate) const ENTRY: Entry = Entry {
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "As network:latency is, for every instance there at once.",
-    proven_by: "As network:latency is, for every instance there.",
+    proven_by: "As network:latency is, for every instance there, those launched meanwhile too.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
     exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-Network-Latency-Sources"],
@@ -52,12 +52,12 @@ pub(super) const DIRECTION: Parameter = Parameter {
     about: "Which packets: those that enter the zone or region, those that leave it, or both.",
 };
 
-/// The latencies that make it, one per running instance.
-pub(super) async fn parts(lab: &Lab, order: &Order) -> Result<Vec<Order>, InjectError> {
+/// The latencies that make it, one per instance.
+pub(super) fn plan(lab: &Lab, order: &Order) -> Result<Spread, InjectError> {
     let parameters = [
         ("delayMilliseconds", text(order, "delayMilliseconds")),
         ("jitterMilliseconds", text(order, "jitterMilliseconds")),
         ("direction", text(order, DIRECTION.name).or(DIRECTION.default)),
     ];
-    zone::on_its_links(lab, order, zone::scope(order), "network:latency", &parameters).await
+    Spread::plan(lab, order, zone::scope(order), "network:latency", &parameters)
 }

@@ -5,7 +5,7 @@ use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
 
 use super::{
     PLACES,
-    zone::{self, text},
+    zone::{self, Spread, text},
     zone_latency::DIRECTION,
 };
 use crate::lab::Lab;
@@ -29,16 +29,16 @@ pub(crate) const ENTRY: Entry = Entry {
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "As network:loss is, for every instance there at once.",
-    proven_by: "As network:loss is, for every instance there.",
+    proven_by: "As network:loss is, for every instance there, those launched meanwhile too.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
     exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-Network-Packet-Loss-Sources"],
     chaos_mesh: Some("NetworkChaos loss"),
 };
 
-/// The losses that make it, one per running instance.
-pub(super) async fn parts(lab: &Lab, order: &Order) -> Result<Vec<Order>, InjectError> {
+/// The losses that make it, one per instance.
+pub(super) fn plan(lab: &Lab, order: &Order) -> Result<Spread, InjectError> {
     let parameters =
         [("lossPercent", text(order, "lossPercent")), ("direction", text(order, DIRECTION.name).or(DIRECTION.default))];
-    zone::on_its_links(lab, order, zone::scope(order), "network:loss", &parameters).await
+    Spread::plan(lab, order, zone::scope(order), "network:loss", &parameters)
 }

@@ -6,7 +6,7 @@ use engine::provider::InjectError;
 use lab::{Prepared, status::InstanceState};
 use model::{
     Period,
-    event::{Cleanliness, InjectionId, What},
+    event::{Cleanliness, InjectionId, InstanceChange, What},
     lab::{Lab, Region},
     resource::{Resource, ResourceId},
 };
@@ -193,6 +193,59 @@ async fn a_zone_is_isolated_from_what_the_scope_says() {
         assert!(why.unwrap_err().to_string().contains("no other zone of its region"));
         stage.lab.down().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_launched_in_an_isolated_zone_is_cut_off_before_it_serves() {
+    for ground in grounds() {
+        // The group finds the instance there unhealthy, and replaces it, in the same zone.
+        let stage = Stage::up(&web(2), &ground).await.unwrap();
+        let zone = subnet(&stage).await;
+        let cut_off = stage.healthy().await.into_iter().find(|one| one.zone == ZONE).unwrap();
+        let before = stage.events().len();
+        let proof = stage.provider.inject(order(1, "zone:isolate", &zone, &[])).await.unwrap();
+        assert!(proof.holds, "{proof:?}");
+        let reached = until("it goes on to the replacement", async || {
+            notes(&stage).into_iter().find(|note| note.contains("launched meanwhile"))
+        })
+        .await;
+        assert!(reached.starts_with("zone:isolate reaches i-"), "{reached}");
+        assert!(!reached.contains(&cut_off.id.0), "{reached}");
+        // To the balancer it is as if it were not there: it was cut off before it was asked for the first time.
+        let served = |event: &model::event::Event| matches!(&event.what, What::Instance { zone, change, .. } if zone == ZONE && *change == InstanceChange::Ready);
+        assert!(!stage.events()[before..].iter().any(served));
+        let undone = stage.provider.undo(InjectionId(1)).await.unwrap();
+        assert!(matches!(undone.cleanliness, Cleanliness::Clean | Cleanliness::Gone), "{undone:?}");
+        let proof = undone.proof.unwrap();
+        assert!(proof.holds && proof.configured.contains("launched meanwhile"), "{proof:?}");
+        until_healthy(&stage, 2).await;
+        let known = notes(&stage).len();
+        // Over is over: whoever comes now is not hit.
+        let next = stage.healthy().await.into_iter().find(|one| one.zone == ZONE).unwrap();
+        stage.provider.inject(order(2, "instance:terminate", &next.id, &[])).await.unwrap();
+        until("another serves there", async || {
+            stage.healthy().await.iter().any(|one| one.zone == ZONE && one.id != next.id).then_some(())
+        })
+        .await;
+        assert_eq!(notes(&stage).len(), known);
+        stage.lab.down().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_is_cut_off_from_the_other_and_its_zones_are_not_from_each_other() {
+    let Some(ground) = grounds().into_iter().find(|ground| matches!(ground, Prepared::Networks { .. })) else { return };
+    let mut spec = patient(3);
+    spec.regions.push(Region { name: "local-2".to_owned(), zones: vec!["local-2a".to_owned()] });
+    spec.groups.get_mut("web").unwrap().zones.push("local-2a".to_owned());
+    let stage = Stage::up(&spec, &ground).await.unwrap();
+    let region = found(&stage, "lab:region", |one| one.id.0 == "local-1").await;
+    let proof = stage.provider.inject(order(1, "zone:isolate", &region, &[("scope", "other-regions")])).await.unwrap();
+    assert!(proof.holds && proof.configured.ends_with("on 2 instances"), "{proof:?}");
+    // The balancer belongs to no region.
+    assert_eq!(stage.healthy().await.len(), 3);
+    undo(&stage, 1).await;
+    stage.lab.down().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
