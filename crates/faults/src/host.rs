@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, PoisonError, TryLockError, Weak,
+        Arc, Condvar, Mutex, OnceLock, PoisonError, TryLockError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -17,12 +17,15 @@ use std::{
 use model::{
     catalogue::Entry,
     event::{Cleanliness, InjectionId, Proof},
+    term::Term,
 };
 
 use self::guard::Guard;
 use crate::{
+    book::Keeper,
     boot,
     fault::{self, Abort, Failed, Fault, InjectError, Injection, Program, Refused, Tools, Undo, UndoError, Undone},
+    grant::Grant,
     guardian::link::Link,
     journal::{Begun, Journal, OpenError, Record},
     lock::lock,
@@ -46,6 +49,7 @@ struct Shared {
     tools: Tools,
     guard: Mutex<Guard>,
     slots: Mutex<BTreeMap<InjectionId, Arc<Slot>>>,
+    book: Mutex<Keeper>,
     /// Wakes the watchdog: a lease was given or renewed, or it shall end.
     watch: Condvar,
     ending: AtomicBool,
@@ -54,10 +58,16 @@ struct Shared {
 /// One injection, from the moment it is planned until after it is undone.
 struct Slot {
     undo: Undo,
-    lease: Duration,
-    /// Since boot.
-    expires: Mutex<Duration>,
+    entry: &'static Entry,
+    parameters: Parameters,
+    term: Term,
+    grant: Mutex<Grant>,
+    /// When the watchdog looks at it again after it has begun to undo it, since boot.
+    again: Mutex<Duration>,
     abort: Abort,
+    /// When it was ordered, and when it was in effect, both since boot.
+    ordered: Duration,
+    effective: OnceLock<Duration>,
     state: Mutex<State>,
 }
 
@@ -91,11 +101,13 @@ impl Host {
         let open = Arc::new(open);
         let leftovers = recovery::recover(&open, replayed).map_err(io_error)?;
         open.append(&Record::Begun(Begun::now(document).map_err(io_error)?)).map_err(io_error)?;
+        let book = Keeper::of(open.path());
         let shared = Arc::new(Shared {
             journal: open,
             tools: Tools { program },
             guard: Mutex::default(),
             slots: Mutex::default(),
+            book: Mutex::new(book),
             watch: Condvar::new(),
             ending: AtomicBool::new(false),
         });
@@ -116,31 +128,41 @@ impl Host {
         crate::catalogue()
     }
 
-    /// Injects a fault: checks, plans, journals, injects, and measures that the effect is there. `lease` is how long it may
-    /// live when nobody [renews](Self::renew) it. A proof that does not hold says that the fault was not achieved and that
+    /// Injects a fault: checks, plans, journals, injects, and measures that the effect is there. `term` says how long it may
+    /// live, and above all how long when nobody [renews](Self::renew) it. A proof that does not hold says that the fault was not achieved and that
     /// undoing it left something, which [`undo`](Self::undo) names.
     ///
     /// # Errors
     ///
-    /// When the order is refused, or the fault takes no hold; nothing is left of it then.
+    /// When the order is refused, also because something that is in effect bears it not; or when the fault takes no hold. Nothing
+    /// is left of it then.
     pub fn inject(
         &self,
         id: InjectionId,
         fault: &str,
         parameters: &Parameters,
         object: &Object,
-        lease: Duration,
+        term: impl Into<Term>,
     ) -> Result<Proof, InjectError> {
+        let (ordered, term) = (boot::now(), term.into());
         let fault = fault::find(fault)?;
         // Its process is told from others from here on: between any two steps it may end, and its number be given away.
         let object = object.identified();
-        let plan = fault.plan(&object, Checked::new(fault.entry(), parameters)?)?;
+        let entry = fault.entry();
+        // Before the fault looks at an object that another has changed, and again when nobody can come between.
+        refuse_clash(&lock(&self.shared.slots), entry, parameters, &object)?;
+        let plan = fault.plan(&object, Checked::new(entry, parameters)?)?;
         let undo = Undo { fault: fault.entry().id.to_owned(), token: fault::seed(), object, plan };
         let slot = Arc::new(Slot {
             undo,
-            lease,
-            expires: Mutex::new(boot::now() + lease),
+            entry,
+            parameters: parameters.clone(),
+            term,
+            grant: Mutex::new(Grant::new(term, ordered, None, boot::now())),
+            again: Mutex::default(),
             abort: Abort::default(),
+            ordered,
+            effective: OnceLock::new(),
             state: Mutex::new(State::Planned),
         });
         // Locked before it can be found: an undo that comes meanwhile waits until there is something to undo.
@@ -150,6 +172,7 @@ impl Host {
             if slots.get(&id).is_some_and(|old| old.is_live()) {
                 return Err(Refused(format!("injection {id} exists already")).into());
             }
+            refuse_clash(&slots, entry, parameters, &slot.undo.object)?;
             slots.insert(id, Arc::clone(&slot));
         }
         self.shared.watch.notify_all();
@@ -181,18 +204,27 @@ impl Host {
         self.shared.undo(id)
     }
 
+    /// How long after it was ordered an injection was in effect: before it was proven, which takes as long as it takes to measure.
+    #[must_use]
+    pub fn took_effect_after(&self, id: InjectionId) -> Option<Duration> {
+        let slot = lock(&self.shared.slots).get(&id).cloned()?;
+        slot.effective.get().map(|effective| effective.saturating_sub(slot.ordered))
+    }
+
     /// Extends the leases of these injections by their full length from now.
     pub fn renew(&self, ids: &[InjectionId]) {
         let slots = lock(&self.shared.slots);
         let mut renewed = Vec::new();
         // What is being undone is renewed no more: an undo that hangs shall not live on leases.
-        for slot in ids.iter().filter_map(|id| slots.get(id)).filter(|slot| !slot.abort.is_aborted()) {
-            let until = boot::now() + slot.lease;
-            *lock(&slot.expires) = until;
-            renewed.push((slot.undo.token, until));
+        for slot in ids.iter().filter_map(|id| slots.get(id)) {
+            let mut grant = lock(&slot.grant);
+            if !slot.abort.is_aborted() {
+                grant.until = boot::now() + slot.term.lease;
+                renewed.push((slot.undo.token, grant.until));
+            }
         }
         drop(slots);
-        self.shared.tell_guardian(|guardian| guardian.leased(&renewed));
+        self.shared.tell_guardian(|guardian| guardian.renewed(&renewed));
         if !renewed.is_empty() {
             self.shared.journal.touch();
         }
@@ -238,11 +270,14 @@ impl Shared {
             *state = State::Undone(Undone::CLEAN);
             return Err(why.into());
         }
-        self.tell_guardian(|guardian| guardian.leased(&[(slot.undo.token, *lock(&slot.expires))]));
+        self.grant(slot, |_| {});
+        // From here on whoever looks knows who watches.
+        self.publish();
         let undo = Box::new(slot.undo.clone());
-        let planned = Record::Planned { id, undo, lease: slot.lease, at: SystemTime::now() };
+        let planned = Record::Planned { id, undo, lease: slot.term.lease, at: SystemTime::now() };
         let injected = self.journal.append(&planned).map_err(Failed::to("write the journal")).and_then(|()| {
             let injection = fault.inject(&slot.undo, &self.tools)?;
+            slot.effective.get_or_init(boot::now);
             self.journal
                 .append(&Record::Injected { id, token: slot.undo.token })
                 .map_err(Failed::to("write the journal"))?;
@@ -251,6 +286,8 @@ impl Shared {
         match injected {
             Ok(mut injection) => {
                 let proof = injection.prove(&slot.abort);
+                let now = boot::now();
+                self.grant(slot, |grant| grant.end = Grant::new(slot.term, slot.ordered, Some(now), now).end);
                 *state = State::Live(injection);
                 Ok(proof)
             }
@@ -272,13 +309,12 @@ impl Shared {
         if let Some(undone) = slot.undone() {
             return Ok(undone);
         }
-        let token = slot.undo.token;
         // That this is under way is news enough of the runner, until it hangs.
-        let hangs = boot::now() + UNDO_HANGS;
-        self.tell_guardian(|guardian| guardian.leased(&[(token, hangs)]));
+        let undoing = Grant { until: boot::now() + UNDO_HANGS, end: None };
+        self.tell_while(&slot, |_, guardian| guardian.leased(&[(slot.undo.token, undoing)]));
         let outcome = self.undo_slot(id, &slot);
         // What failed is on record; the guardian could do no better beside the living runner.
-        self.tell_guardian(|guardian| guardian.released(token));
+        self.tell_guardian(|guardian| guardian.released(slot.undo.token));
         outcome
     }
 
@@ -301,26 +337,70 @@ impl Shared {
         Ok(undone)
     }
 
+    /// Changes until when an injection may live, and tells the guardian; unless it is being undone, which has a time of its own.
+    fn grant(&self, slot: &Slot, change: impl FnOnce(&mut Grant)) {
+        self.tell_while(slot, |grant, guardian| {
+            if !slot.abort.is_aborted() {
+                change(grant);
+                guardian.leased(&[(slot.undo.token, *grant)]);
+            }
+        });
+    }
+
+    /// Tells the guardian of an injection while nobody else can, so that what it hears last is true.
+    fn tell_while(&self, slot: &Slot, tell: impl FnOnce(&mut Grant, &Link)) {
+        // Before the grant is locked: who puts another guardian in the place of this one locks in that order.
+        if let Some(guardian) = self.guardian() {
+            tell(&mut lock(&slot.grant), &guardian);
+        }
+    }
+
     fn tell_guardian(&self, tell: impl FnOnce(&Link)) {
         if let Some(guardian) = self.guardian() {
             tell(&guardian);
         }
     }
 
-    /// What is live and past its lease, and when the next lease ends. What is past it is so again after [`RETRY`].
+    /// Whether anything was ever to be injected: what cannot be undone stays on record after it is nobody's any more.
+    fn has_injected(&self) -> bool {
+        !lock(&self.slots).is_empty()
+    }
+
+    /// What is live and due, and when the next will be. What is due is so again after [`RETRY`].
     fn expired(&self, now: Duration) -> (Vec<InjectionId>, Option<Duration>) {
         let slots = lock(&self.slots);
         let (mut expired, mut next) = (Vec::new(), None::<Duration>);
         for (id, slot) in slots.iter().filter(|(_, slot)| slot.is_live()) {
-            let mut expires = lock(&slot.expires);
-            if *expires <= now {
+            let mut again = lock(&slot.again);
+            let mut due = lock(&slot.grant).due().max(*again);
+            if due <= now {
                 expired.push(*id);
-                *expires = now + RETRY;
+                *again = now + RETRY;
+                due = *again;
             }
-            next = Some(next.map_or(*expires, |next| next.min(*expires)));
+            next = Some(next.map_or(due, |next| next.min(due)));
         }
         (expired, next)
     }
+}
+
+/// Refuses what another fault in effect on the same object bears not.
+fn refuse_clash(
+    slots: &BTreeMap<InjectionId, Arc<Slot>>,
+    entry: &Entry,
+    parameters: &Parameters,
+    object: &Object,
+) -> Result<(), Refused> {
+    let clash = |(id, slot): (&InjectionId, &Arc<Slot>)| {
+        let what = entry.clash(parameters, slot.entry, &slot.parameters)?;
+        (slot.undo.object.is(object) && slot.is_live()).then(|| {
+            Refused(format!(
+                "{what} is {}'s: `{}` ({id}) is in effect on {}; end that first",
+                slot.entry.id, slot.entry.id, object.name
+            ))
+        })
+    };
+    slots.iter().find_map(clash).map_or(Ok(()), Err)
 }
 
 impl Slot {
@@ -350,7 +430,7 @@ const RETRY: Duration = Duration::from_secs(5);
 /// An undo that takes longer hangs, and the guardian ends this process for it: the slowest waits ten seconds for a process to end.
 const UNDO_HANGS: Duration = Duration::from_secs(30);
 
-/// Undoes what nobody renewed in time, until the host goes. Each on a thread of its own, for which nobody waits: an undo that
+/// Undoes what nobody renewed in time, or ended in time, until the host goes; and shows that this process lives. Each on a thread of its own, for which nobody waits: an undo that
 /// hangs or panics is no reason for the others to live on.
 fn watch_leases(host: &Weak<Shared>) {
     // Upper limit of a sleep, so that the thread notices when the host is gone.
@@ -361,10 +441,10 @@ fn watch_leases(host: &Weak<Shared>) {
         under_way.retain(|_, attempt| !attempt.is_finished());
         for id in expired {
             if under_way.contains_key(&id) {
-                tracing::error!(injection = %id, "its lease has ended, and undoing it still goes on");
+                tracing::error!(injection = %id, "it should have ended, and undoing it still goes on");
                 continue;
             }
-            tracing::warn!(injection = %id, "its lease ended without renewal; undoing it");
+            tracing::warn!(injection = %id, "its lease ended without renewal, or its end is past and nobody undid it; undoing it");
             match undo_expired(&shared, id) {
                 Ok(attempt) => drop(under_way.insert(id, attempt)),
                 Err(why) => tracing::error!(injection = %id, %why, "cannot start a thread that undoes"),
@@ -372,6 +452,9 @@ fn watch_leases(host: &Weak<Shared>) {
         }
         if let (Some(_), Some(guardian)) = (next, shared.guardian()) {
             guardian.beat();
+        }
+        if shared.has_injected() {
+            shared.publish();
         }
         let wait = next.map_or(nap, |at| at.saturating_sub(boot::now()).min(nap));
         let slots = lock(&shared.slots);
@@ -409,6 +492,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::grant::OVERTIME;
 
     /// An injection whose end does what the test says.
     struct Ends<F>(F);
@@ -426,6 +510,10 @@ mod tests {
 
     /// Puts a live injection into the host whose lease has ended.
     fn expired(host: &Host, id: u32, end: impl FnOnce() + Send + 'static) {
+        granted(host, id, Grant { until: boot::now(), end: None }, end);
+    }
+
+    fn granted(host: &Host, id: u32, grant: Grant, end: impl FnOnce() + Send + 'static) {
         // The record of a kill: undoing it from the record does nothing.
         let undo = Undo {
             fault: "process:kill".to_owned(),
@@ -435,9 +523,14 @@ mod tests {
         };
         let slot = Slot {
             undo,
-            lease: Duration::ZERO,
-            expires: Mutex::new(boot::now()),
+            entry: &crate::process::kill::ENTRY,
+            parameters: Parameters::new(),
+            term: Duration::ZERO.into(),
+            grant: Mutex::new(grant),
+            again: Mutex::default(),
             abort: Abort::default(),
+            ordered: boot::now(),
+            effective: OnceLock::new(),
             state: Mutex::new(State::Live(Box::new(Ends(end)))),
         };
         lock(&host.shared.slots).insert(InjectionId(id), Arc::new(slot));
@@ -469,5 +562,49 @@ mod tests {
         // What panicked is undone from its record.
         assert_eq!(host.undo(InjectionId(2)).unwrap().cleanliness, Cleanliness::Gone);
         assert!(!lock(&host.shared.slots)[&InjectionId(2)].is_live());
+    }
+
+    #[test]
+    fn what_is_renewed_for_ever_ends_when_its_end_is_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::open(&folder.path().join("journal"), "a test").unwrap();
+        let (tell, told) = mpsc::channel();
+        let end = boot::now().checked_sub(OVERTIME).unwrap();
+        let grant = Grant { until: boot::now() + Duration::from_secs(3600), end: Some(end) };
+        granted(&host, 1, grant, move || tell.send(()).unwrap());
+        host.renew(&[InjectionId(1)]);
+        told.recv().unwrap();
+    }
+
+    #[test]
+    fn what_another_fault_has_to_itself_is_refused_on_the_same_object_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host::open(&folder.path().join("journal"), "a test").unwrap();
+        granted(&host, 1, Grant { until: boot::now() + Duration::from_secs(3600), end: None }, || {});
+        let object = Object::default();
+        let clash = |object: &Object| {
+            let slots = lock(&host.shared.slots);
+            refuse_clash(&slots, &crate::process::pause::ENTRY, &Parameters::new(), object)
+        };
+        assert_eq!(clash(&object), Ok(()), "a kill has nothing to itself");
+        let slot = Arc::clone(&lock(&host.shared.slots)[&InjectionId(1)]);
+        let paused = Slot {
+            undo: slot.undo.clone(),
+            entry: &crate::disk::latency::ENTRY,
+            parameters: Parameters::new(),
+            term: slot.term,
+            grant: Mutex::new(*lock(&slot.grant)),
+            again: Mutex::default(),
+            abort: Abort::default(),
+            ordered: slot.ordered,
+            effective: OnceLock::new(),
+            state: Mutex::new(State::Live(Box::new(Ends(|| {})))),
+        };
+        lock(&host.shared.slots).insert(InjectionId(2), Arc::new(paused));
+        let Refused(why) = clash(&object).unwrap_err();
+        assert!(why.contains("tracer") && why.contains("disk:latency") && why.contains("end that first"), "{why}");
+        assert_eq!(clash(&Object { name: "another".to_owned(), ..Object::default() }), Ok(()));
+        host.undo(InjectionId(2)).unwrap();
+        assert_eq!(clash(&object), Ok(()), "it has ended");
     }
 }

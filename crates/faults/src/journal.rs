@@ -27,7 +27,7 @@ use model::event::{Cleanliness, InjectionId};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::{boot, fault::Undo, process::Process};
+use crate::{book, boot, fault::Undo, process::Process};
 
 /// One line of the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -340,7 +340,11 @@ impl Journal {
     ///
     /// When the file system refuses.
     pub fn remove(&self) -> io::Result<()> {
-        if is_named(&self.tail().file, &self.path)? { fs::remove_file(&self.path) } else { Ok(()) }
+        if !is_named(&self.tail().file, &self.path)? {
+            return Ok(());
+        }
+        book::remove(&self.path);
+        fs::remove_file(&self.path)
     }
 }
 

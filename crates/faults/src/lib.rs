@@ -11,6 +11,8 @@
 //! The [journal], the [guardian] that undoes from it when this process dies or hangs, and the [recovery] at the next start
 //! are for what that leaves open.
 
+mod abandoned;
+pub mod book;
 pub mod boot;
 mod cgroup;
 pub mod cpu;
@@ -18,6 +20,7 @@ pub mod disk;
 pub mod dns;
 pub mod doctor;
 mod fault;
+pub mod grant;
 pub mod guardian;
 pub mod helper;
 mod host;
@@ -42,6 +45,7 @@ pub mod state;
 mod stress;
 pub mod sys;
 pub mod time;
+pub mod vigil;
 
 use model::catalogue::{Entry, TargetKind};
 

@@ -88,6 +88,14 @@ impl Object {
         self.pid.is_some() && self.process().is_err()
     }
 
+    /// Whether this is the same object as another, by its process where both have one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self.pid, other.pid) {
+            (Some(one), Some(another)) => (one, self.started) == (another, other.started),
+            _ => self.name == other.name,
+        }
+    }
+
     /// The same object, with its process told from any other that may get its number. One that has ended stays as it is: to
     /// refuse it is the fault's business.
     pub(crate) fn identified(&self) -> Self {

@@ -18,7 +18,8 @@ use std::{
 use rustix::process::geteuid;
 
 use crate::{
-    Host, Program,
+    Host, Program, abandoned,
+    book::Book,
     journal::{self, Journal, OpenError, Replayed},
     recovery::{self, Leftover},
 };
@@ -47,6 +48,14 @@ pub struct Seen {
     pub held: bool,
     /// What it says, or why it cannot be read.
     pub says: Result<Replayed, OpenError>,
+}
+
+impl Seen {
+    /// What its runner says of itself.
+    #[must_use]
+    pub fn book(&self) -> Option<Book> {
+        Book::of(&self.path)
+    }
 }
 
 /// What became of a journal that nobody had.
@@ -131,20 +140,29 @@ impl State {
         Ok(seen.filter(|seen| seen.path.exists()).collect())
     }
 
-    /// Undoes what all journals that nobody has say, and removes those of which nothing is left.
+    /// Undoes what all journals that nobody has say, and removes those of which nothing is left. A process that has one and has
+    /// hung for longer than its faults may live, while nobody watches it, is ended first: see [`vigil`](crate::vigil).
     ///
     /// # Errors
     ///
     /// When the folder cannot be read. A journal that cannot be opened is passed over, and said in the log.
     pub fn recover(&self) -> io::Result<Vec<Recovered>> {
         let mut recovered = Vec::new();
+        let mut busy = Vec::new();
         for path in self.journals()? {
             match recover(&path) {
                 Ok(Some(leftovers)) => recovered.push(Recovered { path, leftovers }),
                 Ok(None) => {}
-                // That of a living process is none of our business.
-                Err(OpenError::Busy { .. }) => {}
+                // That of a living process is none of our business, as long as it lives up to its leases.
+                Err(OpenError::Busy { .. }) => busy.push(path),
                 Err(why) => tracing::warn!(%why, "a journal is left alone"),
+            }
+        }
+        for path in abandoned::take_over(busy) {
+            match recover(&path) {
+                Ok(Some(leftovers)) => recovered.push(Recovered { path, leftovers }),
+                Ok(None) => {}
+                Err(why) => tracing::warn!(%why, "a process that hangs was ended, and its journal is left alone"),
             }
         }
         Ok(recovered)

@@ -29,6 +29,7 @@ pub mod period;
 pub mod resource;
 pub mod status;
 pub mod target;
+pub mod term;
 pub mod verdict;
 
 pub use moment::Moment;

@@ -21,7 +21,7 @@ use super::{
     message::{MOST, Message, Says},
     serve,
 };
-use crate::{boot, fault::Program, journal::Journal, lock::lock, sys::daemon};
+use crate::{boot, fault::Program, grant::Grant, journal::Journal, lock::lock, process::Process, sys::daemon};
 
 /// A guardian that lives, or did.
 #[derive(Debug)]
@@ -99,10 +99,22 @@ impl Link {
         boot::now().saturating_sub(self.started)
     }
 
+    /// The guardian's process; `None` when it has ended.
+    pub(crate) fn process(&self) -> Option<Process> {
+        Process::find(i32::try_from(lock(&self.child).id()).ok()?).ok()
+    }
+
     /// Tells that injections may live until then. That it has died meanwhile is noticed by who [listens](Self::listen).
-    pub(crate) fn leased(&self, leases: &[(u64, Duration)]) {
+    pub(crate) fn leased(&self, leases: &[(u64, Grant)]) {
         for some in leases.chunks(MOST) {
             self.say(Says::Leased(some.to_vec()));
+        }
+    }
+
+    /// Tells that their leases last until then.
+    pub(crate) fn renewed(&self, leases: &[(u64, Duration)]) {
+        for some in leases.chunks(MOST) {
+            self.say(Says::Renewed(some.to_vec()));
         }
     }
 
@@ -121,7 +133,7 @@ impl Link {
             tracing::warn!("the guardian does not answer; ending it");
             lock(&self.child).kill().ok();
         } else if due {
-            self.say(Says::Leased(Vec::new()));
+            self.say(Says::Renewed(Vec::new()));
         }
     }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! version 1 byte | kind 1 byte | number u64 | body
 //!   hello     the journal's path; comes with two descriptors, the journal's and one of the runner's process
-//!   leased    (token u64, until u64 in ns since boot)*; none at all is a sign of life
+//!   leased    (token u64, until u64, end u64)*: in ns since boot, the largest number is never
+//!   renewed   (token u64, until u64)*; none at all is a sign of life
 //!   released  token u64 *
 //!   farewell
 //!   heard     from the guardian: the number of the last message it has acted on
@@ -13,11 +14,15 @@
 
 use std::{ffi::OsString, os::unix::ffi::OsStringExt, path::PathBuf, time::Duration};
 
+use crate::grant::Grant;
+
 /// The version of this protocol. The two ends are the same program, but the file may be replaced between their starts.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HEAD: usize = 10;
 /// No message is longer: paths have 4096 bytes, and more leases than [`MOST`] go in several messages.
 pub(crate) const LONGEST: usize = 16 << 10;
+/// What stands for no end.
+const NEVER: u64 = u64::MAX;
 /// Leases in one message.
 pub(crate) const MOST: usize = 500;
 
@@ -33,7 +38,9 @@ pub(crate) enum Says {
     /// The runner introduces itself.
     Hello(PathBuf),
     /// These injections may live until then.
-    Leased(Vec<(u64, Duration)>),
+    Leased(Vec<(u64, Grant)>),
+    /// The leases of these last until then.
+    Renewed(Vec<(u64, Duration)>),
     /// These need no watching any more.
     Released(Vec<u64>),
     /// The runner goes.
@@ -48,11 +55,16 @@ impl Message {
             Says::Hello(path) => (1, path.as_os_str().as_encoded_bytes().to_vec()),
             Says::Leased(leases) => (
                 2,
-                leases.iter().flat_map(|(token, until)| [*token, nanos(*until)]).flat_map(u64::to_le_bytes).collect(),
+                bytes(
+                    leases
+                        .iter()
+                        .flat_map(|(token, Grant { until, end })| [*token, nanos(*until), end.map_or(NEVER, nanos)]),
+                ),
             ),
-            Says::Released(tokens) => (3, tokens.iter().copied().flat_map(u64::to_le_bytes).collect()),
-            Says::Farewell => (4, Vec::new()),
-            Says::Heard => (5, Vec::new()),
+            Says::Renewed(leases) => (3, bytes(leases.iter().flat_map(|(token, until)| [*token, nanos(*until)]))),
+            Says::Released(tokens) => (4, bytes(tokens.iter().copied())),
+            Says::Farewell => (5, Vec::new()),
+            Says::Heard => (6, Vec::new()),
         };
         let mut bytes = Vec::with_capacity(HEAD + body.len());
         bytes.extend_from_slice(&[VERSION, kind]);
@@ -70,12 +82,19 @@ impl Message {
             1 if !body.is_empty() => Says::Hello(OsString::from_vec(body.to_vec()).into()),
             2 => {
                 let numbers = numbers(body)?;
-                let (pairs, []) = numbers.as_chunks::<2>() else { return None };
-                Says::Leased(pairs.iter().map(|[token, until]| (*token, Duration::from_nanos(*until))).collect())
+                let (leases, []) = numbers.as_chunks::<3>() else { return None };
+                let end = |end: u64| (end != NEVER).then(|| Duration::from_nanos(end));
+                let grant = |until, last| Grant { until: Duration::from_nanos(until), end: end(last) };
+                Says::Leased(leases.iter().map(|[token, until, end]| (*token, grant(*until, *end))).collect())
             }
-            3 => Says::Released(numbers(body)?),
-            4 if body.is_empty() => Says::Farewell,
-            5 if body.is_empty() => Says::Heard,
+            3 => {
+                let numbers = numbers(body)?;
+                let (pairs, []) = numbers.as_chunks::<2>() else { return None };
+                Says::Renewed(pairs.iter().map(|[token, until]| (*token, Duration::from_nanos(*until))).collect())
+            }
+            4 => Says::Released(numbers(body)?),
+            5 if body.is_empty() => Says::Farewell,
+            6 if body.is_empty() => Says::Heard,
             _ => return None,
         };
         Some(Self { number, says })
@@ -87,7 +106,11 @@ fn numbers(body: &[u8]) -> Option<Vec<u64>> {
     Some(numbers.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
 }
 
-/// 584 years since boot fit; a later end is as good as that.
+fn bytes(numbers: impl Iterator<Item = u64>) -> Vec<u8> {
+    numbers.flat_map(u64::to_le_bytes).collect()
+}
+
+/// 584 years since boot fit; a later end is as good as that, which is none.
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -99,10 +122,12 @@ mod tests {
     use super::*;
 
     fn says() -> impl Strategy<Value = Says> {
-        let lease = (any::<u64>(), any::<u64>().prop_map(Duration::from_nanos));
+        let time = || any::<u64>().prop_map(|nanos| Duration::from_nanos(nanos.min(NEVER - 1)));
+        let grant = (time(), proptest::option::of(time())).prop_map(|(until, end)| Grant { until, end });
         prop_oneof![
             "[^\0]{1,100}".prop_map(|path| Says::Hello(path.into())),
-            proptest::collection::vec(lease, 0..MOST).prop_map(Says::Leased),
+            proptest::collection::vec((any::<u64>(), grant), 0..MOST).prop_map(Says::Leased),
+            proptest::collection::vec((any::<u64>(), time()), 0..MOST).prop_map(Says::Renewed),
             proptest::collection::vec(any::<u64>(), 0..MOST).prop_map(Says::Released),
             Just(Says::Farewell),
             Just(Says::Heard),

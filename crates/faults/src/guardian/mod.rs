@@ -12,8 +12,10 @@
 //! |---|---|---|
 //! | the runner dies | the guardian: the socket closes, the process ends | it undoes what the journal says |
 //! | the runner hangs | the guardian: a lease runs out, and nothing is heard of it | it ends the runner, then the same |
+//! | the runner renews and does not undo | the guardian: the configured end is past | it ends the runner, then the same |
 //! | the guardian dies | the runner: the socket closes | it starts another and tells it the leases, or undoes everything |
 //! | the guardian hangs | the runner: no answer | it ends the guardian, then the same |
+//! | the guardian dies and the runner hangs | the next start of any process that injects: see [`vigil`](crate::vigil) | it ends the runner, then the same |
 //! | both die | the next start of any process that injects, and the boot unit: the journal's lock is free | they undo what it says |
 //!
 //! Ending the runner first is what makes undoing beside it safe: nobody injects while the guardian undoes, and the mechanisms

@@ -110,6 +110,7 @@ fn wait(
 fn meaning(says: Says) -> Option<Event> {
     Some(match says {
         Says::Leased(leases) => Event::Leased(leases),
+        Says::Renewed(leases) => Event::Renewed(leases),
         Says::Released(tokens) => Event::Released(tokens),
         Says::Farewell => Event::Farewell,
         Says::Hello(_) | Says::Heard => return None,
@@ -149,8 +150,14 @@ impl Runner {
     }
 
     fn kill(&self, why: Why) {
-        if why == Why::Overdue {
-            say(&"the run does not answer and a lease of its faults has ended; ending it, and undoing them");
+        match why {
+            Why::HungUp => {}
+            Why::Overdue => {
+                say(&"the run does not answer and a lease of its faults has ended; ending it, and undoing them");
+            }
+            Why::Overtime => {
+                say(&"the run goes on with a fault that should have ended; ending it, and undoing all its faults");
+            }
         }
         // Dead already is as well.
         pidfd_send_signal(&self.process, Signal::KILL).ok();

@@ -2,18 +2,23 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use model::event::{Cleanliness, InjectionId};
 use rustix::process::Signal;
 
+use super::{link::Link, watch::GRACE};
 use crate::{
-    Host, Object, Parameters, Program,
-    journal::{self, is_held},
+    Host, Object, Parameters, Program, Undo, abandoned,
+    book::Book,
+    boot,
+    fault::{self, Tools},
+    grant::{Grant, OVERTIME},
+    journal::{self, Journal, Record, is_held},
     process::Process,
     state,
 };
@@ -63,6 +68,33 @@ fn the_runner() {
     }
 }
 
+/// Not a test: a process that injects what should have ended long ago, and renews it for ever; without a host, which would undo it.
+#[test]
+#[ignore = "the runner that does not undo, started by the test here"]
+fn the_lingering_runner() {
+    let told = |name| std::env::var(name).expect("told by the test that started it");
+    let object = Object { name: told(NAME), pid: Some(told(PID).parse().unwrap()), ..Object::default() };
+    let (journal, _) = Journal::open(Path::new(&told(JOURNAL))).unwrap();
+    let link = Link::start(&program(), &journal).unwrap();
+    let (id, token) = (InjectionId(1), 7);
+    let end = boot::now().checked_sub(OVERTIME).expect("this machine runs for longer");
+    link.leased(&[(token, Grant { until: boot::now() + LONG, end: Some(end) })]);
+    let fault = fault::find(&told(FAULT)).unwrap();
+    let undo = Undo { fault: told(FAULT), token, object, plan: serde_json::Value::Null };
+    let planned = Record::Planned { id, undo: Box::new(undo.clone()), lease: LONG, at: SystemTime::now() };
+    journal.append(&planned).unwrap();
+    let injection = fault.inject(&undo, &Tools { program: program() }).unwrap();
+    println!("\ninjected");
+    loop {
+        link.renewed(&[(token, boot::now() + LONG)]);
+        if std::io::stdin().read(&mut [0]).unwrap() == 0 {
+            break;
+        }
+    }
+    // Never of its own: whoever drops it has undone it.
+    drop(injection);
+}
+
 /// A runner that has stopped a process, its guardian, and the journal.
 struct Scene {
     victim: Child,
@@ -75,10 +107,14 @@ struct Scene {
 
 impl Scene {
     fn new(fault: &str, lease: Duration) -> Self {
+        Self::with("guardian::tests::the_runner", fault, lease)
+    }
+
+    fn with(runner: &str, fault: &str, lease: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let victim = Command::new("sleep").arg("1000").stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let mut runner = Command::new(std::env::current_exe().unwrap())
-            .args(only("guardian::tests::the_runner"))
+            .args(only(runner))
             .env(FAULT, fault)
             .env(JOURNAL, folder.path().join("journal"))
             .env(NAME, folder.path().join("obstacle"))
@@ -109,6 +145,15 @@ impl Scene {
     fn kill_runner(&mut self) {
         self.runner.kill().unwrap();
         self.runner.wait().unwrap();
+    }
+
+    /// The runner hangs, and nobody watches it: stopped before it can notice that its guardian has died, and before its lease is
+    /// over, which it would.
+    fn leave_hanging(&self) {
+        process(&self.runner).signal(Signal::STOP).unwrap();
+        self.guardian.signal(Signal::KILL).unwrap();
+        until("the guardian's end", || !self.guardian.is_alive());
+        assert!(self.is_stopped(), "the machine is too busy for a lease of {SHORT:?}");
     }
 
     /// Kills both at once: stopped first, because otherwise one might notice that the other has died.
@@ -169,6 +214,52 @@ fn a_runner_that_hangs_is_ended_when_its_lease_has_passed_and_all_is_undone() {
     until("the runner's end", || scene.runner.try_wait().unwrap().is_some());
     until("the undo", || !scene.is_stopped());
     until("the journal's end", || !scene.journal().exists());
+}
+
+#[test]
+fn a_runner_that_renews_and_does_not_undo_is_ended_when_the_end_is_past() {
+    let mut scene = Scene::with("guardian::tests::the_lingering_runner", "test:stop", LONG);
+    assert!(scene.is_stopped());
+    let mut renewing = scene.runner.stdin.take().unwrap();
+    until("the runner's end", || {
+        // Every byte renews; what is written to the dead is lost.
+        let _lost = renewing.write_all(b".");
+        scene.runner.try_wait().unwrap().is_some()
+    });
+    until("the undo", || !scene.is_stopped());
+    until("the journal's end", || !scene.journal().exists());
+}
+
+#[test]
+fn a_runner_that_hangs_unguarded_is_ended_by_who_comes_next() {
+    let mut scene = Scene::new("test:stop", SHORT);
+    scene.leave_hanging();
+    let next = || abandoned::take_over(vec![scene.journal()]) == [scene.journal()];
+    until("the end of a vigil", next);
+    assert!(scene.runner.try_wait().unwrap().is_some() && scene.is_stopped());
+    let leftovers = state::recover(&scene.journal()).unwrap().unwrap();
+    assert!(matches!(&leftovers[..], [left] if left.outcome == Ok(Cleanliness::Clean)));
+    assert!(!scene.is_stopped() && !scene.journal().exists());
+}
+
+#[test]
+fn a_runner_that_was_merely_slow_is_left_alone_by_who_comes_next() {
+    let mut scene = Scene::new("test:stop", SHORT);
+    scene.leave_hanging();
+    let runner = process(&scene.runner);
+    // As slow as can be: for longer than its lease and a grace.
+    let slow = SHORT + GRACE;
+    until("a silence", || Book::of(&scene.journal()).is_some_and(|book| book.age() > slow));
+    std::thread::scope(|scope| {
+        let vigil = scope.spawn(|| abandoned::take_over(vec![scene.journal()]));
+        runner.signal(Signal::CONT).unwrap();
+        assert!(vigil.join().unwrap().is_empty());
+    });
+    assert!(runner.is_alive());
+    until("the undo by the runner itself", || !scene.is_stopped());
+    drop(scene.runner.stdin.take());
+    assert!(scene.runner.wait().unwrap().success());
+    assert!(!scene.journal().exists());
 }
 
 #[test]

@@ -6,22 +6,30 @@
 //! ```text
 //!            leases come and go                    it has died
 //!   watching ──────────────────▶ watching     killed ─────────▶ undoing
-//!      │  a lease ran out, and after a grace      ▲   or it does not die
-//!      │  there is still nothing new of it: Kill  │   in time: Undo
+//!      │  a lease ran out or an end is past, and  ▲   or it does not die
+//!      │  a grace later nothing is new: Kill      │   in time: Undo
 //!      ├──────────────────────────────────────────┤
 //!      │  its end of the socket closed: Kill      │
 //!      ├──────────────────────────────────────────┘
 //!      │  it has died: Undo ───▶ undoing
 //!      └  it says farewell: End
 //! ```
+//!
+//! Two things end an injection: its lease, which the runner renews, and its configured end, which nothing moves but the beginning of
+//! its undo. The runner is not told that an end is past before it is killed for it: it has the same clock and a watchdog of its own
+//! that undoes what is due, so that one whose faults outlive their end by the grace has lost that too, and would not listen.
 
 use std::{collections::BTreeMap, time::Duration};
+
+use crate::grant::Grant;
 
 /// What happens to a guardian.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// The injections with these tokens may live until then (since boot): granted or renewed.
-    Leased(Vec<(u64, Duration)>),
+    /// The injections with these tokens may live until then: ordered, in effect, or being undone.
+    Leased(Vec<(u64, Grant)>),
+    /// The leases of these last until then (since boot). The ends of those injections stay where they are.
+    Renewed(Vec<(u64, Duration)>),
     /// These are the guardian's business no more: they are undone, or on record as what cannot be.
     Released(Vec<u64>),
     /// The runner goes, and has nothing left to undo.
@@ -52,6 +60,8 @@ pub enum Why {
     HungUp,
     /// A lease ran out, and nothing was heard of it since.
     Overdue,
+    /// It goes on renewing what should have ended, and does not undo it.
+    Overtime,
 }
 
 /// The state of a guardian.
@@ -63,8 +73,8 @@ pub struct Watch {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Lease {
-    until: Duration,
-    /// When the guardian saw that it had run out.
+    grant: Grant,
+    /// When the guardian saw that it was due.
     overdue: Option<Duration>,
 }
 
@@ -96,8 +106,8 @@ impl Watch {
             (Runner::AtWork, Event::Farewell) => self.over(Effect::End),
             (Runner::AtWork, Event::HungUp) => self.kill(Why::HungUp, now),
             (Runner::AtWork, event) => {
-                self.note(event);
-                if self.is_overdue(now) { self.kill(Why::Overdue, now) } else { None }
+                self.note(event, now);
+                self.overdue(now).and_then(|why| self.kill(why, now))
             }
             (Runner::Killed(since), _) if since + DEATH <= now => self.over(Effect::Undo),
             // What it said before it died does not matter: the journal says it, too.
@@ -110,31 +120,41 @@ impl Watch {
     pub fn wake(&self) -> Option<Duration> {
         match self.runner {
             Runner::AtWork => {
-                self.leases.values().map(|lease| lease.overdue.map_or(lease.until, |seen| seen + GRACE)).min()
+                self.leases.values().map(|lease| lease.overdue.map_or(lease.grant.due(), |seen| seen + GRACE)).min()
             }
             Runner::Killed(since) => Some(since + DEATH),
             Runner::Over => None,
         }
     }
 
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: Event, now: Duration) {
         match event {
             Event::Leased(leases) => {
-                let lease = |(token, until)| (token, Lease { until, overdue: None });
+                let lease = |(token, grant)| (token, Lease { grant, overdue: None });
                 self.leases.extend(leases.into_iter().map(lease));
+            }
+            Event::Renewed(leases) => {
+                for (token, until) in leases {
+                    // What is not known any more is released, and this was said before.
+                    let Some(lease) = self.leases.get_mut(&token) else { continue };
+                    lease.grant.until = until;
+                    lease.overdue = lease.overdue.filter(|_| lease.grant.due() <= now);
+                }
             }
             Event::Released(tokens) => self.leases.retain(|token, _| !tokens.contains(token)),
             Event::Farewell | Event::HungUp | Event::Died | Event::Tick => {}
         }
     }
 
-    /// Whether a lease ran out a whole grace ago; takes note of those that have run out now.
-    fn is_overdue(&mut self, now: Duration) -> bool {
-        let mut overdue = false;
-        for lease in self.leases.values_mut().filter(|lease| lease.until <= now) {
-            overdue |= *lease.overdue.get_or_insert(now) + GRACE <= now;
+    /// Why the runner is to be ended, if something was due a whole grace ago; takes note of what has become due now.
+    fn overdue(&mut self, now: Duration) -> Option<Why> {
+        let mut why = None;
+        for lease in self.leases.values_mut().filter(|lease| lease.grant.due() <= now) {
+            if *lease.overdue.get_or_insert(now) + GRACE <= now {
+                why = Some(if lease.grant.until <= now { Why::Overdue } else { Why::Overtime });
+            }
         }
-        overdue
+        why
     }
 
     fn kill(&mut self, why: Why, now: Duration) -> Option<Effect> {
@@ -151,21 +171,27 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grant::OVERTIME;
 
     fn at(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
 
     fn leased(until: u64) -> Event {
-        Event::Leased(vec![(1, at(until))])
+        Event::Leased(vec![(1, Grant { until: at(until), end: None })])
+    }
+
+    fn renewed(until: u64) -> Event {
+        Event::Renewed(vec![(1, at(until))])
     }
 
     #[test]
     fn a_runner_that_renews_or_lets_go_is_left_alone() {
         let mut watch = Watch::default();
         assert_eq!(watch.wake(), None);
+        watch.step(leased(1500), at(0));
         for turn in 0..20 {
-            assert_eq!(watch.step(leased(turn * 1000 + 1500), at(turn * 1000)), None);
+            assert_eq!(watch.step(renewed(turn * 1000 + 1500), at(turn * 1000)), None);
             assert_eq!(watch.wake(), Some(at(turn * 1000 + 1500)));
         }
         assert_eq!(watch.step(Event::Released(vec![1]), at(20_400)), None);
@@ -201,8 +227,47 @@ mod tests {
         let mut watch = Watch::default();
         watch.step(leased(1000), at(0));
         watch.step(Event::Tick, at(1000));
-        assert_eq!(watch.step(leased(60_000), at(20_000)), None);
+        assert_eq!(watch.step(renewed(60_000), at(20_000)), None);
         assert_eq!(watch.step(Event::Tick, at(20_001)), None);
+    }
+
+    #[test]
+    fn a_runner_that_renews_but_does_not_undo_is_killed_when_the_end_is_past() {
+        let mut watch = Watch::default();
+        let end = at(5000);
+        watch.step(Event::Leased(vec![(1, Grant { until: at(1500), end: Some(end) })]), at(0));
+        let due = end + OVERTIME;
+        let mut now = at(0);
+        let killed = loop {
+            now += at(500);
+            let effect = watch.step(Event::Renewed(vec![(1, now + at(1500))]), now);
+            assert!(watch.wake().is_some_and(|wake| effect.is_some() || wake > now), "it is not woken for nothing");
+            if effect.is_some() {
+                break effect;
+            }
+        };
+        assert_eq!((killed, now), (Some(Effect::Kill(Why::Overtime)), due + GRACE));
+        assert_eq!(watch.step(Event::Died, now), Some(Effect::Undo));
+    }
+
+    #[test]
+    fn what_is_being_undone_when_its_end_comes_has_the_time_that_an_undo_takes() {
+        let mut watch = Watch::default();
+        watch.step(Event::Leased(vec![(1, Grant { until: at(90_000), end: Some(at(5000)) })]), at(0));
+        let undoing = Grant { until: at(45_000), end: None };
+        assert_eq!(watch.step(Event::Leased(vec![(1, undoing)]), at(15_000)), None);
+        assert_eq!(watch.step(Event::Tick, at(44_999)), None);
+        assert_eq!(watch.step(Event::Released(vec![1]), at(45_001)), None);
+        assert_eq!(watch.wake(), None);
+    }
+
+    #[test]
+    fn a_renewal_of_what_is_released_brings_nothing_back() {
+        let mut watch = Watch::default();
+        watch.step(leased(1000), at(0));
+        watch.step(Event::Released(vec![1]), at(10));
+        watch.step(renewed(2000), at(20));
+        assert_eq!(watch.wake(), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Keeping a guardian: there is one before the first injection, and another when it has gone.
 
 use std::{
+    collections::BTreeMap,
     mem,
     sync::{Arc, Weak, atomic::Ordering},
     thread::{self, JoinHandle},
@@ -10,7 +11,7 @@ use std::{
 use model::event::InjectionId;
 
 use super::{Shared, undo_expired};
-use crate::{fault::Failed, guardian::link::Link, lock::lock};
+use crate::{book::Book, fault::Failed, grant::Grant, guardian::link::Link, lock::lock};
 
 /// The guardian of a host.
 #[derive(Debug, Default)]
@@ -74,9 +75,18 @@ impl Shared {
     }
 
     /// What lives, and until when: what a new guardian must know.
-    fn leases(&self) -> Vec<(u64, Duration)> {
+    pub(super) fn grants(&self) -> BTreeMap<u64, Grant> {
         let slots = lock(&self.slots);
-        slots.values().filter(|slot| slot.is_live()).map(|slot| (slot.undo.token, *lock(&slot.expires))).collect()
+        slots.values().filter(|slot| slot.is_live()).map(|slot| (slot.undo.token, *lock(&slot.grant))).collect()
+    }
+
+    /// Writes the book: who watches, and what lives until when. Where it cannot be written, the journal's time is a sign as well.
+    pub(super) fn publish(&self) {
+        let guardian = self.guardian().and_then(|link| link.process());
+        let book = Book::now(guardian, self.grants());
+        if lock(&self.book).write(&book).is_err() {
+            self.journal.touch();
+        }
     }
 }
 
@@ -99,8 +109,11 @@ fn succeed(host: &Weak<Shared>, gone: &Arc<Link>, short_lives: u32) {
             *guard = next;
             if let Guard::Watching(link, _) = &*guard {
                 // Before anybody else tells it anything: under the lock.
-                link.leased(&shared.leases());
+                let grants: Vec<(u64, Grant)> = shared.grants().into_iter().collect();
+                link.leased(&grants);
             }
+            drop(guard);
+            shared.publish();
         }
         Err(why) => {
             tracing::error!(%why, "there is no guardian any more; undoing everything");

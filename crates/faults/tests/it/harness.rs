@@ -118,6 +118,11 @@ impl World {
         self.folder.path().join("journal")
     }
 
+    /// Where processes that are tortured write what they have to say.
+    pub(crate) fn errors(&self) -> PathBuf {
+        self.folder.path().join("errors")
+    }
+
     /// The instance's disk, as we see it.
     pub(crate) fn disk(&self) -> PathBuf {
         format!("/proc/{}/root{DISK}", self.child.id()).into()

@@ -9,6 +9,7 @@ use std::{
     fs,
     hash::{BuildHasher as _, RandomState},
     io::{BufRead, BufReader},
+    panic::{self, AssertUnwindSafe},
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
@@ -159,10 +160,18 @@ fn a_shard() {
     for seed in first..first + points {
         let point = Point::new(seed);
         println!("{point:?}");
-        torture(&world, &before, &point, &mut injected);
+        let tortured = panic::catch_unwind(AssertUnwindSafe(|| {
+            torture(&world, &before, &point, &mut injected);
+            until(&format!("after {point:?} it is as before"), || everything(&world) == before);
+        }));
+        if let Err(why) = tortured {
+            eprintln!(
+                "{point:?}: what its processes said:\n{}",
+                fs::read_to_string(world.errors()).unwrap_or_default()
+            );
+            panic::resume_unwind(why);
+        }
         *blows.entry(point.blow).or_default() += 1;
-        let what = format!("after {point:?} it is as before");
-        until(&what, || everything(&world) == before);
         // A fresh one now and then: a world that has seen much is not what users have.
         if seed % 50 == 49 {
             world = World::new();
@@ -187,7 +196,9 @@ fn is_something_in_effect(world: &World, (before, members): &(View, usize)) -> b
 fn torture(world: &World, before: &(View, usize), point: &Point, injected: &mut BTreeMap<String, u64>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     with_world(&mut command, world).args(only("torture::the_runner")).env(SEED, point.seed.to_string());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    // In a file, and not in a pipe: its guardian and helpers write there, too, some of them after its end.
+    let errors = fs::File::create(world.errors()).unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
     let said = lines_of(&mut child);
     wait_for(point.when, world, &mut child, &said, injected);
     let runner = i32::try_from(child.id()).unwrap();

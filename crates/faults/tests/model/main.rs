@@ -1,6 +1,7 @@
-//! Journal, leases and guardian, through every interleaving of three faults, two deaths and a hang.
+//! Journal, leases and guardian, through every interleaving of three faults, two deaths and a hang; and of a runner that goes on
+//! renewing and never undoes.
 //!
-//! The decisions are the product's own code: [`Watch`] and [`Recovery`]. What is modelled around them is what their processes do
+//! The decisions are the product's own code: [`Watch`], [`Recovery`] and [`Vigil`]. What is modelled around them is what their processes do
 //! with the world, in the order in which they do it; every step may be the last one before a death. Whatever happens, it ends,
 //! and then nothing is injected.
 
@@ -12,14 +13,18 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use faults::{
-    guardian::watch::{self, Effect, Watch},
+    grant::Grant,
+    guardian::watch::{self, Effect, GRACE, Watch, Why},
     recovery::{self, Attempt, Recovery},
+    vigil::{Judgement, Look, Sign, Vigil},
 };
 use stateright::{Checker, Model, Property};
 
 const FAULTS: usize = 3;
 /// Longer than a grace, so that leases granted at different times run out at different times.
 const LEASE: Duration = Duration::from_secs(10);
+/// How long a fault lasts: so that a renewal comes between its lease and its end.
+const LENGTH: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_millis(150);
 
 /// How far the runner is with one fault; each step is one thing done to the world.
@@ -47,6 +52,8 @@ enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Runner {
     AtWork,
+    /// At work, but it undoes nothing: it renews.
+    Lingering,
     /// Stopped: it does nothing, and does not die of it.
     Hung,
     /// Told to die; the call that it is in may still be carried out.
@@ -93,8 +100,19 @@ struct World {
     /// Said by the runner, not yet heard by the guardian.
     said: Vec<watch::Event>,
     next_start: Option<Undoer>,
+    /// Who comes next watches a runner that hangs.
+    vigil: Option<Vigil>,
+    /// When the runner showed itself last, if anybody is to know.
+    sign: Duration,
+    /// When it renewed last.
+    renewed: Duration,
+    /// It was ended for not undoing; after a vigil; a vigil found it at work.
+    ends: [bool; 3],
     deaths: u8,
     hangs: u8,
+    /// Hangs that may pass.
+    wakes: u8,
+    lingers: u8,
     /// Attempts to undo that may still fail.
     failures: u8,
 }
@@ -109,6 +127,12 @@ enum Action {
     Guard,
     /// It hangs.
     Hang,
+    /// It goes on.
+    Wake,
+    /// From now on it undoes nothing any more.
+    Linger,
+    /// It renews what it has in effect.
+    Renew,
     /// It dies; or what was told to die does.
     Die,
     /// The guardian dies.
@@ -125,7 +149,9 @@ enum Action {
     Undo(u64),
     Note(u64),
     Fail(u64),
-    /// Nobody is left of either: the next start, or `shaketable undo --all`, which ends a runner that hangs first.
+    /// Long after the last sign of a runner that hangs unguarded somebody comes and watches it.
+    Keep,
+    /// Nobody is left of either: the next start.
     Start,
     /// That one dies.
     StartDies,
@@ -137,12 +163,26 @@ struct Protocol {
     faults: usize,
     /// How many attempts to undo fail.
     failures: u8,
+    deaths: u8,
+    hangs: u8,
+    /// How many hangs pass.
+    wakes: u8,
+    /// Whether the runner may go on without undoing.
+    lingers: u8,
 }
+
+/// Three faults, two deaths and a hang: as much as is looked at by one who has seconds, not hours.
+const ALL: Protocol = Protocol { faults: 3, failures: 0, deaths: 2, hangs: 1, wakes: 0, lingers: 0 };
+
+/// What may become of a runner.
+const OVERTIME: usize = 0;
+const WATCHED: usize = 1;
+const LEFT: usize = 2;
 
 impl World {
     /// Whether the runner can do something of its own.
     fn is_working(&self) -> bool {
-        self.runner == Runner::AtWork
+        matches!(self.runner, Runner::AtWork | Runner::Lingering)
     }
 
     fn open(&self) -> Vec<u64> {
@@ -165,11 +205,52 @@ impl World {
     }
 
     fn wake(&self) -> Option<Duration> {
-        match (&self.guardian, self.undoer()) {
+        let guardian = match (&self.guardian, self.undoer()) {
             (_, Some(undoer)) => undoer.recovery.wake(),
             (Some(Guardian::Watching(watch)), None) => watch.wake(),
             _ => None,
+        };
+        let vigil = self.vigil.clone().and_then(|mut vigil| match vigil.step(&self.look(), self.now) {
+            Judgement::Watch(wake) => Some(wake),
+            Judgement::Leave | Judgement::End => None,
+        });
+        guardian.into_iter().chain(vigil).min()
+    }
+
+    /// What somebody sees who comes next.
+    fn look(&self) -> Look {
+        Look {
+            lease: (!self.open().is_empty()).then_some(LEASE),
+            runner_lives: !matches!(self.runner, Runner::Dead | Runner::Gone),
+            guarded: matches!(self.guardian, Some(Guardian::Watching(_))),
+            sign: Sign::At(self.sign),
         }
+    }
+
+    /// Whoever keeps a vigil looks, and does what it judges.
+    fn judge(&mut self) {
+        let (look, now) = (self.look(), self.now);
+        match self.vigil.as_mut().map(|vigil| vigil.step(&look, now)) {
+            None | Some(Judgement::Watch(_)) => {}
+            Some(Judgement::Leave) => {
+                self.ends[LEFT] |= self.is_working();
+                self.vigil = None;
+            }
+            Some(Judgement::End) => {
+                self.ends[WATCHED] = true;
+                self.vigil = None;
+                self.kill();
+            }
+        }
+    }
+
+    /// The runner is told to die. One that is stopped is in no call.
+    fn kill(&mut self) {
+        self.runner = match self.runner {
+            Runner::AtWork | Runner::Lingering => Runner::Dying,
+            Runner::Hung => Runner::Dead,
+            other @ (Runner::Dying | Runner::Dead | Runner::Gone) => other,
+        };
     }
 
     fn say(&mut self, event: watch::Event) {
@@ -185,7 +266,7 @@ impl World {
         let until = self.now + LEASE;
         self.steps[fault] = match self.steps[fault] {
             Step::Idle => {
-                self.say(watch::Event::Leased(vec![(token, until)]));
+                self.say(watch::Event::Leased(vec![(token, Grant { until, end: Some(self.now + LENGTH) })]));
                 Step::Leased
             }
             Step::Leased => {
@@ -197,7 +278,7 @@ impl World {
                 Step::Injected
             }
             Step::Injected => {
-                self.say(watch::Event::Leased(vec![(token, until)]));
+                self.say(watch::Event::Leased(vec![(token, Grant { until, end: None })]));
                 Step::Undoing
             }
             Step::Undoing => {
@@ -221,13 +302,26 @@ impl World {
         }
     }
 
+    /// What the runner has to watch.
+    fn live(&self) -> impl Iterator<Item = u64> {
+        let live = |(_, step): &(u64, &Step)| (Step::Leased..Step::Released).contains(step);
+        (0..).zip(&self.steps).filter(live).map(|(token, _)| token)
+    }
+
+    /// It renews what it does not undo.
+    fn renew(&mut self) {
+        self.renewed = self.now;
+        let until = self.now + LEASE;
+        let renewed = self.live().map(|token| (token, until)).collect();
+        self.say(watch::Event::Renewed(renewed));
+    }
+
     /// A guardian that knows what the runner tells it.
     fn guard(&mut self) {
         self.guardian = Some(Guardian::Watching(Watch::default()));
         self.said.clear();
-        let until = self.now + LEASE;
-        let live = (0..).zip(&self.steps).filter(|(_, step)| (Step::Leased..Step::Released).contains(step));
-        let leases: Vec<(u64, Duration)> = live.map(|(token, _)| (token, until)).collect();
+        let grant = Grant { until: self.now + LEASE, end: Some(self.now + LENGTH) };
+        let leases: Vec<(u64, Grant)> = self.live().map(|token| (token, grant)).collect();
         if !leases.is_empty() {
             self.say(watch::Event::Leased(leases));
         }
@@ -239,11 +333,10 @@ impl World {
         let Some(Guardian::Watching(watch)) = &mut self.guardian else { return };
         match watch.step(event, now) {
             None => {}
-            Some(Effect::Kill(_)) if matches!(self.runner, Runner::AtWork | Runner::Hung) => {
-                // One that is stopped is in no call.
-                self.runner = if self.runner == Runner::Hung { Runner::Dead } else { Runner::Dying };
+            Some(Effect::Kill(why)) => {
+                self.ends[OVERTIME] |= why == Why::Overtime;
+                self.kill();
             }
-            Some(Effect::Kill(_)) => {}
             Some(Effect::Undo) => self.guardian = Some(Guardian::Undoing(self.begin())),
             Some(Effect::End) => self.guardian = Some(Guardian::Over),
         }
@@ -318,8 +411,14 @@ impl Model for Protocol {
             guardian: None,
             said: Vec::new(),
             next_start: None,
-            deaths: 2,
-            hangs: 1,
+            vigil: None,
+            sign: Duration::ZERO,
+            renewed: Duration::ZERO,
+            ends: [false; 3],
+            deaths: self.deaths,
+            hangs: self.hangs,
+            wakes: self.wakes,
+            lingers: self.lingers,
             failures: self.failures,
         }]
     }
@@ -331,9 +430,16 @@ impl Model for Protocol {
                 // Nothing begins without a guardian; what has begun goes on. The faults are alike, so it is enough to look at
                 // those histories in which they begin in this order.
                 let next = fault == 0 || world.steps[fault - 1] != Step::Idle;
-                if *step != Step::Released && (*step != Step::Idle || (guarded && next)) {
+                let undoes = *step != Step::Injected || world.runner == Runner::AtWork;
+                if *step != Step::Released && (*step != Step::Idle || (guarded && next)) && undoes {
                     actions.push(Action::Step(fault));
                 }
+            }
+            if world.lingers > 0 && world.steps.contains(&Step::Injected) {
+                actions.push(Action::Linger);
+            }
+            if world.runner == Runner::Lingering && world.renewed < world.now {
+                actions.push(Action::Renew);
             }
             if world.steps == [Step::Released; FAULTS] {
                 actions.push(Action::End);
@@ -346,7 +452,7 @@ impl Model for Protocol {
             }
         }
         match world.runner {
-            Runner::AtWork | Runner::Hung if world.deaths > 0 => actions.push(Action::Die),
+            Runner::AtWork | Runner::Lingering | Runner::Hung if world.deaths > 0 => actions.push(Action::Die),
             Runner::Dying => {
                 actions.push(Action::Die);
                 let midway = world.steps.iter().enumerate();
@@ -380,9 +486,16 @@ impl Model for Protocol {
                 }
             }
         }
-        let abandoned = matches!(world.runner, Runner::Dead | Runner::Hung);
+        if world.runner == Runner::Hung {
+            if world.wakes > 0 {
+                actions.push(Action::Wake);
+            }
+            if world.guardian.is_none() && world.vigil.is_none() && !world.open().is_empty() {
+                actions.push(Action::Keep);
+            }
+        }
         let unguarded = matches!(world.guardian, None | Some(Guardian::Over));
-        if abandoned && unguarded && world.journal.is_some() && world.next_start.is_none() {
+        if world.runner == Runner::Dead && unguarded && world.journal.is_some() && world.next_start.is_none() {
             actions.push(Action::Start);
         }
         if world.next_start.is_some() && world.deaths > 0 {
@@ -408,7 +521,22 @@ impl Model for Protocol {
             Action::Guard => next.guard(),
             Action::Hang => {
                 next.runner = Runner::Hung;
+                next.sign = next.now;
                 next.hangs -= 1;
+            }
+            Action::Wake => {
+                next.runner = Runner::AtWork;
+                next.wakes -= 1;
+            }
+            Action::Linger => {
+                next.runner = Runner::Lingering;
+                next.lingers -= 1;
+            }
+            Action::Renew => next.renew(),
+            Action::Keep => {
+                next.now = next.now.max(next.sign + LEASE + GRACE);
+                next.vigil = Some(Vigil::default());
+                next.judge();
             }
             Action::Die => {
                 next.deaths -= u8::from(next.runner != Runner::Dying);
@@ -428,6 +556,10 @@ impl Model for Protocol {
             Action::SeeDied => next.tell_guardian(watch::Event::Died),
             Action::Pass => {
                 next.now = world.wake()?;
+                if next.is_working() && next.vigil.is_some() {
+                    next.sign = next.now;
+                }
+                next.judge();
                 next.tell_guardian(watch::Event::Tick);
                 next.tell_undoer(recovery::Event::Tick);
             }
@@ -446,7 +578,6 @@ impl Model for Protocol {
                 next.tell_undoer(recovery::Event::Tried(token, Attempt::Failed));
             }
             Action::Start => {
-                next.runner = Runner::Dead;
                 next.next_start = Some(next.begin());
                 next.finish();
             }
@@ -465,7 +596,7 @@ impl Model for Protocol {
             }),
             Property::eventually("it is over some time", Self::is_over),
             Property::always("the journal of processes that have ended is removed", |model: &Self, world: &World| {
-                let ended = !matches!(world.runner, Runner::AtWork | Runner::Hung);
+                let ended = matches!(world.runner, Runner::Dead | Runner::Gone);
                 !model.is_over(world) || !ended || world.journal.is_none()
             }),
             Property::always("what is injected is on record", |_, world: &World| {
@@ -489,8 +620,17 @@ impl Model for Protocol {
             Property::sometimes("the next start has to undo all", |model: &Self, world: &World| {
                 world.next_start.is_some() && model.all_injected(world)
             }),
-            Property::sometimes("a runner that hangs is ended", |_, world: &World| {
-                world.hangs == 0 && world.deaths == 2 && world.runner == Runner::Dead
+            Property::sometimes("a runner that hangs is ended", |model, world: &World| {
+                world.hangs == 0 && world.deaths == model.deaths && world.runner == Runner::Dead
+            }),
+            Property::sometimes("one that hangs unguarded is ended by who comes next", |_, world: &World| {
+                world.ends[WATCHED] && world.next_start.is_some()
+            }),
+            Property::sometimes("one that does not undo is ended", |model, world: &World| {
+                model.lingers == 0 || world.ends[OVERTIME]
+            }),
+            Property::sometimes("one that goes on is left alone", |model, world: &World| {
+                model.wakes == 0 || world.ends[LEFT]
             }),
         ]
     }
@@ -498,10 +638,20 @@ impl Model for Protocol {
 
 #[test]
 fn every_interleaving_of_three_faults_two_deaths_and_a_hang_ends_with_nothing_injected() {
-    Protocol { faults: 3, failures: 0 }.check();
+    ALL.check();
 }
 
 #[test]
 fn the_same_of_two_faults_when_an_attempt_to_undo_fails() {
-    Protocol { faults: 2, failures: 1 }.check();
+    Protocol { faults: 2, failures: 1, ..ALL }.check();
+}
+
+#[test]
+fn the_same_of_two_faults_when_the_runner_renews_and_does_not_undo() {
+    Protocol { faults: 2, lingers: 1, ..ALL }.check();
+}
+
+#[test]
+fn the_same_of_two_faults_when_the_hang_passes() {
+    Protocol { faults: 2, wakes: 1, ..ALL }.check();
 }
