@@ -61,11 +61,7 @@ impl Group {
         let homes = members.iter().filter_map(|member| Some((*member, Home::find(*member, controller)?)));
         let homes: Vec<(Process, Home)> = homes.collect();
         let Some((_, home)) = homes.first() else {
-            return Err(Refused(format!(
-                "the processes of {} are in no control group with the controller `{controller}`: mount it, or with version 2 \
-                 delegate it to them (`Delegate=yes` for their systemd unit)",
-                object.name
-            )));
+            return Err(none_has(&format!("the processes of {}", object.name), controller));
         };
         let version = home.version;
         let alone = home.holds_only(&members) && homes.iter().all(|(_, other)| other.folder.starts_with(&home.folder));
@@ -75,6 +71,14 @@ impl Group {
         let folder = home.place().join(format!("{NAME}{:016x}", fault::seed()));
         let homes = homes.into_iter().map(|(member, home)| (member, home.folder)).collect();
         Ok(Self { version, folder, homes, limits: Vec::new() })
+    }
+
+    /// Plans a group for one process alone, within the one that it is in or beside that.
+    pub(crate) fn around(process: Process, controller: &str) -> Result<Self, Refused> {
+        let home = Home::find(process, controller)
+            .ok_or_else(|| none_has(&format!("the threads of process {}", process.pid), controller))?;
+        let folder = home.place().join(format!("{NAME}{:016x}", fault::seed()));
+        Ok(Self { version: home.version, folder, homes: vec![(process, home.folder)], limits: Vec::new() })
     }
 
     /// Whether it is made, and not the target's own.
@@ -107,9 +111,38 @@ impl Group {
         self.limits.iter().all(|limit| self.read(&limit.file).is_ok_and(|now| now == limit.value))
     }
 
+    /// Who is in it now; none when there is no such group.
+    pub(crate) fn members(&self) -> Vec<Process> {
+        members(&self.folder).into_iter().filter_map(|pid| Process::find(pid).ok()).collect()
+    }
+
+    /// How many processes the kernel has ended in it for want of memory.
+    pub(crate) fn killed(&self) -> u64 {
+        let file = match self.version {
+            Version::One => "memory.oom_control",
+            Version::Two => "memory.events",
+        };
+        fs::read_to_string(self.folder.join(file)).ok().and_then(|text| field(&text, "oom_kill")).unwrap_or_default()
+    }
+
+    /// How much memory can be taken in it before a limit of a group around it is reached, in bytes.
+    pub(crate) fn room_around(&self) -> u64 {
+        let around = self.folder.ancestors().skip(1);
+        around.filter_map(|folder| room_in(folder, self.version)).min().unwrap_or(u64::MAX)
+    }
+
     /// Makes it, limits it, and moves the processes in.
     pub(crate) fn enter(&self, object: &Object) -> Result<(), Failed> {
-        let entered = self.make().and_then(|()| self.move_in(object));
+        self.enter_with(object, || self.move_in(object))
+    }
+
+    /// Makes it, limits it, and moves those in for whom it was planned, and nobody else of the target.
+    pub(crate) fn enter_alone(&self, object: &Object) -> Result<(), Failed> {
+        self.enter_with(object, || self.homes.iter().try_for_each(|(process, _)| self.admit(*process)))
+    }
+
+    fn enter_with(&self, object: &Object, move_in: impl FnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
+        let entered = self.make().and_then(|()| move_in());
         if let Err(Failed(why)) = entered {
             return Err(match self.leave(object) {
                 Ok(_) => Failed(why),
@@ -236,6 +269,30 @@ fn transfer(process: Process, folder: &Path) -> io::Result<()> {
     }
 }
 
+/// A line such as `oom_kill 3` of a file of them.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// How much memory a group still lets be taken, in bytes. What the kernel can drop at once counts as free. `None`: it has no limit.
+fn room_in(folder: &Path, version: Version) -> Option<u64> {
+    let [most, used, droppable] = match version {
+        Version::One => ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"],
+        Version::Two => ["memory.max", "memory.current", "inactive_file"],
+    };
+    let read = |file: &str| fs::read_to_string(folder.join(file)).ok();
+    let number = |file: &str| read(file)?.trim().parse::<u64>().ok();
+    let droppable = read("memory.stat").and_then(|text| field(&text, droppable)).unwrap_or_default();
+    Some(number(most)?.saturating_sub(number(used)?.saturating_sub(droppable)))
+}
+
+fn none_has(who: &str, controller: &str) -> Refused {
+    Refused(format!(
+        "{who} are in no control group with the controller `{controller}`: mount it, or with version 2 delegate it to them \
+         (`Delegate=yes` for their systemd unit)"
+    ))
+}
+
 fn members(folder: &Path) -> Vec<i32> {
     let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
     text.lines().filter_map(|line| line.parse().ok()).collect()
@@ -343,6 +400,25 @@ mod tests {
         assert_eq!(home("cpu").version, Version::One);
         assert_eq!(home("memory").folder, Path::new("/sys/fs/cgroup/unified/user.slice/x.scope"));
         assert_eq!(home("memory").version, Version::Two);
+    }
+
+    #[test]
+    fn what_a_group_around_leaves_is_counted_without_what_the_kernel_can_drop() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |file: &str, text: &str| fs::write(folder.path().join(file), text).unwrap();
+        assert_eq!(room_in(folder.path(), Version::Two), None);
+        put("memory.max", "max\n");
+        put("memory.current", "700\n");
+        put("memory.stat", "anon 1\ninactive_file 300\n");
+        assert_eq!(room_in(folder.path(), Version::Two), None);
+        put("memory.max", "1000\n");
+        assert_eq!(room_in(folder.path(), Version::Two), Some(600));
+        put("memory.events", "low 0\noom 2\noom_kill 1\noom_group_kill 0\n");
+        let group =
+            Group { version: Version::Two, folder: folder.path().into(), homes: Vec::new(), limits: Vec::new() };
+        assert_eq!(group.killed(), 1);
+        let inner = Group { folder: folder.path().join("inner"), ..group };
+        assert_eq!((inner.killed(), inner.room_around()), (0, 600));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(crate) enum Job {
     Cpu(load::Cpu),
     /// Hold memory.
     Memory(load::Memory),
+    /// Take memory until the kernel ends somebody for it.
+    Exhaust(load::Exhaust),
     /// Hold disk space.
     Fill(fill::Fill),
     /// Read and write on a disk.
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
     let done = job.and_then(|_| serde_json::from_str(&line).map_err(|why| why.to_string())).and_then(|job| match job {
         Job::Cpu(cpu) => cpu.run(),
         Job::Memory(memory) => memory.run(),
+        Job::Exhaust(exhaust) => exhaust.run(),
         Job::Fill(fill) => fill.run(),
         Job::Traffic(traffic) => traffic.run(),
         Job::Intercept(intercept) => intercept.run(),

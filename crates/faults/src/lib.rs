@@ -40,6 +40,7 @@ mod pause;
 mod planted;
 pub mod process;
 pub mod recovery;
+mod ramp;
 mod standstill;
 pub mod state;
 mod stress;
@@ -71,6 +72,7 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &memory::limit::MemoryLimit,
     &memory::stress::MemoryStress,
     &network::bandwidth::Bandwidth,
+    &memory::oom::MemoryOom,
     &network::blackhole::Blackhole,
     &network::corrupt::Corrupt,
     &network::duplicate::Duplicate,
@@ -104,6 +106,7 @@ const ENTRIES: &[&Entry] = &[
     &network::blackhole::ENTRY,
     &network::corrupt::ENTRY,
     &network::duplicate::ENTRY,
+    &memory::oom::ENTRY,
     &network::latency::ENTRY,
     &network::loss::ENTRY,
     &network::partition::ENTRY,
@@ -118,12 +121,16 @@ const ENTRIES: &[&Entry] = &[
 ];
 
 /// What faults of processes hit: an instance, under its native type and the AWS type it stands for, and what runs on this host.
-const TARGETS: &[TargetKind] = &[
-    TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] },
-    TargetKind { key: "Processes", resource_types: &["host:process"] },
-    TargetKind { key: "Services", resource_types: &["host:service"] },
-    TargetKind { key: "Containers", resource_types: &["host:container"] },
-];
+const TARGETS: &[TargetKind] = &[INSTANCES, PROCESSES, SERVICES, CONTAINERS];
+
+/// What a load can be put on: the same, and this host itself.
+const TARGETS_AND_MACHINES: &[TargetKind] = &[INSTANCES, PROCESSES, SERVICES, CONTAINERS, MACHINES];
+const INSTANCES: TargetKind = TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] };
+const PROCESSES: TargetKind = TargetKind { key: "Processes", resource_types: &["host:process"] };
+const SERVICES: TargetKind = TargetKind { key: "Services", resource_types: &["host:service"] };
+const CONTAINERS: TargetKind = TargetKind { key: "Containers", resource_types: &["host:container"] };
+const MACHINES: TargetKind = TargetKind { key: "Machines", resource_types: &["host:machine"] };
+
 
 /// What this crate can do: the entries of its faults, ordered by id.
 #[must_use]

@@ -1,16 +1,38 @@
-//! What the faults share that limit a target by its control group: how they end.
+//! What the faults share that limit a target by its control group: how they begin and end.
 
-use model::event::Cleanliness;
-use serde::de::DeserializeOwned;
+use model::event::{Cleanliness, Proof};
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     cgroup::Group,
-    fault::{Failed, Undo, UndoError, Undone},
+    fault::{Abort, Failed, Injection, Undo, UndoError, Undone},
     object::Object,
 };
 
 /// How all of them end.
 pub(crate) const UNDONE_BY: &str = "The control group of the processes has the limits that it had; if one was made for them, they are back where they were and it is removed.";
+
+/// The plan of such a fault.
+pub(crate) trait Limiting: Serialize + DeserializeOwned + Send + 'static {
+    /// The group that is limited.
+    fn group(&self) -> &Group;
+
+    /// What the kernel counts against the limit.
+    fn proof(&self) -> Proof;
+}
+
+/// A limit in force.
+struct Live<P> {
+    plan: P,
+    object: Object,
+}
+
+/// Does what is planned.
+pub(crate) fn inject<P: Limiting>(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
+    let plan: P = undo.plan()?;
+    plan.group().enter(&undo.object)?;
+    Ok(Box::new(Live { plan, object: undo.object.clone() }))
+}
 
 /// Undoes what a dead process did.
 pub(crate) fn undo<P: DeserializeOwned>(undo: &Undo, group: impl Fn(&P) -> &Group) -> Result<Cleanliness, UndoError> {
@@ -26,7 +48,17 @@ pub(crate) fn end(group: &Group, object: &Object) -> Result<Undone, UndoError> {
     let limits: Vec<String> = group.limits.iter().map(|limit| format!("{} {}", limit.file, limit.value)).collect();
     let now = |file: &str| group.read(file).unwrap_or_else(|Failed(why)| why);
     let seen: Vec<String> = group.limits.iter().map(|limit| format!("{} {}", limit.file, now(&limit.file))).collect();
-    let proof =
-        model::event::Proof { configured: limits.join(", "), achieved: seen.join(", "), holds: group.is_limited() };
+    let proof = Proof { configured: limits.join(", "), achieved: seen.join(", "), holds: group.is_limited() };
     Ok(Undone { cleanliness: group.leave(object)?, proof: Some(proof) })
+}
+
+impl<P: Limiting> Injection for Live<P> {
+    fn prove(&mut self, _: &Abort) -> Proof {
+        let proof = self.plan.proof();
+        Proof { holds: proof.holds && self.plan.group().is_limited(), ..proof }
+    }
+
+    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
+        end(self.plan.group(), &self.object)
+    }
 }

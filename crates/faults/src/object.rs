@@ -37,6 +37,9 @@ pub struct Object {
     pub addresses: Vec<IpAddr>,
     /// How much memory it has, nominally, in bytes: what percentages of memory refer to.
     pub memory_bytes: u64,
+    /// A folder of the disk it has to itself, in its own sight: where faults of disks act that name none.
+    #[serde(default)]
+    pub disk: Option<PathBuf>,
 }
 
 /// What an object is, and so what belongs to it.
@@ -81,6 +84,15 @@ impl Object {
             ))),
             _ => Ok(process),
         }
+    }
+
+    /// The process beside which a load is put, so that it ends with it. A machine has none that could end.
+    ///
+    /// # Errors
+    ///
+    /// When it has none though it should, or that has ended.
+    pub(crate) fn company(&self) -> Result<Option<Process>, Refused> {
+        if self.kind == Kind::Machine { Ok(None) } else { self.process().map(Some) }
     }
 
     /// Whether it had a process, and that has ended.

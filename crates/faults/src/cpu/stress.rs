@@ -11,14 +11,16 @@ use model::{
 };
 
 use crate::{
-    TARGETS,
+    TARGETS_AND_MACHINES,
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
-    helper::{Helper, Job},
+    helper::Job,
     load::Cpu,
     network::DURATION,
     object::Object,
     parameters::Checked,
-    stress,
+    process::Process,
+    ramp::{RAMP, Ramp, STEPS, Watch},
+    stress::{self, Load},
     sys::cpu_clock,
 };
 
@@ -26,7 +28,7 @@ use crate::{
 pub const ENTRY: Entry = Entry {
     id: "cpu:stress",
     about: "Uses a share of the CPUs, beside the processes of an instance.",
-    targets: TARGETS,
+    targets: TARGETS_AND_MACHINES,
     parameters: &[
         DURATION,
         Parameter {
@@ -43,10 +45,12 @@ pub const ENTRY: Entry = Entry {
             default: Some("100"),
             about: "The share of each CPU that is used.",
         },
+        RAMP,
+        STEPS,
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "The process that uses the CPUs ends; it does so by itself when this one or the instance dies.",
-    proven_by: "The CPU time of the process, as the kernel counts it, over half a second.",
+    proven_by: "The CPU time of the process, as the kernel counts it: over half a second at the beginning, part by part while it rises, and over all of its life.",
     needs: &[],
     exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-CPU-Stress"],
@@ -56,10 +60,10 @@ pub const ENTRY: Entry = Entry {
 pub(crate) struct CpuStress;
 
 struct Live {
-    helper: Helper,
+    load: Load,
     plan: Cpu,
-    begun: (Instant, Duration),
-    object: Object,
+    begun: Seen,
+    rise: Option<Watch<Seen>>,
 }
 
 impl Fault for CpuStress {
@@ -68,21 +72,22 @@ impl Fault for CpuStress {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        object.process()?;
+        object.company()?;
         let workers = match parameters.read("workers")? {
             0 => thread::available_parallelism().map_or(1, std::num::NonZero::get),
             workers => workers,
         };
-        let plan = Cpu { workers, share: parameters.read::<f64>("percent")? / 100.0 };
-        fault::written(&plan)
+        let share = parameters.read::<f64>("percent")? / 100.0;
+        fault::written(&Cpu { workers, share, ramp: Ramp::plan(parameters)? })
     }
 
     fn inject(&self, undo: &Undo, tools: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Cpu = undo.plan()?;
-        let inside = undo.object.process().map_err(|Refused(why)| Failed(why))?;
-        let helper = Helper::start(tools, &Job::Cpu(plan), undo.token, Some(inside))?;
-        let begun = (Instant::now(), used(&helper)?);
-        Ok(Box::new(Live { helper, plan, begun, object: undo.object.clone() }))
+        let load = Load::start(undo, tools, &Job::Cpu(plan))?;
+        let process = load.process();
+        let begun = Seen::now(process).ok_or_else(|| Failed("the load ended at once".to_owned()))?;
+        let rise = Watch::start(plan.ramp, begun.at, move || Seen::now(process))?;
+        Ok(Box::new(Live { load, plan, begun, rise }))
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -97,60 +102,103 @@ const TOLERANCE: f64 = 5.0;
 /// Below this share of idle CPU time, in percent, the machine has no more to give.
 const EXHAUSTED: f64 = 10.0;
 
-fn used(helper: &Helper) -> Result<Duration, Failed> {
-    cpu_clock::of_process(helper.process.pid).map_err(Failed::to("read the CPU time of the load"))
+/// What was seen at a moment.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    at: Instant,
+    /// The CPU time that the load has used.
+    used: Duration,
+    /// That of the machine which nobody has used, and all, in clock ticks.
+    idle: Option<(u64, u64)>,
+}
+
+impl Seen {
+    fn now(load: Process) -> Option<Self> {
+        let used = load.is_alive().then(|| cpu_clock::of_process(load.pid).ok()).flatten()?;
+        Some(Self { at: Instant::now(), used, idle: idle() })
+    }
+}
+
+/// The shares of each worker's CPU between two moments, in percent.
+struct Shares {
+    used: f64,
+    wanted: f64,
+    exhausted: bool,
+}
+
+impl Shares {
+    fn holds(&self) -> bool {
+        (self.used - self.wanted).abs() <= TOLERANCE
+            || (self.exhausted && self.used < self.wanted && self.used >= self.wanted / 4.0)
+    }
+
+    const fn note(&self) -> &'static str {
+        if self.exhausted && self.used < self.wanted - TOLERANCE { ", and the machine has no more to give" } else { "" }
+    }
 }
 
 impl Live {
-    /// The share of each worker's CPU that was used since then, in percent.
-    fn share(&self, (since, before): (Instant, Duration)) -> Option<f64> {
-        let used = used(&self.helper).ok()?.saturating_sub(before);
+    fn shares(&self, from: Seen, to: Seen) -> Shares {
+        let time = (to.at - from.at).max(Duration::from_micros(1));
         #[expect(clippy::cast_precision_loss, reason = "at most 1,024 workers")]
-        let available = since.elapsed().as_secs_f64() * self.plan.workers as f64;
-        Some(used.as_secs_f64() / available * 100.0)
+        let available = time.mul_f64(self.plan.workers as f64);
+        let worth = |seen: Seen| self.plan.ramp.worth(seen.at.saturating_duration_since(self.begun.at));
+        // The kernel's idle times may go backwards a little.
+        let idle = to.idle.zip(from.idle).and_then(|((idle, all), (idle_before, all_before))| {
+            share_of(idle.saturating_sub(idle_before), all.saturating_sub(all_before))
+        });
+        Shares {
+            used: to.used.saturating_sub(from.used).div_duration_f64(available) * 100.0,
+            wanted: worth(to).saturating_sub(worth(from)).div_duration_f64(time) * self.plan.share * 100.0,
+            exhausted: idle.is_some_and(|idle| idle < EXHAUSTED),
+        }
     }
 
     fn configured(&self) -> String {
-        format!(
-            "{:.0} % of {} CPU{}",
-            self.plan.share * 100.0,
-            self.plan.workers,
-            if self.plan.workers == 1 { "" } else { "s" }
-        )
+        let Cpu { workers, share, ramp } = self.plan;
+        format!("{:.0} % of {workers} CPU{}{ramp}", share * 100.0, if workers == 1 { "" } else { "s" })
+    }
+
+    /// What was used while it rose, and since: `rose by 10.1, 29.8, 50.0 % and held 50.1 %`, or just `50.1 %`.
+    fn course(&self, rise: &[Seen], last: Seen, whole: &Shares) -> String {
+        if !self.plan.ramp.is_there() {
+            return format!("{:.1} %", whole.used);
+        }
+        let from = [self.begun].into_iter().chain(rise.iter().copied());
+        let parts: Vec<String> =
+            from.zip(rise).map(|(from, to)| format!("{:.1}", self.shares(from, *to).used)).collect();
+        let held = rise.last().map_or(whole.used, |top| self.shares(*top, last).used);
+        format!("rose by {} % and held {held:.1} %", parts.join(", "))
     }
 }
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let idle_before = idle();
-        let start = used(&self.helper).ok().map(|used| (Instant::now(), used));
+        let process = self.load.process();
+        let before = Seen::now(process);
         abort.until(WINDOW, || None::<()>);
-        let share = start.and_then(|start| self.share(start));
-        // The kernel's idle times may go backwards a little.
-        let idle = idle().zip(idle_before).and_then(|((idle, all), (idle_before, all_before))| {
-            share_of(idle.saturating_sub(idle_before), all.saturating_sub(all_before))
-        });
-        let exhausted = idle.is_some_and(|idle| idle < EXHAUSTED);
-        let wanted = self.plan.share * 100.0;
-        let holds = share.is_some_and(|share| {
-            (share - wanted).abs() <= TOLERANCE || (exhausted && share < wanted && share >= wanted / 4.0)
-        });
-        let note = if exhausted { ", and the machine has no more to give" } else { "" };
-        let achieved = share.map_or_else(
+        let shares = before.zip(Seen::now(process)).map(|(from, to)| self.shares(from, to));
+        let rising = if self.plan.ramp.is_there() { " at its beginning" } else { "" };
+        let achieved = shares.as_ref().map_or_else(
             || "the load has ended".to_owned(),
-            |share| format!("{share:.1} % over {:.1} s{note}", WINDOW.as_secs_f64()),
+            |shares| format!("{:.1} % over {:.1} s{rising}{}", shares.used, WINDOW.as_secs_f64(), shares.note()),
         );
-        Proof { configured: self.configured(), achieved, holds }
+        Proof { configured: self.configured(), achieved, holds: shares.is_some_and(|shares| shares.holds()) }
     }
 
     fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
-        let share = self.share(self.begun);
-        let proof = share.map(|share| Proof {
-            configured: self.configured(),
-            achieved: format!("{share:.1} % over {:.1} s", self.begun.0.elapsed().as_secs_f64()),
-            holds: (share - self.plan.share * 100.0).abs() <= TOLERANCE,
+        let last = Seen::now(self.load.process());
+        let rise = self.rise.take().map(Watch::end).unwrap_or_default();
+        let proof = last.map(|last| {
+            let whole = self.shares(self.begun, last);
+            let course = self.course(&rise, last, &whole);
+            Proof {
+                configured: self.configured(),
+                achieved: format!("{course} over {:.1} s{}", (last.at - self.begun.at).as_secs_f64(), whole.note()),
+                holds: whole.holds(),
+            }
         });
-        Ok(Undone { cleanliness: stress::end(&mut self.helper, &self.object), proof })
+        Ok(Undone { cleanliness: self.load.end(), proof })
     }
 }
 
@@ -163,6 +211,6 @@ fn idle() -> Option<(u64, u64)> {
 }
 
 fn share_of(part: u64, whole: u64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "ticks of half a second")]
+    #[expect(clippy::cast_precision_loss, reason = "ticks, of which a day has some millions")]
     (whole > 0).then(|| part as f64 / whole as f64 * 100.0)
 }

@@ -19,6 +19,7 @@ use crate::{
     network::DURATION,
     object::Object,
     parameters::Checked,
+    ramp::Ramp,
     sys::cpu_clock,
 };
 
@@ -108,7 +109,7 @@ impl Live {
     fn measure(&self, abort: &Abort) -> Result<f64, Failed> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 100")]
         let workers = (self.plan.percent / 100.0).ceil() as usize;
-        let job = Job::Cpu(Cpu { workers, share: 1.0 });
+        let job = Job::Cpu(Cpu { workers, share: 1.0, ramp: Ramp::default() });
         let helper = Helper::start(&self.tools, &job, self.undo.token, None)?;
         self.plan.group.admit(helper.process)?;
         // From a fresh period on: what was used before the helper was moved was not limited.

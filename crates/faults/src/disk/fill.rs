@@ -18,30 +18,24 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    TARGETS,
+    TARGETS_AND_MACHINES,
     disk::folder::{self, Folder, Space, amount},
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
-    helper::{self, Answer, Helper, Job},
+    helper::{self, Answer, Job},
     network::DURATION,
     object::Object,
     parameters::{Checked, Size},
-    stress,
+    stress::{self, Load},
 };
 
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "disk:fill",
     about: "Takes the free space of a file system, up to a reserve.",
-    targets: TARGETS,
+    targets: TARGETS_AND_MACHINES,
     parameters: &[
         DURATION,
-        Parameter {
-            name: "path",
-            kind: ParameterKind::Text,
-            required: true,
-            default: None,
-            about: "A folder on the file system, as the target sees it.",
-        },
+        folder::PATH,
         Parameter {
             name: "size",
             kind: ParameterKind::Size,
@@ -132,9 +126,8 @@ pub(crate) fn nameless_failed(folder: &Folder, why: &io::Error) -> String {
 pub(crate) struct DiskFill;
 
 struct Live {
-    helper: Helper,
+    load: Load,
     plan: Plan,
-    object: Object,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -151,10 +144,7 @@ impl Fault for DiskFill {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let folder = Folder::plan(object, parameters)?;
-        folder.alone_or_allowed(object, parameters)?;
-        let space =
-            folder.space().map_err(|why| Refused(format!("how full the disk of {folder} is cannot be read: {why}")))?;
+        let (folder, space) = Folder::plan_disk(object, parameters)?;
         let size: Size = parameters.read("size")?;
         let reserve: Size = parameters.read("reserve")?;
         let bytes = wanted(space, size);
@@ -177,9 +167,8 @@ impl Fault for DiskFill {
 
     fn inject(&self, undo: &Undo, tools: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan = undo.plan()?;
-        let inside = undo.object.process().map_err(|Refused(why)| Failed(why))?;
-        let helper = Helper::start(tools, &Job::Fill(plan.fill.clone()), undo.token, Some(inside))?;
-        Ok(Box::new(Live { helper, plan, object: undo.object.clone() }))
+        let load = Load::start(undo, tools, &Job::Fill(plan.fill.clone()))?;
+        Ok(Box::new(Live { load, plan }))
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -214,7 +203,7 @@ impl Live {
     }
 
     fn proof(&self, space: Option<Space>, to_the_end: &str) -> Proof {
-        let alive = self.helper.process.is_alive();
+        let alive = self.load.is_alive();
         let achieved = match space {
             _ if !alive => "what held it has ended".to_owned(),
             None => "the target has ended".to_owned(),
@@ -237,9 +226,9 @@ impl Injection for Live {
         self.proof(self.space(), "")
     }
 
-    fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
+    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
         let proof = self.proof(self.space(), " to the end");
-        Ok(Undone { cleanliness: stress::end(&mut self.helper, &self.object), proof: Some(proof) })
+        Ok(Undone { cleanliness: self.load.end(), proof: Some(proof) })
     }
 }
 

@@ -17,6 +17,14 @@ use crate::{
     process::Process,
 };
 
+/// Which disk.
+pub(crate) const PATH: Parameter = Parameter {
+    name: "path",
+    kind: ParameterKind::Text,
+    required: false,
+    default: None,
+    about: "A folder on the disk, as the target sees it; without it, that of the target's own disk, or `/` of a machine.",
+};
 /// Whether the fault may reach others than the target, on a file system that they share.
 pub(crate) const SHARED: Parameter = Parameter {
     name: "shared",
@@ -44,17 +52,36 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// The folder that a parameter names.
+    /// The folder that the parameter `path` names, or the one of the target's own disk.
     ///
     /// # Errors
     ///
-    /// When it is not absolute, climbs, or is no folder in the sight of the target.
+    /// When it is not absolute, climbs, or is no folder in the sight of the target; or when none is named, and the target has no
+    /// disk of its own.
     pub(crate) fn plan(object: &Object, parameters: Checked<'_>) -> Result<Self, Refused> {
-        let text: String = parameters.read("path")?;
-        let path = plain(&text).map_err(Refused)?;
-        let folder = Self { of: object.process()?, path };
+        let root = || (object.kind == Kind::Machine).then(|| PathBuf::from("/"));
+        let own = || object.disk.clone().or_else(root);
+        let path = parameters.text("path").map(plain).transpose().map_err(Refused)?.or_else(own);
+        let none = || Refused(format!("{} has no disk of its own: say which folder, by `path`", object.name));
+        // What a machine sees is what this process sees.
+        let of = object.company()?.map_or_else(Process::own, Ok);
+        let of = of.map_err(|why| Refused(format!("this process cannot be found: {why}")))?;
+        let folder = Self { of, path: path.ok_or_else(none)? };
         folder.open().map_err(|why| Refused(format!("{folder} of {} cannot be used: {why}", object.name)))?;
         Ok(folder)
+    }
+
+    /// The folder of a disk that may be loaded, and what that disk has.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan`](Self::plan); and when the disk is not the target's alone, though the parameters do not allow that.
+    pub(crate) fn plan_disk(object: &Object, parameters: Checked<'_>) -> Result<(Self, Space), Refused> {
+        let folder = Self::plan(object, parameters)?;
+        folder.alone_or_allowed(object, parameters)?;
+        let space = folder.space();
+        let space = space.map_err(|why| Refused(format!("how full the disk of {folder} is cannot be read: {why}")))?;
+        Ok((folder, space))
     }
 
     /// Opens it, as a place to look up names from. Links on the way are followed as the target would: they do not lead out of
@@ -95,7 +122,7 @@ impl Folder {
     /// # Errors
     ///
     /// When it is shared, or cannot be found out.
-    pub(crate) fn alone_or_allowed(&self, object: &Object, parameters: Checked<'_>) -> Result<(), Refused> {
+    fn alone_or_allowed(&self, object: &Object, parameters: Checked<'_>) -> Result<(), Refused> {
         if object.kind == Kind::Machine || parameters.read("shared")? {
             return Ok(());
         }

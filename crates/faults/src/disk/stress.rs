@@ -20,34 +20,28 @@ use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    TARGETS,
+    TARGETS_AND_MACHINES,
     disk::{
         fill::nameless_failed,
         folder::{self, Folder, amount},
     },
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
-    helper::{Helper, Job},
+    helper::Job,
     load,
     network::DURATION,
     object::Object,
     parameters::{Checked, Size},
-    stress,
+    stress::{self, Load},
 };
 
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "disk:stress",
     about: "Reads and writes on a disk, beside the processes of an instance.",
-    targets: TARGETS,
+    targets: TARGETS_AND_MACHINES,
     parameters: &[
         DURATION,
-        Parameter {
-            name: "path",
-            kind: ParameterKind::Text,
-            required: true,
-            default: None,
-            about: "A folder on the disk, as the target sees it.",
-        },
+        folder::PATH,
         Parameter {
             name: "workers",
             kind: ParameterKind::Integer { min: 1, max: 128 },
@@ -210,10 +204,9 @@ impl Pace {
 pub(crate) struct DiskStress;
 
 struct Live {
-    helper: Helper,
+    load: Load,
     plan: Traffic,
     begun: (Instant, Moved),
-    object: Object,
 }
 
 impl Fault for DiskStress {
@@ -222,10 +215,7 @@ impl Fault for DiskStress {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let folder = Folder::plan(object, parameters)?;
-        folder.alone_or_allowed(object, parameters)?;
-        let space =
-            folder.space().map_err(|why| Refused(format!("how full the disk of {folder} is cannot be read: {why}")))?;
+        let (folder, space) = Folder::plan_disk(object, parameters)?;
         let workers: usize = parameters.read("workers")?;
         let size = parameters.read::<Size>("size")?.of(space.free);
         let most = space.beyond(parameters.read("reserve")?);
@@ -263,10 +253,9 @@ impl Fault for DiskStress {
 
     fn inject(&self, undo: &Undo, tools: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Traffic = undo.plan()?;
-        let inside = undo.object.process().map_err(|Refused(why)| Failed(why))?;
-        let helper = Helper::start(tools, &Job::Traffic(plan.clone()), undo.token, Some(inside))?;
-        let begun = (Instant::now(), Moved::by(&helper).map_err(Failed::to("read what the load has moved"))?);
-        Ok(Box::new(Live { helper, plan, begun, object: undo.object.clone() }))
+        let load = Load::start(undo, tools, &Job::Traffic(plan.clone()))?;
+        let begun = (Instant::now(), Moved::by(&load).map_err(Failed::to("read what the load has moved"))?);
+        Ok(Box::new(Live { load, plan, begun }))
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -294,8 +283,8 @@ struct Moved {
 }
 
 impl Moved {
-    fn by(helper: &Helper) -> io::Result<Self> {
-        let text = fs::read_to_string(format!("/proc/{}/io", helper.process.pid))?;
+    fn by(load: &Load) -> io::Result<Self> {
+        let text = fs::read_to_string(format!("/proc/{}/io", load.process().pid))?;
         Self::parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, text))
     }
 
@@ -339,7 +328,7 @@ impl fmt::Display for Traffic {
 
 impl Live {
     fn proof(&self, (since, before): (Instant, Moved), abort: Option<&Abort>) -> Proof {
-        let look = || Moved::by(&self.helper).ok().map(|now| now.since(before));
+        let look = || Moved::by(&self.load).ok().map(|now| now.since(before));
         // Blocks arrive whole: over a window, half a block more or less is no error of the rate.
         let some = |moved: &Moved| moved.read + moved.written >= self.plan.block as u64;
         let moved = match abort {
@@ -347,7 +336,7 @@ impl Live {
             None => look(),
         };
         let seconds = since.elapsed().as_secs_f64();
-        let Some(moved) = moved.filter(|_| self.helper.process.is_alive()) else {
+        let Some(moved) = moved.filter(|_| self.load.is_alive()) else {
             return Proof {
                 configured: self.plan.to_string(),
                 achieved: "the load has ended".to_owned(),
@@ -375,14 +364,14 @@ impl Live {
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let start = (Instant::now(), Moved::by(&self.helper).unwrap_or(self.begun.1));
+        let start = (Instant::now(), Moved::by(&self.load).unwrap_or(self.begun.1));
         abort.until(WINDOW, || None::<()>);
         self.proof(start, Some(abort))
     }
 
-    fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
+    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
         let proof = self.proof(self.begun, None);
-        Ok(Undone { cleanliness: stress::end(&mut self.helper, &self.object), proof: Some(proof) })
+        Ok(Undone { cleanliness: self.load.end(), proof: Some(proof) })
     }
 }
 

@@ -11,11 +11,12 @@ use crate::{
     TARGETS,
     cgroup::{Group, Version},
     disk::folder::amount,
-    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
-    limit,
+    fault::{self, Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
+    limit::{self, Limiting},
+    memory,
     network::DURATION,
     object::Object,
-    parameters::{Checked, Size},
+    parameters::Checked,
 };
 
 /// The fault's entry in the catalogue.
@@ -68,14 +69,7 @@ impl Fault for MemoryLimit {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let size: Size = parameters.read("size")?;
-        if matches!(size, Size::Percent(_)) && object.memory_bytes == 0 {
-            return Err(Refused(format!(
-                "how much memory {} has is not known; give an amount, such as 512MiB",
-                object.name
-            )));
-        }
-        let bytes = size.of(object.memory_bytes) / PAGE * PAGE;
+        let bytes = memory::asked_for(object, parameters)? / PAGE * PAGE;
         let group = Group::plan(object, "memory")?;
         let file = match group.version {
             Version::One => "memory.limit_in_bytes",
@@ -96,34 +90,27 @@ impl Fault for MemoryLimit {
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        let plan: Plan = undo.plan()?;
-        plan.group.enter(&undo.object)?;
-        Ok(Box::new(Live { plan, object: undo.object.clone() }))
+        limit::inject::<Plan>(undo)
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
-        limit::undo::<Plan>(undo, |plan| &plan.group)
+        limit::undo(undo, Plan::group)
     }
 }
 
-struct Live {
-    plan: Plan,
-    object: Object,
-}
+impl Limiting for Plan {
+    fn group(&self) -> &Group {
+        &self.group
+    }
 
-impl Injection for Live {
-    fn prove(&mut self, _: &Abort) -> Proof {
-        let used = self.plan.group.number(self.plan.used());
+    fn proof(&self) -> Proof {
+        let used = self.group.number(self.used());
         let shown = used.map_or_else(|| "an unknown amount".to_owned(), amount);
-        let kind = if self.plan.group.is_made() { " from now on" } else { "" };
+        let kind = if self.group.is_made() { " from now on" } else { "" };
         Proof {
-            configured: format!("at most {} of memory{kind}", amount(self.plan.bytes)),
-            achieved: format!("{shown} counted{kind}, of at most {}", amount(self.plan.bytes)),
-            holds: self.plan.group.is_limited() && used.is_some_and(|used| used <= self.plan.bytes),
+            configured: format!("at most {} of memory{kind}", amount(self.bytes)),
+            achieved: format!("{shown} counted{kind}, of at most {}", amount(self.bytes)),
+            holds: used.is_some_and(|used| used <= self.bytes),
         }
-    }
-
-    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
-        limit::end(&self.plan.group, &self.object)
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     TARGETS,
     cgroup::Group,
-    fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
-    limit,
+    fault::{self, Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
+    limit::{self, Limiting},
     network::DURATION,
     object::Object,
     parameters::Checked,
@@ -66,33 +66,26 @@ impl Fault for ExhaustPids {
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        let plan: Plan = undo.plan()?;
-        plan.group.enter(&undo.object)?;
-        Ok(Box::new(Live { plan, object: undo.object.clone() }))
+        limit::inject::<Plan>(undo)
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
-        limit::undo::<Plan>(undo, |plan| &plan.group)
+        limit::undo(undo, Plan::group)
     }
 }
 
-struct Live {
-    plan: Plan,
-    object: Object,
-}
+impl Limiting for Plan {
+    fn group(&self) -> &Group {
+        &self.group
+    }
 
-impl Injection for Live {
-    fn prove(&mut self, _: &Abort) -> Proof {
-        let (now, most) = (self.plan.group.number("pids.current"), self.plan.group.number("pids.max"));
+    fn proof(&self) -> Proof {
+        let (now, most) = (self.group.number("pids.current"), self.group.number("pids.max"));
         let shown = |number: Option<u64>| number.map_or_else(|| "unknown".to_owned(), |number| number.to_string());
         Proof {
-            configured: format!("{} more tasks", self.plan.leave),
+            configured: format!("{} more tasks", self.leave),
             achieved: format!("{} tasks of at most {}", shown(now), shown(most)),
-            holds: self.plan.group.is_limited() && now.is_some_and(|now| now > 0),
+            holds: now.is_some_and(|now| now > 0),
         }
-    }
-
-    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
-        limit::end(&self.plan.group, &self.object)
     }
 }

@@ -4,6 +4,7 @@
 //! processes inside, and is gone with the last of them. So nothing is left behind by any death of its maker.
 
 use std::{
+    ffi::CString,
     fs::{self, File},
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -152,6 +153,18 @@ pub fn replace_file_privately(place: &Path, content: &[u8]) -> io::Result<()> {
     let replaced = fs::write(&copy, content).and_then(|()| Ok(mount_bind(&copy, place)?));
     unmount(&cover, UnmountFlags::DETACH)?;
     replaced
+}
+
+/// Gives the calling process its own view of the mounts, in which a folder is a disk of so many bytes, of memory. Nobody else
+/// sees it, and it ends with the last process that does.
+///
+/// # Errors
+///
+/// Needs `CAP_SYS_ADMIN`, and tmpfs; the folder must exist.
+pub fn mount_disk_privately(place: &Path, bytes: u64) -> io::Result<()> {
+    new_mount_namespace()?;
+    let size = CString::new(format!("size={bytes}"))?;
+    Ok(mount("tmpfs", place, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, size.as_c_str())?)
 }
 
 fn unshare(what: UnshareFlags) -> io::Result<()> {

@@ -15,6 +15,7 @@ mod harness;
 mod host;
 mod limits;
 mod measure;
+mod loads;
 mod names;
 mod network;
 mod ordinary;
