@@ -32,7 +32,7 @@ pub(crate) use suggest::suggest;
 pub(crate) use times::times;
 pub(crate) use verdict::verdict;
 
-use crate::{plan::Plan, timeline::Timeline};
+use crate::{plan::Plan, record::WindowSpan, timeline::Timeline};
 
 /// How long nothing may be answered where a system counts as recovered: one that hangs is silent, and so breaks no clause.
 /// Two of the seconds by which it is judged how long a clause has held.
@@ -48,6 +48,17 @@ pub(crate) struct Evidence<'a> {
     pub(crate) measurements: &'a Measurements,
     /// Whether a person interrupted the run.
     pub(crate) interrupted: bool,
+}
+
+impl Evidence<'_> {
+    /// Whether no measurement says of any moment of the window that a recovery clause did not hold.
+    fn held_throughout(&self, window: WindowSpan) -> bool {
+        let held = |clause: &Clause| {
+            let since = self.measurements.held_since(&clause.metric, &clause.is, window.to);
+            since.is_some_and(|since| since <= window.from)
+        };
+        recovery_clauses(self.experiment).iter().all(held)
+    }
 }
 
 /// The clauses that say what recovered means: those of `recovery`, or else the steady state.

@@ -1,6 +1,6 @@
 //! The experiment: an AWS FIS experiment template with more keys.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
@@ -203,6 +203,12 @@ pub struct Windows {
     pub recovery: Period,
     /// How long recovery clauses must hold before they count as holding again.
     pub settle: Period,
+}
+
+impl Windows {
+    /// How much longer than [`settle`](Self::settle) a recovery window must be for recovery to be seen at all: clauses are
+    /// judged by whole seconds, and neither the second in which the window begins nor the one in which it ends is whole.
+    pub const MARGIN: Duration = Duration::from_secs(2);
 }
 
 impl Default for Windows {

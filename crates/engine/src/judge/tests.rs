@@ -767,6 +767,21 @@ fn recovery_is_seen_when_its_clauses_have_settled() {
 }
 
 #[test]
+fn what_held_throughout_a_window_that_is_too_short_is_not_told_from_what_did_not_recover() {
+    let short = |case: &mut Case| case.remove(|what| matches!(what, What::Recovered { .. }));
+    let says = "recovery was not seen: its clauses held throughout the 3 s of its window";
+    becomes(short, Verdict::Inconclusive, says);
+    becomes(
+        |case| {
+            short(case);
+            case.healthy(&[(20.5, 1.0), (21.0, 2.0)]);
+        },
+        Verdict::Red,
+        "it did not recover within 3 s of the last undo",
+    );
+}
+
+#[test]
 fn a_system_that_is_silent_since_the_undo_has_not_recovered() {
     let mut case = Case::new();
     case.experiment.hypothesis.recovery = vec![clause("http.errors.5xx", None, "== 0")];

@@ -142,6 +142,7 @@ fn not_recovered(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(V
     }
     let window = evidence.timeline.window(Window::Recovery)?;
     let recovery = || clauses.iter().filter(|one| one.claim == Claim::Recovery);
+    let length = super::clauses::seconds(window.to.since(window.from).as_secs_f64());
     let first = recovery().find(|one| one.held == Some(Held::No) && !one.doubtful);
     let hanging = super::hanging(evidence.experiment, evidence.measurements, window.from, evidence.timeline.ended);
     let why = match (first, hanging) {
@@ -149,9 +150,16 @@ fn not_recovered(evidence: &Evidence<'_>, clauses: &[ClauseResult]) -> Option<(V
         (None, Some(place)) => format!("requests of load {place} that were due before it had no answer yet"),
         // What nobody can tell is not the same as not recovered: the rules about that follow.
         (None, None) if recovery().any(|one| one.held == Some(Held::NotEnough) || one.doubtful) => return None,
+        (None, None) if evidence.held_throughout(window) => {
+            let why = format!(
+                "recovery was not seen: its clauses held throughout the {length} of its window, but nothing shows that for the {} \
+                 that `settle` asks",
+                evidence.experiment.windows.settle
+            );
+            return Some((Verdict::Inconclusive, why));
+        }
         (None, None) => "its clauses did not hold together".to_owned(),
     };
-    let length = super::clauses::seconds(window.to.since(window.from).as_secs_f64());
     Some((Verdict::Red, format!("it did not recover within {length} of the last undo: {why}")))
 }
 

@@ -126,15 +126,21 @@ fn windows(reader: &mut Reader<'_>, node: &Node) -> Windows {
             *window = period;
         }
     }
-    if windows.settle > windows.recovery {
+    let least = windows.settle.get() + Windows::MARGIN;
+    if windows.recovery.get() < least {
         let node = fields.get("settle").or_else(|| fields.get("recovery")).unwrap_or_else(|| fields.node());
         reader.report(
             Finding::new(
                 &codes::WRONG_VALUE,
                 node.span,
-                "`settle` is longer than `recovery`; nothing could ever recover",
+                "`recovery` is too short to see that anything holds for `settle`; nothing could ever recover",
             )
-            .help(format!("recovery is {}, settle {}", windows.recovery, windows.settle)),
+            .help(format!(
+                "settle is {}: make recovery (now {}) at least {} s",
+                windows.settle,
+                windows.recovery,
+                least.as_secs_f64()
+            )),
         );
     }
     windows

@@ -148,3 +148,18 @@ fn a_target_that_follows_takes_all() {
     let (experiment, found) = read("    selectionMode: PERCENT(50)\n    follow: true\n");
     assert!(experiment.is_none() && found.contains("PERCENT(50) takes only some"), "{found}");
 }
+
+#[test]
+fn a_recovery_window_must_have_room_for_what_has_to_settle_in_it() {
+    let catalogue = crate::no_catalogue();
+    let says = |windows: &str| {
+        let text = format!("{DOCUMENT}windows: {{ {windows} }}\n");
+        let read = formats::read_experiment("termination.yaml", text.as_bytes(), &Options::new(&catalogue));
+        formats::render::terminal(&read.findings, &read.source, false)
+    };
+    assert_eq!(says("recovery: PT5S"), "");
+    let short = says("recovery: PT4S");
+    assert!(short.contains("too short to see that anything holds for `settle`"), "{short}");
+    assert!(short.contains("make recovery (now PT4S) at least 5 s"), "{short}");
+    assert!(says("settle: PT5M").contains("at least 302 s"));
+}
