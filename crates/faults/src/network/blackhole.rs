@@ -13,7 +13,8 @@ use crate::{
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     network::{
         self,
-        filter::{DIRECTION, DURATION, Filter, PORT, PROTOCOL, SOURCES, Way},
+        both::Both,
+        filter::{Course, DIRECTION, DURATION, Filter, PORT, PROTOCOL, SOURCES, Way},
         gate::Gate,
         link::Link,
         probe::{Answer, Probe, Sending, connect},
@@ -49,7 +50,7 @@ pub(crate) struct Blackhole;
 
 struct Live {
     lanes: Vec<Lane>,
-    probe: Probe,
+    probes: Both<Probe>,
     plan: Plan,
     object: Object,
     /// Until it is proven.
@@ -63,14 +64,14 @@ struct Plan {
     filter: Filter,
 }
 
-/// One direction.
+/// One course.
 struct Lane {
-    way: Way,
+    course: Course,
     gate: Gate,
     /// Loses packets where a rule that drops them would be an error (`EPERM`) for the sender.
     engine: Option<Engine>,
-    /// A TCP port that answered before, and should not now.
-    port: Option<u16>,
+    /// A TCP port that answered before to who came this way, and should not now.
+    port: Option<(Way, u16)>,
     /// Datagrams arrived before.
     arrived: bool,
 }
@@ -83,51 +84,60 @@ pub(crate) fn plan(name: &str, filter: Filter) -> Result<serde_json::Value, Refu
 /// Lets the packets of such a plan vanish.
 pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
     let plan: Plan = undo.plan()?;
-    let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
+    let (site, courses) = network::scene(undo, &plan.filter)?;
     let turn = Some(Turn::wait(site.network())?);
-    let probe = Probe::open(Link::open(&site, undo.token)?, &plan.filter, |_| true)?;
+    let open = |over| Probe::open(Link::open(&site, undo.token, over)?, &plan.filter, 1.0, |_| 0.0);
+    let probes = Both::open(&courses, open)?;
     let mut lanes = Vec::new();
-    for way in plan.filter.ways.iter().copied() {
-        let before = probe.send(way, probe.concerned(), Sending::unknown(1), &Abort::default())?;
-        let answered = |port| Ok(connect(probe.link(), way, probe.far_address(), port, PATIENCE)? != Answer::Silence);
+    for course in courses {
+        let (probe, way) = (probes.of(course), course.way);
+        let before = probe.send(way, probe.concerned(), Sending::unknown(network::FEW), &Abort::default())?;
+        // An answer is missed by whoever came.
+        let come = if site.answers(way) { Way::In } else { way };
+        let answered = |port| Ok(connect(probe.link(), come, probe.far_address(), port, PATIENCE)? != Answer::Silence);
         let port = match plan.filter.only_port() {
-            Some(port) if plan.filter.covers(probe.far_address(), Protocol::Tcp, port) && answered(port)? => Some(port),
+            Some(port) if plan.filter.covers(probe.far_address(), Protocol::Tcp, port) && answered(port)? => {
+                Some((come, port))
+            }
             _ => None,
         };
-        let (gate, engine) = shut(&site, way, &plan.filter, probe.rule(way), undo.token)?;
-        lanes.push(Lane { way, gate, engine, port, arrived: before.arrived() > 0 });
+        let (gate, engine) = shut(&site, course, &plan.filter, probe.rule(way), undo.token)?;
+        lanes.push(Lane { course, gate, engine, port, arrived: before.arrived() > 0 });
     }
-    Ok(Box::new(Live { lanes, probe, plan, object: undo.object.clone(), turn }))
+    Ok(Box::new(Live { lanes, probes, plan, object: undo.object.clone(), turn }))
 }
 
 /// Lets packets vanish: by a rule, or where that would not go unnoticed, by a queue that loses all.
 fn shut(
     site: &Site,
-    way: Way,
+    course: Course,
     filter: &Filter,
     probe: Option<Match>,
     token: u64,
 ) -> Result<(Gate, Option<Engine>), Failed> {
-    let (_, Hook::Sent) = site.hook(way) else {
-        return Ok((network::open_gate(site, way, filter, probe, token, Action::Drop)?, None));
+    let (_, Hook::Sent) = site.hook(course) else {
+        return Ok((network::open_gate(site, course, filter, probe, token, Action::Drop)?, None));
     };
     let effect = Effect::Lose(Loss::random(1.0, 0.0));
-    let source = network::open_source(site, way, &effect)?;
+    let source = network::open_source(site, course, &effect)?;
     let number = source.queue.number();
     let engine = Engine::start(vec![source], Impairment { effect, flows: 1.0, seed: token });
     let engine = engine.map_err(Failed::to("start the packet engine"))?;
-    Ok((network::open_gate(site, way, filter, probe, token, Action::Queue(number))?, Some(engine)))
+    Ok((network::open_gate(site, course, filter, probe, token, Action::Queue(number))?, Some(engine)))
 }
 
 impl Lane {
     /// Opens the way; how many packets vanished, and what is left.
-    fn end(self) -> (Option<u64>, Gate, Option<String>) {
+    fn end(mut self) -> (Option<u64>, Gate, Option<String>) {
         let Some(engine) = self.engine else {
             let dropped = self.gate.counted().ok().map(|counts| counts.iter().sum());
             return (dropped, self.gate, None);
         };
         let cleared = self.gate.clear();
-        let report = engine.stop();
+        let (report, spent) = engine.stop();
+        for queue in spent {
+            self.gate.keep(queue);
+        }
         let left =
             (cleared.is_err() || !report.closed).then(|| "a packet queue that did not close in order".to_owned());
         (Some(report.counts.dropped), self.gate, left)
@@ -157,17 +167,17 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Live {
     fn measure(&self, lane: &Lane, abort: &Abort) -> Result<(String, bool), Failed> {
-        let way = lane.way;
-        if let Some(port) = lane.port {
-            let silent = connect(self.probe.link(), way, self.probe.far_address(), port, PATIENCE)? == Answer::Silence;
+        let (course, probe) = (lane.course, self.probes.of(lane.course));
+        if let Some((come, port)) = lane.port {
+            let silent = connect(probe.link(), come, probe.far_address(), port, PATIENCE)? == Answer::Silence;
             let words = if silent { "was answered before and is not now" } else { "is still answered" };
-            return Ok((format!("{way}: a TCP connection attempt to port {port} {words}"), silent));
+            return Ok((format!("{course}: a TCP connection attempt to port {port} {words}"), silent));
         }
-        let sending = Sending { patience: PATIENCE, rest: PATIENCE, ..Sending::unknown(1) };
-        let taken = self.probe.send(way, self.probe.concerned(), sending, abort)?;
+        let sending = Sending { patience: PATIENCE, rest: PATIENCE, ..Sending::unknown(network::FEW) };
+        let taken = probe.send(course.way, probe.concerned(), sending, abort)?;
         let before = if lane.arrived { "arrived before" } else { "did not arrive before either" };
         let (arrived, sent) = (taken.arrived(), taken.sent());
-        let words = format!("{way}: {arrived} of {sent} {} arrive, which {before}", self.probe.medium());
+        let words = format!("{course}: {arrived} of {sent} {} arrive, which {before}", probe.medium());
         // Of a measurement that was broken off nothing arrived, whatever the fault does.
         Ok((words, arrived == 0 && lane.arrived && !abort.is_aborted()))
     }
@@ -186,7 +196,8 @@ impl Injection for Live {
 
     fn end(self: Box<Self>) -> Result<Undone, UndoError> {
         let configured = self.configured();
-        let (mut dropped, mut gates, mut left) = (Some(0), Vec::new(), vec![self.probe.close()]);
+        let left = self.probes.into_iter().map(Probe::close).collect();
+        let (mut dropped, mut gates, mut left): (_, _, Vec<_>) = (Some(0), Vec::new(), left);
         for lane in self.lanes {
             let (some, gate, residue) = lane.end();
             dropped = dropped.zip(some).map(|(all, some)| all + some);

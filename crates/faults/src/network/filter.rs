@@ -30,14 +30,17 @@ pub(crate) const SOURCES: Parameter = Parameter {
     kind: ParameterKind::Addresses,
     required: false,
     default: Some("ALL"),
-    about: "The other ends of the traffic concerned: addresses, networks, host names (looked up once, when it begins); ALL for any.",
+    about: "The other ends of the traffic concerned: addresses, networks, host names (looked up once, when it begins); ALL for any. What \
+            shares the host's network is hit over the loopback too; an instance with a network of its own only if `127.0.0.0/8`, a part \
+            of it or `::1` is named.",
 };
 pub(crate) const PORT: Parameter = Parameter {
     name: "port",
     kind: ParameterKind::Ports,
     required: false,
     default: None,
-    about: "Only packets to these ports: of the instance for ingress, of the other end for egress.",
+    about: "Only packets to these ports: of the instance for ingress, of the other end for egress. What a process answers (egress) comes \
+            from its own port.",
 };
 pub(crate) const PROTOCOL: Parameter = Parameter {
     name: "protocol",
@@ -51,7 +54,8 @@ pub(crate) const DIRECTION: Parameter = Parameter {
     kind: ParameterKind::OneOf { values: &["ingress", "egress", "both"] },
     required: false,
     default: Some("ingress"),
-    about: "Packets to the instance, from it, or both; a round trip passes each direction once.",
+    about: "Packets to the instance, from it, or both; a round trip passes each direction once. Of a process that shares its network, only \
+            connections to the ports it listens on can be told: egress is what it answers.",
 };
 pub(crate) const FLOWS: Parameter = Parameter {
     name: "flowsPercent",
@@ -76,6 +80,32 @@ impl fmt::Display for Way {
             Self::In => "to it",
             Self::Out => "from it",
         })
+    }
+}
+
+/// Over what packets come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// The links to other machines and networks.
+    Links,
+    /// The loopback: they come from where they go to. Each is seen where it arrives, whoever sends it, because there it belongs
+    /// to its sender no more, and may be held without stopping that.
+    Loopback,
+}
+
+/// Packets that go one way over the same: what is caught at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Course {
+    pub(crate) way: Way,
+    pub(crate) over: Over,
+}
+
+impl fmt::Display for Course {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.over {
+            Over::Links => write!(f, "{}", self.way),
+            Over::Loopback => write!(f, "{} over the loopback", self.way),
+        }
     }
 }
 
@@ -132,11 +162,16 @@ impl Filter {
     pub(crate) fn plan(object: &Object, parameters: Checked<'_>) -> Result<Self, Refused> {
         let filter = Self::read(parameters)?;
         let site = Site::of(object, &filter)?;
-        for way in &filter.ways {
-            let rules = filter.matches(*way, &site).len();
-            if rules == 0 {
-                return Err(Refused(format!("none of the sources is of the address family of {}", object.name)));
-            }
+        let courses = filter.courses(&site);
+        if courses.is_empty() {
+            return Err(Refused(format!(
+                "none of the sources can reach {}: they are of another address family, or on the loopback where it listens to others \
+                 alone, or the other way round",
+                object.name
+            )));
+        }
+        for course in courses {
+            let rules = filter.matches(course, &site).len();
             if rules > MOST_RULES {
                 return Err(Refused(format!(
                     "{rules} rules would be needed for these sources and ports; {MOST_RULES} are allowed: name networks and ranges"
@@ -174,14 +209,11 @@ impl Filter {
     }
 
     /// Checks that the ports are among these.
-    pub(crate) fn within(&self, doors: &[RangeInclusive<u16>]) -> Result<(), String> {
-        let among = |ports: &&RangeInclusive<u16>| {
-            doors.iter().any(|door| door.contains(ports.start()) && door.contains(ports.end()))
-        };
-        match self.ports.iter().find(|ports| !among(ports)) {
+    pub(crate) fn within(&self, doors: &[u16]) -> Result<(), String> {
+        match self.ports.iter().find(|ports| !(*ports).clone().all(|port| doors.contains(&port))) {
             None => Ok(()),
             Some(other) => {
-                let doors: Vec<String> = doors.iter().map(range).collect();
+                let doors: Vec<String> = doors.iter().map(u16::to_string).collect();
                 Err(format!("its processes do not listen on {}, but on {}", range(other), doors.join(", ")))
             }
         }
@@ -192,9 +224,19 @@ impl Filter {
         addresses.iter().any(|own| self.others.iter().any(|other| other.network == Network::only(*own)))
     }
 
+    /// Whether some of the loopback are named among the other ends.
+    pub(crate) fn names_loopback(&self) -> bool {
+        self.others.iter().any(|other| other.network.address.is_loopback())
+    }
+
     /// Whether the other ends are named.
     pub(crate) fn names_others(&self) -> bool {
         !self.others.is_empty()
+    }
+
+    /// The other ends; none means any.
+    pub(crate) fn other_ends(&self) -> Vec<Network> {
+        self.others.iter().map(|other| other.network).collect()
     }
 
     /// The only port, if there is exactly one.
@@ -205,30 +247,59 @@ impl Filter {
         }
     }
 
-    /// The packets that go this way, one match per combination.
-    pub(crate) fn matches(&self, way: Way, site: &Site) -> Vec<Match> {
-        let ports = if self.ports.is_empty() { site.doors() } else { self.ports.as_slice() };
-        let protocols = match (self.protocol, ports) {
-            (None, [_, ..]) => vec![Some(Protocol::Tcp), Some(Protocol::Udp)],
+    /// The courses on which packets are concerned.
+    pub(crate) fn courses(&self, site: &Site) -> Vec<Course> {
+        let all = self.ways.iter().flat_map(|way| [Over::Links, Over::Loopback].map(|over| Course { way: *way, over }));
+        let mut courses: Vec<Course> = all.filter(|course| !self.matches(*course, site).is_empty()).collect();
+        if site.is_its_own_other_end() {
+            let first = courses.iter().find(|course| course.over == Over::Loopback).copied();
+            // What goes from it and to it at once is hit once.
+            courses.retain(|course| course.over == Over::Links || Some(*course) == first);
+        }
+        courses
+    }
+
+    /// The packets on this course, one match per combination.
+    pub(crate) fn matches(&self, course: Course, site: &Site) -> Vec<Match> {
+        let Some(ports) = self.ports_at(course.over, site) else { return Vec::new() };
+        let protocols = match (self.protocol, ports.as_slice()) {
+            (None, [Some(_), ..]) => vec![Some(Protocol::Tcp), Some(Protocol::Udp)],
             (protocol, _) => vec![protocol],
         };
-        let ports: Vec<_> = if ports.is_empty() { vec![None] } else { ports.iter().cloned().map(Some).collect() };
-        let others: Vec<Option<Network>> = if self.others.is_empty() {
-            vec![None]
-        } else {
-            let networks = self.others.iter().map(|other| other.network);
-            networks.filter(|network| site.speaks(*network)).map(Some).collect()
-        };
         let mut matches = Vec::new();
-        for other in others {
+        for other in self.others_over(course.over, site) {
             for protocol in &protocols {
                 for ports in &ports {
-                    let base = site.between(way, other);
-                    matches.push(Match { protocol: *protocol, destination_ports: ports.clone(), ..base });
+                    let base = Match { protocol: *protocol, ..site.between(course, other) };
+                    matches.push(if site.answers(course.way) {
+                        Match { source_ports: ports.clone(), ..base }
+                    } else {
+                        Match { destination_ports: ports.clone(), ..base }
+                    });
                 }
             }
         }
         matches
+    }
+
+    /// The ports that tell packets, each as a condition; no condition, if all are meant. `None`: nobody comes there over this.
+    fn ports_at(&self, over: Over, site: &Site) -> Option<Vec<Option<RangeInclusive<u16>>>> {
+        let Some(doors) = site.doors(over) else {
+            let ports = self.ports.iter().cloned().map(Some);
+            return Some(if self.ports.is_empty() { vec![None] } else { ports.collect() });
+        };
+        let wanted = |port: &u16| self.ports.is_empty() || self.ports.iter().any(|ports| ports.contains(port));
+        let ports: Vec<_> = doors.into_iter().filter(wanted).map(|port| Some(port..=port)).collect();
+        (!ports.is_empty()).then_some(ports)
+    }
+
+    /// The other ends that can be met over this, each as a condition; no condition, if all are meant.
+    fn others_over(&self, over: Over, site: &Site) -> Vec<Option<Network>> {
+        if self.others.is_empty() {
+            return if site.meets_all(over) { vec![None] } else { Vec::new() };
+        }
+        let networks = self.others.iter().map(|other| other.network);
+        networks.filter(|network| site.meets(*network, over)).map(Some).collect()
     }
 }
 
@@ -256,9 +327,6 @@ fn others(text: &str) -> Result<Vec<Other>, Refused> {
                 );
             }
         }
-    }
-    if let Some(own) = others.iter().find(|other| other.network.address.is_loopback()) {
-        return Err(refused(format!("{own} is on the loopback, whose packets are never concerned")));
     }
     Ok(others)
 }
@@ -323,14 +391,6 @@ mod tests {
         }
         for wrong in ["", "10.0.0", "10.0.0.300", "10.0.0.1/40", "fe80::g", "-a.example", "a..b", "web lab", "1"] {
             assert!(!is_name(wrong), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_loopback_is_no_other_end() {
-        for text in ["127.0.0.1", "10.0.0.1,127.1.0.0/16", "::1", "localhost"] {
-            let Refused(why) = others(text).unwrap_err();
-            assert!(why.contains("loopback"), "{text}: {why}");
         }
     }
 

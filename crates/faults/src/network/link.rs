@@ -1,4 +1,5 @@
-//! The link along which a fault's effect is measured: the object's own, or one made for it.
+//! The link along which a fault's effect is measured: the object's own, or one made for it; for what comes over the loopback,
+//! that.
 //!
 //! Where nothing is known of the other end of an object's link, a pair of interfaces is made between its namespace and an empty
 //! one of ours. What comes through it meets the same rules as what comes from anywhere else; it is gone with this process.
@@ -12,7 +13,11 @@ use std::{
 
 use crate::{
     fault::{self, Failed},
-    network::{filter::Way, site::Site},
+    network::{
+        filter::{Course, Over, Way},
+        site::{LOOPBACK, Site},
+    },
+    packet::copier::MARK,
     sys::{
         link::{Links, Route},
         namespace::NetworkNamespace,
@@ -51,15 +56,31 @@ impl Wire {
 }
 
 impl Link {
-    /// The object's own link, or one that is made now and named after the token.
-    pub(crate) fn open(site: &Site, token: u64) -> Result<Self, Failed> {
+    /// The object's own link, or one that is made now and named after the token; or its loopback.
+    pub(crate) fn open(site: &Site, token: u64, over: Over) -> Result<Self, Failed> {
+        if over == Over::Loopback {
+            return Ok(Self::loopback(site));
+        }
         if let Some((near, peer, near_address)) = site.own_link() {
-            let packets = [Way::In, Way::Out].map(|way| site.between(way, None));
+            let packets = [Way::In, Way::Out].map(|way| site.between(Course { way, over }, None));
             let (near, far) = (Arc::clone(near), Arc::clone(&peer.network));
             return Ok(Self { name: site.name.clone(), near, far, near_address, packets, ordinary: true, wire: None });
         }
         Self::make(site, token)
             .map_err(Failed::to(format_args!("make a link into the network of {} to measure along", site.name)))
+    }
+
+    fn loopback(site: &Site) -> Self {
+        let packets = Match { interface: Some(LOOPBACK.to_owned()), unless_mark: Some(MARK), ..Match::default() };
+        Self {
+            name: site.name.clone(),
+            near: Arc::clone(site.network()),
+            far: Arc::clone(site.network()),
+            near_address: Ipv4Addr::LOCALHOST.into(),
+            packets: [packets.clone(), packets],
+            ordinary: false,
+            wire: None,
+        }
     }
 
     fn make(site: &Site, token: u64) -> io::Result<Self> {

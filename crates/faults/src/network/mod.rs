@@ -2,8 +2,10 @@
 
 pub mod bandwidth;
 pub mod blackhole;
+pub(crate) mod both;
 pub mod corrupt;
 pub mod duplicate;
+pub(crate) mod engine;
 pub(crate) mod filter;
 pub(crate) mod gate;
 pub mod latency;
@@ -33,7 +35,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     network::{
-        filter::{Filter, Way},
+        both::Both,
+        filter::{Course, Filter, Over, Way},
         gate::Gate,
         link::{Link, wire_name},
         netem::Placed,
@@ -52,6 +55,7 @@ use crate::{
     sys::{
         nfqueue::{Mode, Queue},
         nft::{self, Action, Match},
+        realtime,
     },
 };
 
@@ -120,13 +124,15 @@ impl<E> Look<'_, E> {
 pub(crate) const REST: Duration = Duration::from_millis(100);
 /// How often a link is looked at before the fault.
 const MOMENTS: usize = 3;
+/// Datagrams that show how long a link takes, or whether anything arrives.
+pub(crate) const FEW: usize = 8;
 /// What a first datagram may take because of other faults on the link.
 const SLOW_LINK: Duration = Duration::from_secs(3);
 
 impl Sending {
-    /// So many small datagrams per flow, along a link of which nothing is known.
-    pub(crate) const fn unknown(each: usize) -> Self {
-        Self { each, size: SMALLEST, patience: SLOW_LINK, rest: Duration::from_millis(200), linger: Duration::ZERO }
+    /// So many small datagrams, along a link of which nothing is known.
+    pub(crate) const fn unknown(count: usize) -> Self {
+        Self { count, size: SMALLEST, patience: SLOW_LINK, rest: Duration::from_millis(200), linger: Duration::ZERO }
     }
 }
 
@@ -145,15 +151,16 @@ struct Plan<E> {
 impl<E: Copy> Plan<E> {
     fn words<F: PacketFault<Effect = E>>(&self) -> String {
         let share = if self.flows < 1.0 { format!(", {} of flows", percent(self.flows)) } else { String::new() };
-        let engine = if self.netem.is_some() { ", by netem" } else { "" };
-        format!("{} on {}{share}{engine}", F::words(&self.effect), self.filter)
+        let engine = if self.netem.is_some() { "netem" } else { "our own engine" };
+        format!("{} on {}{share}, by {engine}", F::words(&self.effect), self.filter)
     }
 }
 
 struct Live<F: PacketFault> {
     mechanism: Mechanism,
-    probe: Probe,
-    /// What each direction did before.
+    probes: Both<Probe>,
+    courses: Vec<Course>,
+    /// What each of them did before.
     before: Vec<Survey>,
     plan: Plan<F::Effect>,
     object: Object,
@@ -177,7 +184,7 @@ impl<F: PacketFault> Fault for F {
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
         let effect = F::read(parameters)?;
         let filter = Filter::plan(object, parameters)?;
-        let netem = netem::Plan::read(parameters, &Site::of(object, &filter)?, &filter, &F::effect(effect))?;
+        let netem = engine::choose(parameters, &Site::of(object, &filter)?, &filter, &F::effect(effect))?;
         if F::effect(effect).holds() {
             refuse_holding(&filter, object)?;
         }
@@ -187,24 +194,27 @@ impl<F: PacketFault> Fault for F {
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan<F::Effect> = undo.plan()?;
-        let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
+        let (site, courses) = scene(undo, &plan.filter)?;
         let turn = Some(Turn::wait(site.network())?);
-        let link = Link::open(&site, undo.token)?;
-        let probe = Probe::open(link, &plan.filter, |flow: &Flow| flow.place(plan.seed) < plan.flows)?;
+        let probes = Both::open(&courses, |over| {
+            let link = Link::open(&site, undo.token, over)?;
+            Probe::open(link, &plan.filter, plan.flows, |flow: &Flow| flow.place(plan.seed))
+        })?;
         let sending = F::before(&plan.effect);
-        let look = |way: &Way| {
+        let look = |course: &Course| {
+            let probe = probes.of(*course);
             // At several moments: the machine may be busy at any of them.
             (0..MOMENTS).try_fold(Survey::default(), |mut all, _| {
-                all.add(probe.send(*way, probe.concerned(), sending, &Abort::default())?);
+                all.add(probe.send(course.way, probe.concerned(), sending, &Abort::default())?);
                 Ok(all)
             })
         };
-        let before = plan.filter.ways.iter().map(look).collect::<Result<Vec<_>, Failed>>()?;
+        let before = realtime::measure(|| courses.iter().map(look).collect::<Result<Vec<_>, Failed>>())?;
         let mechanism = match &plan.netem {
             Some(netem) => Mechanism::Netem(netem.put(site.network(), undo.token, &F::effect(plan.effect))?),
-            None => queue::<F>(&plan, &site, &probe, undo.token)?,
+            None => queue::<F>(&plan, &site, &courses, &probes, undo.token)?,
         };
-        Ok(Box::new(Live::<F> { mechanism, probe, before, plan, object: undo.object.clone(), turn }))
+        Ok(Box::new(Live::<F> { mechanism, probes, courses, before, plan, object: undo.object.clone(), turn }))
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -218,19 +228,35 @@ impl<F: PacketFault> Fault for F {
     }
 }
 
+/// Where the object of a record is, and on which courses packets concerned come there now.
+pub(crate) fn scene(undo: &Undo, filter: &Filter) -> Result<(Site, Vec<Course>), Failed> {
+    let site = Site::of(&undo.object, filter).map_err(|Refused(why)| Failed(why))?;
+    let courses = filter.courses(&site);
+    // Since it was planned: what nobody would come by could not be shown to be hit.
+    if courses.is_empty() {
+        return Err(Failed(format!("{} listens where none of the sources comes any more", site.name)));
+    }
+    Ok((site, courses))
+}
+
 /// Makes the rules and starts our engine.
-fn queue<F: PacketFault>(plan: &Plan<F::Effect>, site: &Site, probe: &Probe, token: u64) -> Result<Mechanism, Failed> {
+fn queue<F: PacketFault>(
+    plan: &Plan<F::Effect>,
+    site: &Site,
+    courses: &[Course],
+    probes: &Both<Probe>,
+    token: u64,
+) -> Result<Mechanism, Failed> {
     let impairment = Impairment { effect: F::effect(plan.effect), flows: plan.flows, seed: plan.seed };
     // The engine comes first: rules whose queue nobody has bound let packets pass, but not all at once.
-    let ways = &plan.filter.ways;
     let sources: Vec<Source> =
-        ways.iter().map(|way| open_source(site, *way, &impairment.effect)).collect::<Result<_, _>>()?;
+        courses.iter().map(|course| open_source(site, *course, &impairment.effect)).collect::<Result<_, _>>()?;
     let numbers: Vec<u16> = sources.iter().map(|source| source.queue.number()).collect();
     let engine = Engine::start(sources, impairment).map_err(Failed::to("start the packet engine"))?;
-    let gates = ways
-        .iter()
-        .zip(numbers)
-        .map(|(way, number)| open_gate(site, *way, &plan.filter, probe.rule(*way), token, Action::Queue(number)));
+    let gates = courses.iter().zip(numbers).map(|(course, number)| {
+        let probe = probes.of(*course).rule(course.way);
+        open_gate(site, *course, &plan.filter, probe, token, Action::Queue(number))
+    });
     Ok(Mechanism::Own { gates: gates.collect::<Result<_, _>>()?, engine })
 }
 
@@ -246,22 +272,23 @@ fn undo_netem(undo: &Undo, netem: &netem::Plan) -> Result<Cleanliness, UndoError
 
 impl<F: PacketFault> Injection for Live<F> {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let Self { mechanism, probe, plan, .. } = self;
+        let Self { mechanism, probes, plan, .. } = self;
         let engine = match mechanism {
             Mechanism::Own { engine, .. } => Some(&*engine),
             Mechanism::Netem(_) => None,
         };
         let measured: Vec<_> = (0..)
-            .zip(plan.filter.ways.iter().zip(&self.before))
-            .map(|(source, (way, before))| {
-                let look = Look { effect: &plan.effect, probe, way: *way, before, engine, source, abort };
+            .zip(self.courses.iter().zip(&self.before))
+            .map(|(source, (course, before))| {
+                let (probe, way) = (probes.of(*course), course.way);
+                let look = Look { effect: &plan.effect, probe, way, before, engine, source, abort };
                 let (words, held) = patiently(abort, || {
                     if before.arrived() == 0 {
                         return Ok(("no datagram arrived before the fault".to_owned(), false));
                     }
-                    F::measure(&look)
+                    realtime::measure(|| F::measure(&look))
                 });
-                (format!("{way}: {words}"), held)
+                (format!("{course}: {words}"), held)
             })
             .collect();
         self.turn = None;
@@ -271,13 +298,17 @@ impl<F: PacketFault> Injection for Live<F> {
     fn end(self: Box<Self>) -> Result<Undone, UndoError> {
         let configured = self.plan.words::<F>();
         match self.mechanism {
-            Mechanism::Own { gates, engine } => {
+            Mechanism::Own { mut gates, engine } => {
                 // No rule, no new packets; then what is held goes on; then the rest goes.
-                let cleared = gates.iter().all(|gate| gate.clear().is_ok());
-                let report = engine.stop();
+                let cleared = gates.iter_mut().all(|gate| gate.clear().is_ok());
+                let (report, spent) = engine.stop();
+                for (gate, queue) in gates.iter().zip(spent) {
+                    gate.keep(queue);
+                }
                 let proof = Proof { configured, achieved: F::whole(&report), holds: cleared && report.closed };
                 let unclosed = (!report.closed).then(|| "a packet queue that did not close in order".to_owned());
-                let cleanliness = close(gates, [self.probe.close(), unclosed], &self.object);
+                let left = self.probes.into_iter().map(Probe::close).chain([unclosed]);
+                let cleanliness = close(gates, left, &self.object);
                 Ok(Undone { cleanliness, proof: Some(proof) })
             }
             Mechanism::Netem(mut placed) => {
@@ -287,7 +318,7 @@ impl<F: PacketFault> Injection for Live<F> {
                 let proof = Proof { configured, achieved: achieved.to_owned(), holds };
                 let cleanliness = match placed.take().filter(|_| !gone) {
                     Some(residue) => Cleanliness::Dirty { residue, repair: placed.repair(self.object.pid) },
-                    None => close(Vec::new(), [self.probe.close()], &self.object),
+                    None => close(Vec::new(), self.probes.into_iter().map(Probe::close), &self.object),
                 };
                 Ok(Undone { cleanliness, proof: Some(proof) })
             }
@@ -295,8 +326,8 @@ impl<F: PacketFault> Injection for Live<F> {
     }
 }
 
-pub(crate) fn open_source(site: &Site, way: Way, effect: &Effect) -> Result<Source, Failed> {
-    let (network, _) = site.hook(way);
+pub(crate) fn open_source(site: &Site, course: Course, effect: &Effect) -> Result<Source, Failed> {
+    let (network, _) = site.hook(course);
     let open = || {
         let queue = Queue::open(effect.mode())?;
         let copier = matches!(effect, Effect::Duplicate(_)).then(Copier::open).transpose()?;
@@ -308,12 +339,16 @@ pub(crate) fn open_source(site: &Site, way: Way, effect: &Effect) -> Result<Sour
 /// Refuses to hold packets where that would stop their senders.
 fn refuse_holding(filter: &Filter, object: &Object) -> Result<(), Refused> {
     let site = Site::of(object, filter)?;
-    if filter.ways.iter().all(|way| site.may_hold(*way)) {
+    let courses = filter.courses(&site);
+    let (held, stopping): (Vec<Course>, Vec<Course>) = courses.iter().partition(|course| site.may_hold(**course));
+    if stopping.is_empty() {
         return Ok(());
     }
+    let inside = held.iter().any(|course| course.over == Over::Loopback);
+    let or = if inside { ", or `sources: 127.0.0.0/8,::1` for what comes over the loopback alone" } else { "" };
     Err(Refused(format!(
         "nothing is known of the other end of the link of {}, and packets that are held where they are sent stop their sender (TCP \
-         small queues: 5 ms of delay leave 9 Mbit/s): choose the direction ingress",
+         small queues: 5 ms of delay leave 9 Mbit/s): choose the direction ingress{or}",
         object.name
     )))
 }
@@ -345,18 +380,19 @@ impl Effect {
 /// A rate at which 64 KiB take half a millisecond, and single packets would be too many for one thread.
 const WHOLE_FROM: u64 = 1_000_000_000;
 
-/// Opens a gate that does this to packets of the filter that go this way, and to those of a probe that it leaves out.
+/// Opens a gate that does this to packets of the filter on this course, and to those of a probe that it leaves out.
 pub(crate) fn open_gate(
     site: &Site,
-    way: Way,
+    course: Course,
     filter: &Filter,
     probe: Option<Match>,
     token: u64,
     action: Action,
 ) -> Result<Gate, Failed> {
-    let (network, hook) = site.hook(way);
+    let (network, hook) = site.hook(course);
     let gate = Gate::open(network, hook, token)?;
-    let rules: Vec<_> = filter.matches(way, site).into_iter().chain(probe).map(|packets| (packets, action)).collect();
+    let rules: Vec<_> =
+        filter.matches(course, site).into_iter().chain(probe).map(|packets| (packets, action)).collect();
     gate.catch(&rules)?;
     Ok(gate)
 }
@@ -466,7 +502,7 @@ impl Hits {
     }
 }
 
-/// How many datagrams per flow show a count of hits whose variance is inflated so much as well as `plain` show an ordinary
+/// How many datagrams show a count of hits whose variance is inflated so much as well as `plain` show an ordinary
 /// one; up to ten times as many.
 pub(crate) fn enough(plain: usize, inflation: f64) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 1 to 10")]

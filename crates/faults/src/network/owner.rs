@@ -1,9 +1,8 @@
 //! Whose packets: how those of one object are told from others' in a namespace that they share.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
-    ops::RangeInclusive,
     os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
@@ -28,8 +27,17 @@ pub(crate) enum Owner {
     Host,
     /// Those of the sockets of a control group: of a service, or a container in the host's network.
     Group(ControlGroup),
-    /// Those to the ports on which the object's processes listen: nothing else tells a process's packets by itself.
-    Doors(Vec<RangeInclusive<u16>>),
+    /// Those to the ports on which the object's processes listen, and the answers from there: nothing else tells a process's
+    /// packets by itself.
+    Doors(Vec<Door>),
+}
+
+/// A TCP port on which somebody listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Door {
+    pub(crate) port: u16,
+    /// Whether it is open to others than those who come over the loopback.
+    pub(crate) outside: bool,
 }
 
 impl Owner {
@@ -65,7 +73,8 @@ impl Owner {
             .map_err(|why| Refused(format!("the ports of {} cannot be looked up: {why}", object.name)))?;
         if doors.is_empty() {
             return Err(Refused(format!(
-                "{} listens on no TCP port and has no control group of the second version to itself: its packets cannot be told from others'",
+                "{} listens on no TCP port now: in a network that it shares with others, nothing else tells a process's packets from \
+                 theirs; choose it when it listens, or a service or container with a control group of the second version",
                 object.name
             )));
         }
@@ -111,16 +120,23 @@ fn others_in(network: &NetworkNamespace, members: &[Process]) -> Vec<Process> {
 }
 
 /// The TCP ports on which these processes listen.
-fn doors(members: &[Process], network: &NetworkNamespace) -> io::Result<Vec<RangeInclusive<u16>>> {
+fn doors(members: &[Process], network: &NetworkNamespace) -> io::Result<Vec<Door>> {
+    // A process of somebody else, which does not show what it has: that would look as if it had nothing.
+    for member in members {
+        match fs::read_dir(format!("/proc/{}/fd", member.pid)) {
+            Err(why) if why.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(io::Error::new(why.kind(), "this user may not look at its sockets; be its user, or root"));
+            }
+            _ => {}
+        }
+    }
     let own = sockets(members);
     let listening = network.run(|| Ok(connections(States::LISTENING)?))?;
-    let ports: BTreeSet<u16> = listening
-        .iter()
-        .filter(|socket| own.contains(&socket.inode))
-        .filter(|socket| !socket.local.ip().is_loopback())
-        .map(|socket| socket.local.port())
-        .collect();
-    Ok(ports.into_iter().map(|port| port..=port).collect())
+    let mut doors: BTreeMap<u16, bool> = BTreeMap::new();
+    for socket in listening.iter().filter(|socket| own.contains(&socket.inode)) {
+        *doors.entry(socket.local.port()).or_default() |= !socket.local.ip().is_loopback();
+    }
+    Ok(doors.into_iter().map(|(port, outside)| Door { port, outside }).collect())
 }
 
 /// The numbers of the sockets that processes have.

@@ -17,7 +17,8 @@ use crate::{
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     network::{
         self,
-        filter::{DIRECTION, DURATION, Filter, PORT, SOURCES, Way},
+        both::Both,
+        filter::{Course, DIRECTION, DURATION, Filter, PORT, SOURCES, Way},
         gate::Gate,
         link::Link,
         probe::{Answer, connect},
@@ -53,16 +54,16 @@ struct Plan {
 
 struct Live {
     lanes: Vec<Lane>,
-    link: Link,
+    links: Both<Link>,
     plan: Plan,
     object: Object,
     /// Until it is proven.
     turn: Option<Turn>,
 }
 
-/// One direction.
+/// One course.
 struct Lane {
-    way: Way,
+    course: Course,
     gate: Gate,
     /// What connections are tried to, from the other end of the link.
     door: Door,
@@ -86,40 +87,46 @@ impl Fault for Refuse {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        fault::written(&Plan { filter: Filter::plan(object, parameters)?.of_tcp() })
+        let filter = Filter::plan(object, parameters)?.of_tcp();
+        if filter.ways.contains(&Way::Out) && Site::of(object, &filter)?.answers(Way::Out) {
+            return Err(Refused(format!(
+                "the connections that {} opens cannot be told from those of others in its network: choose the direction ingress, or a \
+                 service or container with a control group of the second version",
+                object.name
+            )));
+        }
+        fault::written(&Plan { filter })
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan = undo.plan()?;
-        let site = Site::of(&undo.object, &plan.filter).map_err(|Refused(why)| Failed(why))?;
+        let (site, courses) = network::scene(undo, &plan.filter)?;
         let turn = Some(Turn::wait(site.network())?);
-        let link = Link::open(&site, undo.token)?;
-        let far = link.far_address()?;
+        let links = Both::open(&courses, |over| Link::open(&site, undo.token, over))?;
         let mut lanes = Vec::new();
-        for way in plan.filter.ways.iter().copied() {
-            let door = Door::open(&link, way, far)?;
-            let accepts = |port| Ok(connect(&link, way, far, port, PATIENCE)? == Answer::Accepted);
+        for course in courses {
+            let (link, way) = (links.of(course), course.way);
+            let far = link.far_address()?;
+            let door = Door::open(link, way, far)?;
+            let accepts = |port| Ok(connect(link, way, far, port, PATIENCE)? == Answer::Accepted);
             if !accepts(door.address.port())? {
-                return Err(Failed(format!(
-                    "connections {way} along the link of {} are not accepted before",
-                    site.name
-                )));
+                return Err(Failed(format!("connections {course} of {} are not accepted before", site.name)));
             }
             let port = match plan.filter.only_port() {
                 Some(port) if plan.filter.reaches(far) && accepts(port)? => Some(port),
                 _ => None,
             };
-            let (network, hook) = site.hook(way);
+            let (network, hook) = site.hook(course);
             let gate = Gate::open(network, hook, undo.token)?;
             let ours = door.address.port();
             let probed =
                 Match { protocol: Some(Protocol::Tcp), destination_ports: Some(ours..=ours), ..link.packets(way) };
-            let all = plan.filter.matches(way, &site).into_iter().chain([probed]);
+            let all = plan.filter.matches(course, &site).into_iter().chain([probed]);
             let rules: Vec<_> = all.map(|packets| (Match { opening: true, ..packets }, Action::Reject)).collect();
             gate.catch(&rules)?;
-            lanes.push(Lane { way, gate, door, port });
+            lanes.push(Lane { course, gate, door, port });
         }
-        Ok(Box::new(Live { lanes, link, plan, object: undo.object.clone(), turn }))
+        Ok(Box::new(Live { lanes, links, plan, object: undo.object.clone(), turn }))
     }
 
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
@@ -144,9 +151,10 @@ impl Door {
 
 impl Live {
     fn measure(&self, lane: &Lane) -> Result<(String, bool), Failed> {
-        let try_port = |port| connect(&self.link, lane.way, lane.door.address.ip(), port, PATIENCE);
+        let try_port =
+            |port| connect(self.links.of(lane.course), lane.course.way, lane.door.address.ip(), port, PATIENCE);
         let ours = try_port(lane.door.address.port())?;
-        let mut words = format!("{}: a connection to a probe port, accepted before, is {}", lane.way, told(ours));
+        let mut words = format!("{}: a connection to a probe port, accepted before, is {}", lane.course, told(ours));
         let mut holds = ours == Answer::Refused;
         if let Some(port) = lane.port {
             let named = try_port(port)?;
@@ -186,6 +194,9 @@ impl Injection for Live {
         );
         let proof = Proof { configured, achieved, holds: refused.is_some_and(|refused| refused > 0) };
         let gates = self.lanes.into_iter().map(|lane| lane.gate).collect();
-        Ok(Undone { cleanliness: network::close(gates, [self.link.close()], &self.object), proof: Some(proof) })
+        Ok(Undone {
+            cleanliness: network::close(gates, self.links.into_iter().map(Link::close), &self.object),
+            proof: Some(proof),
+        })
     }
 }

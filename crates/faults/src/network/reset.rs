@@ -65,6 +65,9 @@ struct Plan {
     share: f64,
     /// Of all in the namespace, only those of the object's own processes.
     own: bool,
+    /// Also those over the loopback.
+    #[serde(default)]
+    loopback: bool,
     seed: u64,
 }
 
@@ -100,7 +103,9 @@ impl Fault for Reset {
             return Err(Refused(why));
         }
         let share = parameters.read::<f64>("resetPercent")? / 100.0;
-        fault::written(&Plan { filter, share, own, seed: fault::seed() })
+        // Who has a network to itself has the loopback for its own affairs.
+        let loopback = shared || own || filter.names_loopback();
+        fault::written(&Plan { filter, share, own, loopback, seed: fault::seed() })
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -119,10 +124,14 @@ impl Fault for Reset {
                     || waits && listening.iter().filter(door).any(|door| own.contains(&door.inode))
             })
         };
-        let mut concerned: Vec<Connection> = list(States::ESTABLISHED)?
-            .into_iter()
-            .filter(|connection| is_own(connection) && plan.concerns(connection, &doors))
-            .collect();
+        let mut concerned: Vec<Connection> = Vec::new();
+        for connection in list(States::ESTABLISHED)? {
+            // Of a connection over the loopback both ends are here; one is enough.
+            let is_other_end = |one: &Connection| (one.local, one.remote) == (connection.remote, connection.local);
+            if is_own(&connection) && plan.concerns(&connection, &doors) && !concerned.iter().any(is_other_end) {
+                concerned.push(connection);
+            }
+        }
         let of = concerned.len();
         if of == 0 {
             return Err(Failed(format!("{} has no established connection of that kind", undo.object.name)));
@@ -144,7 +153,7 @@ impl Plan {
     /// Whether a connection is one of these; `doors`: the ports on which somebody listens.
     fn concerns(&self, connection: &Connection, doors: &BTreeSet<u16>) -> bool {
         let Connection { local, remote, .. } = connection;
-        if remote.ip().is_loopback() {
+        if remote.ip().is_loopback() && !self.loopback {
             return false;
         }
         let (way, port) =
@@ -200,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_share_of_some_is_one_at_least_and_all_at_most() {
-        let plan = |share| Plan { filter: Filter::default(), share, own: false, seed: 0 };
+        let plan = |share| Plan { filter: Filter::default(), share, own: false, loopback: false, seed: 0 };
         assert_eq!([0.001, 0.5, 1.0].map(|share| plan(share).count(10)), [1, 5, 10]);
         assert_eq!(plan(0.5).count(1), 1);
     }

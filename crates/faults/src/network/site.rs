@@ -1,11 +1,14 @@
 //! An object's place in the network: where its packets can be caught.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, UdpSocket},
+    sync::Arc,
+};
 
 use crate::{
     fault::Refused,
     network::{
-        filter::{Filter, Way},
+        filter::{Course, Filter, Over, Way},
         owner::Owner,
     },
     object::{Kind, Object, Peer},
@@ -44,32 +47,31 @@ impl Site {
                 let why = "all of the host's network would be hit, what you reach it by too: name `sources` or `port`";
                 return Err(Refused(why.to_owned()));
             }
-            Owner::Doors(_) if filter.ways.contains(&Way::Out) => {
-                return Err(Refused(format!(
-                    "what {name} sends cannot be told from what others of its network send: choose the direction ingress (by the \
-                     ports it listens on), or a service or container with a control group of the second version"
-                )));
+            Owner::Doors(doors) => {
+                let ports: Vec<u16> = doors.iter().map(|door| door.port).collect();
+                filter.within(&ports).map_err(|why| Refused(format!("{name}: {why}")))?;
             }
-            Owner::Doors(doors) => filter.within(doors).map_err(|why| Refused(format!("{name}: {why}")))?,
             Owner::Host | Owner::Namespace | Owner::Group(_) => {}
         }
         Ok(Self { name, network, peer: None, owner })
     }
 
-    /// Whether packets that go this way may be held for a time. Those that are caught where a process sends them may not:
+    /// Whether packets on this course may be held for a time. Those that are caught where a process sends them may not:
     /// they still belong to its socket, which sends no more while they wait.
-    pub(crate) const fn may_hold(&self, way: Way) -> bool {
-        matches!(way, Way::In) || self.peer.is_some()
+    pub(crate) fn may_hold(&self, course: Course) -> bool {
+        self.hook(course).1 != Hook::Sent
     }
 
-    /// The namespace and the hook at which packets that go this way are caught.
-    pub(crate) fn hook(&self, way: Way) -> (&NetworkNamespace, Hook) {
-        match (way, &self.peer) {
-            (Way::In, Some(_)) => (&self.network, Hook::Arriving),
-            (Way::Out, Some((peer, _))) => (&peer.network, Hook::Arriving),
+    /// The namespace and the hook at which packets on this course are caught.
+    pub(crate) fn hook(&self, course: Course) -> (&NetworkNamespace, Hook) {
+        match (course.over, course.way, &self.peer) {
+            (Over::Links, Way::In, Some(_)) => (&self.network, Hook::Arriving),
+            (Over::Links, Way::Out, Some((peer, _))) => (&peer.network, Hook::Arriving),
+            (Over::Links, Way::Out, None) => (&self.network, Hook::Sent),
+            // Where they arrive, nothing tells any more which control group has sent them.
+            (Over::Loopback, Way::Out, _) if matches!(self.owner, Owner::Group(_)) => (&self.network, Hook::Sent),
             // What a host passes on for others is not its own.
-            (Way::In, None) => (&self.network, Hook::Received),
-            (Way::Out, None) => (&self.network, Hook::Sent),
+            (Over::Links, Way::In, None) | (Over::Loopback, ..) => (&self.network, Hook::Received),
         }
     }
 
@@ -93,13 +95,48 @@ impl Site {
         self.peer.as_ref().is_none_or(|(_, own)| own.is_ipv4() == other.address.is_ipv4())
     }
 
-    /// Packets that go this way, from or to this other end.
-    pub(crate) fn between(&self, way: Way, other: Option<Network>) -> Match {
-        let packets = match way {
+    /// Whether this other end is met over this. The loopback leads to the host itself, by all its addresses; the links do not.
+    pub(crate) fn meets(&self, other: Network, over: Over) -> bool {
+        match over {
+            Over::Links => self.speaks(other) && !self.is_here(other),
+            Over::Loopback => self.is_here(other),
+        }
+    }
+
+    /// Whether, where no other ends are named, all who come over this are meant. Who has a network to itself has the loopback for
+    /// its own affairs: what looks after it there, health checks for one, is not the network's.
+    pub(crate) fn meets_all(&self, over: Over) -> bool {
+        over == Over::Links || !self.has_namespace()
+    }
+
+    fn is_here(&self, other: Network) -> bool {
+        let own = || self.network.run(|| UdpSocket::bind((other.address, 0))).is_ok();
+        other.address.is_loopback() || other == Network::only(other.address) && own()
+    }
+
+    /// Whether what goes over its loopback comes both from it and to it.
+    pub(crate) const fn is_its_own_other_end(&self) -> bool {
+        matches!(self.owner, Owner::Namespace | Owner::Host)
+    }
+
+    /// Whether packets that go this way are told by the port from which they come: they answer those who came there.
+    pub(crate) const fn answers(&self, way: Way) -> bool {
+        matches!((way, &self.owner), (Way::Out, Owner::Doors(_)))
+    }
+
+    /// Packets on this course, from or to this other end.
+    pub(crate) fn between(&self, course: Course, other: Option<Network>) -> Match {
+        let packets = match course.way {
             Way::In => Match { source: other, ..Match::default() },
-            Way::Out => Match { destination: other, unless_mark: self.own_mark(), ..Match::default() },
+            Way::Out => Match { destination: other, ..Match::default() },
         };
-        match (&self.peer, &self.owner, way) {
+        if course.over == Over::Loopback {
+            let cgroup = if let Owner::Group(group) = self.owner { Some(group) } else { None };
+            return Match { interface: Some(LOOPBACK.to_owned()), unless_mark: Some(MARK), cgroup, ..packets };
+        }
+        let unless_mark = if course.way == Way::Out { self.own_mark() } else { None };
+        let packets = Match { unless_mark, ..packets };
+        match (&self.peer, &self.owner, course.way) {
             (Some((peer, address)), _, Way::Out) => Match {
                 // The interface may be a bridge with others behind it.
                 interface: Some(peer.interface.clone()),
@@ -116,14 +153,20 @@ impl Site {
         if self.peer.is_some() { None } else { Some(MARK) }
     }
 
-    /// The ports that packets to the object can have that are its own.
-    pub(crate) fn doors(&self) -> &[std::ops::RangeInclusive<u16>] {
+    /// The ports by which its packets are told, of those to which one comes over this; `None`: they are told otherwise.
+    pub(crate) fn doors(&self, over: Over) -> Option<Vec<u16>> {
         match &self.owner {
-            Owner::Doors(doors) => doors,
-            Owner::Namespace | Owner::Host | Owner::Group(_) => &[],
+            Owner::Doors(doors) => {
+                let open = doors.iter().filter(|door| over == Over::Loopback || door.outside);
+                Some(open.map(|door| door.port).collect())
+            }
+            Owner::Namespace | Owner::Host | Owner::Group(_) => None,
         }
     }
 }
+
+/// The kernel's name for the loopback.
+pub(crate) const LOOPBACK: &str = "lo";
 
 /// The namespace in which an object's packets come and go.
 pub(crate) fn network(object: &Object) -> Result<Arc<NetworkNamespace>, Refused> {

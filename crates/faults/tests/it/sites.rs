@@ -58,6 +58,34 @@ fn what_a_container_sends_is_lost_without_its_knowledge() {
 }
 
 #[test]
+fn a_container_with_a_network_of_its_own_has_its_loopback_to_itself_unless_that_is_named() {
+    if !privileged() {
+        return;
+    }
+    let world = lonely();
+    let listener = world.instance.run(|| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let address = listener.local_addr().unwrap();
+    let fastest = || {
+        let once = || {
+            let begun = Instant::now();
+            world.instance.run(|| TcpStream::connect_timeout(&address, Duration::from_secs(5))).unwrap();
+            begun.elapsed()
+        };
+        (0..10).map(|_| once()).min().unwrap()
+    };
+    let delay = Duration::from_millis(40);
+    inject_and_undo(&world, "network:latency", [("delayMilliseconds", "40")], |_| assert!(fastest() < delay));
+    for (direction, crossings) in [("ingress", 2), ("egress", 2), ("both", 2)] {
+        // Each packet, request or answer, goes from it to it, and is hit once.
+        let given = [("delayMilliseconds", "40"), ("sources", "127.0.0.0/8"), ("direction", direction)];
+        inject_and_undo(&world, "network:latency", given, |_| {
+            let took = fastest();
+            assert!(took >= crossings * delay && took < 2 * crossings * delay, "{direction}: {took:?}");
+        });
+    }
+}
+
+#[test]
 fn packets_are_not_held_where_that_would_stop_their_sender() {
     if !privileged() {
         return;
@@ -122,6 +150,8 @@ fn the_stage() {
     let stage = Stage::new();
     stage.the_host_is_hit_only_through_a_filter();
     stage.a_process_is_hit_by_the_ports_it_listens_on();
+    stage.a_process_is_hit_over_the_loopback();
+    stage.a_process_that_others_reach_is_hit_wherever_they_come_from();
     stage.a_service_is_hit_by_its_control_group();
 }
 
@@ -215,14 +245,17 @@ impl Stage {
 
     fn a_process_is_hit_by_the_ports_it_listens_on(&self) {
         let _other = TcpListener::bind((HOST, 8083)).unwrap();
-        let listener = Listener::start(8082, false);
+        let listener = Listener::start(8082, Ipv4Addr::UNSPECIFIED, false);
         let object = Object { kind: Kind::Process, ..listener.object() };
         self.inject(&object, "network:latency", [("delayMilliseconds", "50")]).unwrap();
         assert!(self.connect(8082) >= Duration::from_millis(50));
         assert!(self.connect(8083) < Duration::from_millis(50));
         self.undo();
-        for (given, why) in [(("direction", "egress"), "cannot be told"), (("port", "8083"), "not listen on 8083")] {
-            let refused = self.inject(&object, "network:loss", [given]).unwrap_err();
+        for (fault, given, why) in [
+            ("network:refuse", ("direction", "egress"), "cannot be told"),
+            ("network:loss", ("port", "8083"), "not listen on 8083"),
+        ] {
+            let refused = self.inject(&object, fault, [given]).unwrap_err();
             assert!(refused.to_string().contains(why), "{refused}");
         }
         let mut broken = self.router.run(|| TcpStream::connect((HOST, 8082))).unwrap();
@@ -234,8 +267,75 @@ impl Stage {
         assert_eq!(spared.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 
+    /// What somebody on the host itself waits for a connection to a port of the loopback; the shortest of some.
+    fn connect_inside(port: u16) -> Duration {
+        let once = || {
+            let begun = Instant::now();
+            TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), Duration::from_secs(5)).unwrap();
+            begun.elapsed()
+        };
+        (0..10).map(|_| once()).min().unwrap()
+    }
+
+    fn a_process_is_hit_over_the_loopback(&self) {
+        let _other = TcpListener::bind((Ipv4Addr::LOCALHOST, 8087)).unwrap();
+        let listener = Listener::start(8086, Ipv4Addr::LOCALHOST, false);
+        let object = Object { kind: Kind::Process, ..listener.object() };
+        let (one_way, both_ways) = (Duration::from_millis(40), Duration::from_millis(80));
+        for (direction, least) in [("ingress", one_way), ("egress", one_way), ("both", both_ways)] {
+            self.inject(&object, "network:latency", [("delayMilliseconds", "40"), ("direction", direction)]).unwrap();
+            assert!(Self::connect_inside(8086) >= least, "{direction}");
+            assert!(Self::connect_inside(8087) < one_way, "{direction}");
+            self.undo();
+            assert!(Self::connect_inside(8086) < one_way, "{direction}");
+        }
+        for (fault, given) in [
+            ("network:loss", ("lossPercent", "30")),
+            ("network:corrupt", ("corruptPercent", "20")),
+            ("network:duplicate", ("duplicatePercent", "20")),
+            ("network:reorder", ("reorderPercent", "20")),
+            ("network:bandwidth", ("megabitsPerSecond", "5")),
+            ("network:blackhole", ("port", "8086")),
+            ("network:partition", ("sources", "127.0.0.0/8")),
+        ] {
+            self.inject(&object, fault, [given, ("direction", "both")]).unwrap();
+            self.undo();
+        }
+        self.inject(&object, "network:refuse", [("port", "8086")]).unwrap();
+        let refused = TcpStream::connect((Ipv4Addr::LOCALHOST, 8086)).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        self.undo();
+        let mut broken = TcpStream::connect((Ipv4Addr::LOCALHOST, 8086)).unwrap();
+        self.inject(&object, "network:reset", []).unwrap();
+        self.host.undo(FIRST).unwrap();
+        assert_eq!(broken.read_to_end(&mut Vec::new()).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+        let refused = self.inject(&object, "network:latency", [("sources", "10.77.0.0/24")]).unwrap_err();
+        assert!(refused.to_string().contains("none of the sources can reach"), "{refused}");
+    }
+
+    fn a_process_that_others_reach_is_hit_wherever_they_come_from(&self) {
+        let listener = Listener::start(8088, Ipv4Addr::UNSPECIFIED, false);
+        let object = Object { kind: Kind::Process, ..listener.object() };
+        let delay = Duration::from_millis(40);
+        self.inject(&object, "network:latency", [("delayMilliseconds", "40")]).unwrap();
+        assert!(Self::connect_inside(8088) >= delay && self.connect(8088) >= delay);
+        self.undo();
+        let given = [("delayMilliseconds", "40"), ("sources", "127.0.0.0/8"), ("direction", "both")];
+        self.inject(&object, "network:latency", given).unwrap();
+        assert!(Self::connect_inside(8088) >= 2 * delay && self.connect(8088) < delay);
+        self.undo();
+        // What it answers to others is caught where it sends it, and may not be held there.
+        let given = [("delayMilliseconds", "40"), ("direction", "both")];
+        let refused = self.inject(&object, "network:latency", given).unwrap_err();
+        assert!(refused.to_string().contains("`sources: 127.0.0.0/8,::1`"), "{refused}");
+        self.inject(&object, "network:loss", [("lossPercent", "30"), ("direction", "both")]).unwrap();
+        self.undo();
+        self.inject(&object, "network:blackhole", [("port", "8088"), ("direction", "egress")]).unwrap();
+        self.undo();
+    }
+
     fn a_service_is_hit_by_its_control_group(&self) {
-        let listener = Listener::start(8084, true);
+        let listener = Listener::start(8084, Ipv4Addr::UNSPECIFIED, true);
         let _other = TcpListener::bind((HOST, 8085)).unwrap();
         let Some(group) = &listener.group else {
             println!("skipped: no control groups of the second version can be made");
@@ -244,6 +344,7 @@ impl Stage {
         let object = Object { kind: Kind::Service, cgroup: Some(group.0.clone()), ..listener.object() };
         self.inject(&object, "network:latency", [("delayMilliseconds", "50")]).unwrap();
         assert!(self.connect(8084) >= Duration::from_millis(50));
+        assert!(Self::connect_inside(8084) >= Duration::from_millis(50));
         assert!(self.connect(8085) < Duration::from_millis(50));
         self.undo();
         self.inject(&object, "network:loss", [("lossPercent", "100"), ("direction", "egress")]).unwrap();
@@ -262,11 +363,13 @@ impl Stage {
 #[test]
 #[ignore = "a process that listens, started by the stage"]
 fn the_listener() {
-    let port: u16 = std::env::var("LISTENER_PORT").expect("told by the stage").parse().unwrap();
+    let told = |name| std::env::var(name).expect("told by the stage");
+    let (port, address): (u16, Ipv4Addr) =
+        (told("LISTENER_PORT").parse().unwrap(), told("LISTENER_ADDRESS").parse().unwrap());
     // Bound only now: a socket belongs to the control group in which its maker was.
     println!("\nready");
     std::io::stdin().read_exact(&mut [0]).unwrap();
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+    let listener = TcpListener::bind((address, port)).unwrap();
     println!("listening");
     std::thread::spawn(move || {
         let greet = |stream: std::io::Result<TcpStream>| {
@@ -287,10 +390,10 @@ struct Listener {
 
 impl Listener {
     /// Starts a process that listens on this port, in a control group of its own if it shall and that is possible.
-    fn start(port: u16, grouped: bool) -> Self {
+    fn start(port: u16, address: Ipv4Addr, grouped: bool) -> Self {
         let arguments = ["--exact", "--nocapture", "--ignored", "--test-threads=1", "sites::the_listener"];
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(arguments).env("LISTENER_PORT", port.to_string());
+        command.args(arguments).env("LISTENER_PORT", port.to_string()).env("LISTENER_ADDRESS", address.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap() == "ready"));
