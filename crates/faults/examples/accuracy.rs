@@ -20,6 +20,7 @@ use std::{
 use faults::{
     Host, Object, Parameters, Peer, guardian, helper,
     sys::{
+        cpu_clock,
         link::{Links, Route},
         namespace::{NetworkNamespace, enter_user_namespace},
     },
@@ -278,11 +279,16 @@ fn many(instances: &str) -> Result<(), Box<dyn Error>> {
     }
     let (host, _folder) = host()?;
     let given = parameters([("delayMilliseconds", "1"), ("direction", "both")]);
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
+    // For each, when it began and when it was through, from the moment when all are told to.
     let at_once = |act: &(dyn Fn(InjectionId, &Object) -> Result<(), String> + Sync)| {
         let begun = Instant::now();
-        let all: Result<Vec<f64>, String> = thread::scope(|scope| {
+        let all: Result<Vec<(f64, f64)>, String> = thread::scope(|scope| {
             let one = |(id, object)| {
-                scope.spawn(move || act(InjectionId(id), object).map(|()| begun.elapsed().as_secs_f64() * 1e3))
+                scope.spawn(move || {
+                    let began = begun.elapsed();
+                    act(InjectionId(id), object).map(|()| (millis(began), millis(begun.elapsed())))
+                })
             };
             #[expect(clippy::needless_collect, reason = "all begin before the first is waited for")]
             let threads: Vec<_> = (1..).zip(&objects).map(one).collect();
@@ -297,8 +303,20 @@ fn many(instances: &str) -> Result<(), Box<dyn Error>> {
         host.inject(id, "network:latency", &given, object, LEASE).map(drop).map_err(|why| why.to_string())
     };
     let undo = |id, _: &Object| host.undo(id).map(drop).map_err(|why| why.to_string());
-    let (injected, undone) = (at_once(&inject)?, at_once(&undo)?);
-    say(&json!({ "injectMillis": injected, "undoMillis": undone }))?;
+    let own = i32::try_from(std::process::id())?;
+    let used = || cpu_clock::of_process(own).map(|time| time.as_secs_f64() * 1e3);
+    let before = used()?;
+    let injected = at_once(&inject)?;
+    let between = used()?;
+    let effect = |(id, (began, _)): (_, &(f64, f64))| Some(began + millis(host.took_effect_after(InjectionId(id))?));
+    let effective: Vec<f64> = (1..).zip(&injected).filter_map(effect).collect();
+    let undone = at_once(&undo)?;
+    let after = used()?;
+    let ends = |times: Vec<(f64, f64)>| times.into_iter().map(|(_, end)| end).collect::<Vec<f64>>();
+    say(&json!({
+        "effectMillis": effective, "proofMillis": ends(injected), "undoMillis": ends(undone),
+        "injectCpuMillis": (between - before) / f64::from(count), "undoCpuMillis": (after - between) / f64::from(count),
+    }))?;
     Ok(())
 }
 

@@ -12,10 +12,10 @@ use crate::{
     cgroup,
     fault::{Failed, Program, Tools, seed},
     helper::{self, Answer, Job},
+    network::engine::{ENGINE, Lateness},
     sys::{
         calls::{self, Stop},
         namespace::{self, NetworkNamespace},
-        netlink::{Family, Message, Socket, flags},
         nfqueue::{Mode, Queue},
         nft::{Action, Hook, Match, Table},
         ptrace, realtime,
@@ -56,6 +56,14 @@ pub struct Diagnosis {
     pub facts: Vec<Fact>,
     /// Fault by fault.
     pub faults: Vec<Ability>,
+}
+
+impl Diagnosis {
+    /// Whether an action can be carried out here: a fault of this crate, or one that is made of such.
+    #[must_use]
+    pub fn ability(&self, entry: &'static Entry) -> Ability {
+        ability(entry, &self.facts)
+    }
 }
 
 /// Examines this machine and user. The helper is this very program.
@@ -100,10 +108,16 @@ fn ability(fault: &'static Entry, facts: &[Fact]) -> Ability {
         Some(Fact { detail, .. }) => Some(format!("{name}: {detail}")),
         None => Some(format!("{name}: not examined")),
     };
-    let missing = fault.needs.iter().filter_map(|need| lacks(fact_of(*need)?)).collect();
+    let lacking = fault.needs.iter().filter_map(|need| lacks(fact_of(*need)?)).collect::<Vec<_>>();
     // Only what holds packets is the later the less it is preferred.
     let holds_packets = fault.needs.contains(&Need::Nfqueue);
-    let less = holds_packets.then(|| lacks(PUNCTUAL)).flatten().into_iter().collect();
+    let mut less: Vec<String> = holds_packets.then(|| lacks(PUNCTUAL)).flatten().into_iter().collect();
+    let by_netem = fault.parameters.iter().any(|parameter| parameter.name == ENGINE.name) && lacks(NETEM).is_none();
+    let (instead, missing): (Vec<_>, Vec<_>) =
+        lacking.into_iter().partition(|why| by_netem && [OWNER, QUEUE].iter().any(|name| why.starts_with(name)));
+    if !instead.is_empty() {
+        less.push(format!("by netem alone, for all packets of a link: {}", instead.join("; ")));
+    }
     Ability { fault, missing, less }
 }
 
@@ -124,6 +138,8 @@ const fn fact_of(need: Need) -> Option<&'static str> {
 
 const NETWORK: &str = "network-namespace";
 const OWNER: &str = "nftables-owner";
+const PACKETS: &str = "packet-engine";
+const NETEM: &str = "netem";
 const QUEUE: &str = "nfqueue";
 const PTRACE: &str = "ptrace";
 const CALLS: &str = "system-calls";
@@ -162,12 +178,7 @@ pub(crate) fn examine() -> Vec<Finding> {
             "packets can be queued to user space, and pass when nobody listens",
             "load the modules: `modprobe -a nfnetlink_queue nft_queue` or `nft_compat xt_NFQUEUE`",
         ));
-        found.push(fact(
-            "netem",
-            &inside(netem),
-            "the kernel has sch_netem; not needed: we have our own packet engine",
-            "none needed",
-        ));
+        found.extend(engines(&network));
     }
     found.push(fact(
         PTRACE,
@@ -213,9 +224,9 @@ fn owned_table() -> io::Result<()> {
 }
 
 fn queue() -> io::Result<()> {
-    let queue = Queue::open(Mode { whole_segments: true, all_bytes: false })?;
+    let mut queue = Queue::open(Mode { whole_segments: true, all_bytes: false })?;
     table_with(Action::Queue(queue.number()))?;
-    queue.close().map_err(io::Error::from)
+    queue.unbind().map_err(io::Error::from)
 }
 
 /// Makes a table with one rule, and removes it.
@@ -226,18 +237,29 @@ fn table_with(action: Action) -> io::Result<()> {
     table.delete().map_err(io::Error::from)
 }
 
-/// Puts a netem queueing discipline on the namespace's loopback.
-fn netem() -> io::Result<()> {
-    const RTM_NEWQDISC: u16 = 36;
-    const TCA_KIND: u16 = 1;
-    const TCA_OPTIONS: u16 = 2;
-    let mut header = [0; 20]; // struct tcmsg: family, interface, handle, parent
-    header[4..8].copy_from_slice(&1i32.to_ne_bytes()); // the loopback is the first interface of any namespace
-    header[12..16].copy_from_slice(&u32::MAX.to_ne_bytes()); // TC_H_ROOT
-    let message = Message::new(RTM_NEWQDISC, flags::CREATE | flags::REPLACE);
-    // struct tc_netem_qopt, of zeros: no delay.
-    let message = message.header(&header).string(TCA_KIND, "netem").attribute(TCA_OPTIONS, &[0; 24]);
-    Ok(Socket::open(Family::Route)?.request(message)?)
+/// Tries both packet engines on a delay, each in the network after the other.
+fn engines(network: &NetworkNamespace) -> [Fact; 2] {
+    let (own, netem) = (network.run(Lateness::of_own), network.run(Lateness::of_netem));
+    let measured =
+        |lateness: &io::Result<Lateness>| lateness.as_ref().map_or_else(ToString::to_string, Lateness::words);
+    let who = match (&own, &netem) {
+        (Err(_), Ok(_)) => "the kernel's netem, for all packets of a link",
+        _ => "our own, with all filters",
+    };
+    let best = if own.is_ok() { &own } else { &netem };
+    let packets = Fact {
+        name: PACKETS.to_owned(),
+        available: best.is_ok(),
+        detail: format!("`engine: auto` is {who}: {}; proofs allow for 5 % and 5 ms", measured(best)),
+        remedy: best.is_err().then(|| "see nftables-owner and nfqueue".to_owned()),
+    };
+    let kernel = Fact {
+        name: NETEM.to_owned(),
+        available: netem.is_ok(),
+        detail: measured(&netem),
+        remedy: netem.is_err().then(|| "`modprobe sch_netem`; not needed where our own packet engine works".to_owned()),
+    };
+    [packets, kernel]
 }
 
 /// Traces a process that is not our child's child but one like those of a lab: a helper that waits for a job.

@@ -31,16 +31,18 @@ pub(super) fn run(size: Size, sheet: &mut Sheet) -> Result<()> {
     sheet.figure("10 Mbit/s: what passes", rate, "Mbit/s", None)?;
     sheet.figure("10 Mbit/s: error", error, "%", Some(AT_MOST_RATE_PERCENT))?;
     let report = drive(&["many", &INSTANCES.to_string()])?;
-    for (what, name) in [("injected and proven", "injectMillis"), ("undone", "undoMillis")] {
+    for (what, name, aim) in [
+        ("in effect", "effectMillis", Some(AT_MOST_MS)),
+        ("proven to be", "proofMillis", None),
+        ("undone", "undoMillis", Some(AT_MOST_MS)),
+    ] {
         let times = report[name].as_array().context("no times")?;
         let times: Vec<f64> = times.iter().filter_map(Value::as_f64).collect();
         sheet.figure(&format!("100 instances at once, {what}, median"), quantile(&times, 0.5)?, "ms", None)?;
-        sheet.figure(
-            &format!("100 instances at once, {what}, last"),
-            quantile(&times, 1.0)?,
-            "ms",
-            Some(AT_MOST_MS),
-        )?;
+        sheet.figure(&format!("100 instances at once, {what}, last"), quantile(&times, 1.0)?, "ms", aim)?;
+    }
+    for (what, name) in [("inject and prove", "injectCpuMillis"), ("undo", "undoCpuMillis")] {
+        sheet.figure(&format!("CPU time to {what}, per instance"), number(&report, name)?, "ms", None)?;
     }
     Ok(())
 }

@@ -209,7 +209,7 @@ impl Driver {
         while self.queue.receive(|packet| waiting.push(packet.id)).unwrap_or(false) {}
         let released = waiting.iter().try_for_each(|id| self.queue.decide(*id, Verdict::Accept));
         let released = released.and_then(|()| self.queue.flush());
-        self.queue.close().is_ok() && released.is_ok()
+        self.queue.unbind().is_ok() && released.is_ok()
     }
 }
 

@@ -464,7 +464,7 @@ impl Injection for Live {
         Proof { configured: self.plan.words(), achieved, holds }
     }
 
-    fn end(self: Box<Self>) -> Result<Undone, UndoError> {
+    fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
         // No rule, no new packets; then what waits passes; then the rest goes.
         let cleared = self.gate.clear().is_ok();
         let counts = Arc::clone(&self.engine.counts);

@@ -109,7 +109,7 @@ impl PacketFault for Bandwidth {
     }
 
     fn before(_: &Rate) -> Sending {
-        Sending::unknown(3)
+        Sending::unknown(60)
     }
 
     fn measure(look: &Look<'_, Rate>) -> Result<(String, bool), Failed> {

@@ -53,8 +53,8 @@ pub const ENTRY: Entry = Entry {
 
 pub(crate) struct Corrupt;
 
-/// Datagrams per flow: of twenty flows, 1,000 in all.
-const EACH: usize = 50;
+/// So many datagrams show a share of one in a hundred.
+const COUNT: usize = 1_000;
 /// So large that few bits are flipped elsewhere than in what we compare.
 const SIZE: usize = 1_000;
 /// What of a datagram can be hit and arrive so that we see it: not the UDP header (eight bytes), not our own.
@@ -79,14 +79,14 @@ impl PacketFault for Corrupt {
     }
 
     fn before(_: &Chance) -> Sending {
-        Sending { size: SIZE, ..Sending::unknown(EACH / 3) }
+        Sending { size: SIZE, ..Sending::unknown(COUNT / 3) }
     }
 
     fn measure(look: &Look<'_, Chance>) -> Result<(String, bool), Failed> {
         let inflation = chance::inflation(look.effect.correlation);
         let patience = look.patience(REST / 2);
-        let each = enough(EACH, inflation);
-        let now = look.send(Sending { size: SIZE, patience, rest: patience, ..Sending::unknown(each) })?;
+        let count = enough(COUNT, inflation);
+        let now = look.send(Sending { size: SIZE, patience, rest: patience, ..Sending::unknown(count) })?;
         let damaged = Hits { hit: now.damaged(), of: now.arrived() };
         let before = Hits { hit: look.before.damaged(), of: look.before.arrived() };
         // Those that are hit elsewhere do not arrive; those that another fault had hit are hardly ever mended.

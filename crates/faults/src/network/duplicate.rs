@@ -8,11 +8,12 @@ use crate::{
     TARGETS,
     fault::{Failed, Refused},
     network::{
-        Hits, Look, PacketFault, REST, enough,
+        Hits, Look, PacketFault, REST,
+        engine::ENGINE,
+        enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
         latency::{CORRELATION, share},
-        netem::{self, ENGINE},
-        percent,
+        netem, percent,
         probe::Sending,
     },
     packet::{
@@ -56,8 +57,8 @@ pub const ENTRY: Entry = Entry {
 
 pub(crate) struct Duplicate;
 
-/// Datagrams per flow: of twenty flows, 1,000 in all.
-const EACH: usize = 50;
+/// So many datagrams show a share of one in a hundred.
+const COUNT: usize = 1_000;
 
 impl PacketFault for Duplicate {
     type Effect = Chance;
@@ -77,7 +78,7 @@ impl PacketFault for Duplicate {
     }
 
     fn before(_: &Chance) -> Sending {
-        Sending { linger: LINGER, ..Sending::unknown(EACH / 3) }
+        Sending { linger: LINGER, ..Sending::unknown(COUNT / 3) }
     }
 
     fn measure(look: &Look<'_, Chance>) -> Result<(String, bool), Failed> {
@@ -85,8 +86,8 @@ impl PacketFault for Duplicate {
         let patience = look.patience(REST / 2);
         // A copy is not delayed by another fault, its original may be, and the other way round.
         let linger = LINGER + look.before.slowest().unwrap_or_default();
-        let each = enough(EACH, inflation);
-        let now = look.send(Sending { patience, rest: patience, linger, ..Sending::unknown(each) })?;
+        let count = enough(COUNT, inflation);
+        let now = look.send(Sending { patience, rest: patience, linger, ..Sending::unknown(count) })?;
         let doubled = Hits { hit: now.doubled(), of: now.sent() };
         let before = Hits { hit: look.before.doubled(), of: look.before.sent() };
         let (share, lost) = (look.effect.share, Hits { hit: look.before.lost(), of: look.before.sent() }.share());

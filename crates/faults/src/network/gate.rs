@@ -16,6 +16,7 @@ use crate::{
     sys::{
         namespace::NetworkNamespace,
         netlink::Error,
+        nfqueue::Queue,
         nft::{Action, Hook, Match, Table},
     },
 };
@@ -29,6 +30,8 @@ pub(crate) struct Gate {
     hook: Hook,
     comment: String,
     open: bool,
+    /// Whether its rules are gone.
+    cleared: bool,
 }
 
 /// Device and inode of a network namespace.
@@ -39,6 +42,8 @@ type Key = (u64, u64);
 struct Hall {
     table: Table,
     chains: Vec<Chain>,
+    /// What is left of queues that were filled from here.
+    spent: Vec<Queue>,
 }
 
 #[derive(Debug)]
@@ -62,6 +67,8 @@ static HALLS: Mutex<BTreeMap<Key, Users>> = Mutex::new(BTreeMap::new());
 /// (-200), so that a packet held here leaves no half-open entry there.
 const FIRST: i32 = -399;
 const LAST: i32 = -201;
+/// As many sockets of queues that have ended are kept: a quarter of what an ordinary user's process may have open.
+const MOST_SPENT: usize = 256;
 /// The same where connections are led elsewhere, which is done behind connection tracking, at -100 by custom: before others'.
 const DETOUR: i32 = -150;
 const LAST_DETOUR: i32 = -101;
@@ -82,7 +89,7 @@ impl Gate {
             users.count += 1;
             Arc::clone(&users.hall)
         };
-        let mut gate = Self { hall, key, chain: usize::MAX, hook, comment: comment(token), open: true };
+        let mut gate = Self { hall, key, chain: usize::MAX, hook, comment: comment(token), open: true, cleared: false };
         // On an error, dropping the gate gives the hall back.
         gate.chain = gate.take_chain(network).map_err(Failed::to("make the nf_tables chain"))?;
         Ok(gate)
@@ -95,7 +102,7 @@ impl Gate {
             none => {
                 let name = format!("shaketable-{:016x}", fault::seed());
                 let table = network.run(|| Ok(Table::create(&name)?))?;
-                none.insert(Hall { table, chains: Vec::new() })
+                none.insert(Hall { table, chains: Vec::new(), spent: Vec::new() })
             }
         };
         if let Some(free) = hall.chains.iter().position(|chain| !chain.taken && chain.hook == self.hook) {
@@ -120,8 +127,10 @@ impl Gate {
     }
 
     /// Removes the rules; packets that wait go on waiting.
-    pub(crate) fn clear(&self) -> Result<(), Error> {
-        self.at_chain(Table::clear)
+    pub(crate) fn clear(&mut self) -> Result<(), Error> {
+        self.at_chain(Table::clear)?;
+        self.cleared = true;
+        Ok(())
     }
 
     /// How many packets each rule that drops or rejects has met, in order.
@@ -132,8 +141,20 @@ impl Gate {
     fn at_chain<T>(&self, act: impl FnOnce(&mut Table, &str) -> Result<T, Error>) -> Result<T, Error> {
         let mut hall = lock(&self.hall);
         let gone = || Error::from(rustix::io::Errno::NOENT);
-        let Hall { table, chains } = hall.as_mut().ok_or_else(gone)?;
+        let Hall { table, chains, .. } = hall.as_mut().ok_or_else(gone)?;
         act(table, &chains.get(self.chain).ok_or_else(gone)?.name)
+    /// Takes what is left of the queue that its packets waited in. It is dropped with the table: [before](Queue::unbind), everybody
+    /// in the namespace would wait for that. Of too many the first is dropped all the same, because descriptors are few.
+    pub(crate) fn keep(&self, spent: Queue) {
+        let mut hall = lock(&self.hall);
+        let too_many = hall.as_mut().and_then(|hall| {
+            hall.spent.push(spent);
+            (hall.spent.len() > MOST_SPENT).then(|| hall.spent.swap_remove(0))
+        });
+        drop(hall);
+        drop(too_many);
+    }
+
     }
 
     /// Closes the gate, whose packets nobody may hold any more; says what is left of it.
@@ -145,7 +166,7 @@ impl Gate {
         if !std::mem::take(&mut self.open) {
             return None;
         }
-        let cleared = self.clear();
+        let cleared = if self.cleared { Ok(()) } else { self.clear() };
         let left = match (self.at_chain(Table::count), cleared) {
             (Ok(0), _) => None,
             // Never had a chain.
@@ -167,7 +188,7 @@ impl Gate {
         if !last {
             return left;
         }
-        hall.take().and_then(|hall| remove(hall.table))
+        hall.take().and_then(remove)
     }
 }
 
@@ -180,7 +201,8 @@ impl Drop for Gate {
 }
 
 /// Removes a table, and looks whether it is gone.
-fn remove(mut table: Table) -> Option<String> {
+fn remove(hall: Hall) -> Option<String> {
+    let Hall { mut table, spent, .. } = hall;
     let name = table.name().to_owned();
     // Gone already, by whatever: then the look says so.
     let deleted = table.delete();
@@ -191,7 +213,7 @@ fn remove(mut table: Table) -> Option<String> {
     };
     // The kernel waits some milliseconds for its readers when the socket closes, which nobody else should. When no thread can
     // be had, it is dropped here and now.
-    drop(thread::Builder::new().name("close".to_owned()).spawn(move || drop(table)));
+    drop(thread::Builder::new().name("close".to_owned()).spawn(move || drop((table, spent))));
     left
 }
 

@@ -8,11 +8,11 @@ use crate::{
     TARGETS,
     fault::{Failed, Refused},
     network::{
-        Look, PacketFault, enough,
+        FEW, Look, PacketFault,
+        engine::ENGINE,
+        enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
-        millis,
-        netem::{self, ENGINE},
-        percent,
+        millis, netem, percent,
         probe::{Sending, Survey},
     },
     packet::{
@@ -89,8 +89,9 @@ pub(crate) fn share(parameters: Checked<'_>, name: &str) -> Result<f64, Refused>
 
 pub(crate) struct Latency;
 
-/// Datagrams per flow: a median of sixty.
-const EACH: usize = 3;
+/// Of so many datagrams the median is taken where delays differ; it takes fewer where they do not.
+const COUNT: usize = 60;
+const COUNT_IF_CONSTANT: usize = 20;
 /// What a busy machine may add to a median.
 const BUSY: Duration = Duration::from_millis(5);
 
@@ -135,16 +136,16 @@ impl PacketFault for Latency {
     }
 
     fn before(_: &Delay) -> Sending {
-        Sending::unknown(1)
+        Sending::unknown(FEW)
     }
 
     fn measure(look: &Look<'_, Delay>) -> Result<(String, bool), Failed> {
         let Delay { base, jitter, correlation, .. } = *look.effect;
         let usual = Usual::of(look.before);
-        let each = if jitter.is_zero() { EACH } else { enough(EACH, chance::inflation(correlation)) };
+        let count = if jitter.is_zero() { COUNT_IF_CONSTANT } else { enough(COUNT, chance::inflation(correlation)) };
         let patience = look.patience(look.effect.longest());
         let shifts = |chosen: Range<usize>| -> Result<(Option<Duration>, Option<Duration>), Failed> {
-            let sending = Sending { each, patience, rest: patience, ..Sending::unknown(each) };
+            let sending = Sending { patience, rest: patience, ..Sending::unknown(count) };
             let survey = look.probe.send(look.way, chosen, sending, look.abort)?;
             let shift = |time: Duration| time.saturating_sub(usual.time);
             Ok((survey.median().map(shift), survey.slowest().map(shift)))
@@ -159,7 +160,6 @@ impl PacketFault for Latency {
         // that at least one of sixty is, unless nothing is delayed.
         let mut holds = concerned.is_some_and(|shift| (shortest..=longest).contains(&shift))
             && most.is_some_and(|most| most >= middle.mul_f64(0.95));
-        let count = look.probe.concerned().len() * each;
         let mut words = vec![match concerned {
             Some(shift) => format!("median +{} over {count} {}", millis(shift), look.probe.medium()),
             None => "no datagram arrived".to_owned(),

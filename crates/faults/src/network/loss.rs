@@ -6,11 +6,12 @@ use crate::{
     TARGETS,
     fault::{Failed, Refused},
     network::{
-        Hits, Look, PacketFault, REST, enough,
+        Hits, Look, PacketFault, REST,
+        engine::ENGINE,
+        enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
         latency::{CORRELATION, share},
-        netem::{self, ENGINE},
-        percent,
+        netem, percent,
         probe::Sending,
     },
     packet::{engine::Report, loss::Loss as Model, schedule::Effect},
@@ -69,8 +70,8 @@ const fn percent_parameter(name: &'static str, default: Option<&'static str>, ab
 
 pub(crate) struct Loss;
 
-/// Datagrams per flow: of twenty flows, 1,000 in all.
-const EACH: usize = 50;
+/// So many datagrams show a share of one in a hundred.
+const COUNT: usize = 1_000;
 
 impl PacketFault for Loss {
     type Effect = Model;
@@ -125,14 +126,14 @@ impl PacketFault for Loss {
     }
 
     fn before(_: &Model) -> Sending {
-        Sending::unknown(EACH / 3)
+        Sending::unknown(COUNT / 3)
     }
 
     fn measure(look: &Look<'_, Model>) -> Result<(String, bool), Failed> {
         let loss = look.effect;
         let (share, inflation) = (loss.share(), loss.inflation());
         let patience = look.patience(REST / 2);
-        let sending = Sending { patience, rest: patience, ..Sending::unknown(enough(EACH, inflation)) };
+        let sending = Sending { patience, rest: patience, ..Sending::unknown(enough(COUNT, inflation)) };
         let now = look.send(sending)?;
         let lost = Hits { hit: now.lost(), of: now.sent() };
         // Another fault may lose some already; of the rest, ours loses its share.

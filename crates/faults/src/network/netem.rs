@@ -6,15 +6,13 @@
 
 use std::{io, sync::Arc};
 
-use model::{
-    catalogue::{Parameter, ParameterKind},
-    claim::{Claim, Exclusive},
-};
+use model::claim::{Claim, Exclusive};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    fault::{Failed, Refused},
+    fault::Failed,
     network::{
+        engine::{ENGINE, has_netem},
         filter::{DIRECTION, Filter, Way},
         site::Site,
     },
@@ -22,22 +20,11 @@ use crate::{
         delay::{Delay, Distribution},
         schedule::Effect,
     },
-    parameters::Checked,
     sys::{
         link::Links,
         namespace::NetworkNamespace,
         qdisc::{Discipline, Disciplines, Netem},
     },
-};
-
-/// Which engine carries a fault out.
-pub(crate) const ENGINE: Parameter = Parameter {
-    name: "engine",
-    kind: ParameterKind::OneOf { values: &["own", "netem"] },
-    required: false,
-    default: Some("own"),
-    about: "Who carries it out: our own engine, which ends with its process; or the kernel's sch_netem, for all packets of the \
-            instance's link alone, which the guardian takes away again.",
 };
 
 /// What those faults claim for which it is asked: of each way a link has one discipline at its root.
@@ -74,24 +61,18 @@ const REMADE: [&str; 3] = ["bfifo", "pfifo", "pfifo_fast"];
 const OURS: u32 = 0x5300_0000;
 
 impl Plan {
-    /// What netem shall do, if it is asked for.
-    pub(crate) fn read(
-        parameters: Checked<'_>,
-        site: &Site,
-        filter: &Filter,
-        effect: &Effect,
-    ) -> Result<Option<Self>, Refused> {
-        if parameters.text(ENGINE.name) != Some("netem") {
-            return Ok(None);
-        }
-        let refused = |why: &str| Refused(format!("netem {why}: leave `engine` out"));
-        options(effect).map_err(|why| refused(&why))?;
-        if !filter.is_everything() || parameters.read::<f64>("flowsPercent")? < 100.0 {
-            return Err(refused("is for all packets of a link, not some of them"));
+    /// What netem shall do to so many percent of flows, or why it cannot: a text that goes on from `netem`.
+    pub(crate) fn of(site: &Site, filter: &Filter, flows_percent: f64, effect: &Effect) -> Result<Self, String> {
+        options(effect)?;
+        if !filter.is_everything() || flows_percent < 100.0 {
+            return Err("is for all packets of a link, not some of them".to_owned());
         }
         let Some((network, _, address)) = site.own_link() else {
-            return Err(refused("needs a link whose both ends are known, to be measured along"));
+            return Err("needs a link whose both ends are known, to be measured along".to_owned());
         };
+        if !has_netem() {
+            return Err("is not in this kernel (`modprobe sch_netem`)".to_owned());
+        }
         let sends = filter.ways.contains(&Way::Out);
         let inward = filter.ways.contains(&Way::In);
         let look = || {
@@ -100,19 +81,19 @@ impl Plan {
             let name = Links::open()?.name(interface)?;
             Ok(Some((interface, name, disciplines.root(interface)?, disciplines.ingress(interface)?)))
         };
-        let found = network.run(look).map_err(|why| refused(&format!("cannot be put anywhere: {why}")))?;
+        let found = network.run(look).map_err(|why| format!("cannot be put anywhere: {why}"))?;
         let Some((interface, name, root, ingress)) = found else {
-            return Err(refused(&format!("finds no interface with the address {address}")));
+            return Err(format!("finds no interface with the address {address}"));
         };
         let before = if sends { root } else { None };
         if sends && !before.as_ref().is_some_and(is_remade) {
             let kind = before.map_or_else(|| "discipline".to_owned(), |root| root.kind);
-            return Err(refused(&format!("would replace the {kind} of {name}, which could not be restored")));
+            return Err(format!("would replace the {kind} of {name}, which could not be restored"));
         }
         if inward && ingress.is_some() {
-            return Err(refused(&format!("finds filters of others on what comes in by {name}")));
+            return Err(format!("finds filters of others on what comes in by {name}"));
         }
-        Ok(Some(Self { interface, name, before, inward }))
+        Ok(Self { interface, name, before, inward })
     }
 
     /// Puts netem where it shall be.

@@ -40,8 +40,8 @@ pub(crate) struct Probe {
 /// What is sent, and how long is waited for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sending {
-    /// Datagrams per flow.
-    pub(crate) each: usize,
+    /// Datagrams, of all flows together: evenly spread over them.
+    pub(crate) count: usize,
     /// How large they are, in bytes: at least [`SMALLEST`].
     pub(crate) size: usize,
     /// For the first to arrive.
@@ -129,18 +129,29 @@ impl Survey {
     }
 }
 
-/// Flows of a probe, of those concerned and of those not: some, because a network may treat flows differently.
+/// Flows of a probe, of those concerned and of those not, where a fault is for a share of them.
 const FLOWS_PROBED: usize = 20;
+/// Flows where it is for all: some, because a network may treat flows differently.
+const FLOWS_OF_ALL: usize = 4;
+/// Datagrams that are sent in one go, before what has arrived is taken out of the receiver's buffer.
+const IN_A_ROW: usize = 20;
 /// Sockets opened at most in search of flows that are concerned: twenty of them among one in a hundred.
 const MOST_FLOWS: usize = 2_000;
 /// Room for all datagrams of a sending that come at once; where that is not allowed, for what is.
 const ROOM: usize = 4 << 20;
 
 impl Probe {
-    /// Opens the sockets, of flows that are `concerned` and of some that are not. The near port stays ours as long as the probe
-    /// lives, so a rule for it concerns nobody else.
-    pub(crate) fn open(link: Link, filter: &Filter, concerned: impl Fn(&Flow) -> bool + Sync) -> Result<Self, Failed> {
+    /// Opens the sockets: of flows that are concerned, whose `place` is below the `share`, and of some that are not. The near port
+    /// stays ours as long as the probe lives, so a rule for it concerns nobody else.
+    pub(crate) fn open(
+        link: Link,
+        filter: &Filter,
+        share: f64,
+        place: impl Fn(&Flow) -> f64 + Sync,
+    ) -> Result<Self, Failed> {
         let name = link.name.clone();
+        // When all are concerned, there is none to compare with.
+        let (wanted, to_compare) = if share >= 1.0 { (FLOWS_OF_ALL, 0) } else { (FLOWS_PROBED, FLOWS_PROBED) };
         let open = || -> io::Result<Self> {
             let (near_end, far_end) = link.ends();
             let near = near_end.run(|| UdpSocket::bind((link.near_address, 0)))?;
@@ -150,18 +161,16 @@ impl Probe {
             let (far, spared) = far_end.run(|| {
                 let (mut far, mut spared) = (Vec::new(), Vec::new());
                 for opened in 0..MOST_FLOWS {
-                    // When all are concerned, there is none to compare with.
-                    if far.len() == FLOWS_PROBED
-                        && (spared.len() == FLOWS_PROBED || spared.is_empty() || opened > 10 * FLOWS_PROBED)
-                    {
+                    if far.len() == wanted && (spared.len() == to_compare || opened > 10 * FLOWS_PROBED) {
                         break;
                     }
                     let socket = UdpSocket::bind((any, 0))?;
                     socket.connect(near_address)?;
                     let address = socket.local_addr()?;
-                    let kind = if concerned(&flow_between(near_address, address)) { &mut far } else { &mut spared };
+                    let is_concerned = place(&flow_between(near_address, address)) < share;
+                    let kind = if is_concerned { &mut far } else { &mut spared };
                     // Not all are kept: an ordinary limit of descriptors is 1,024.
-                    if kind.len() < FLOWS_PROBED {
+                    if kind.len() < wanted {
                         prepare(&socket)?;
                         kind.push((socket, address));
                     }
@@ -226,7 +235,7 @@ impl Probe {
         self.concerned..self.far.len()
     }
 
-    /// Sends datagrams in every flow of `chosen`, and waits until all have arrived, or patience has ended.
+    /// Sends datagrams in the flows `chosen`, by turns, and waits until all have arrived, or patience has ended.
     pub(crate) fn send(
         &self,
         way: Way,
@@ -239,13 +248,13 @@ impl Probe {
 
     fn try_send(&self, way: Way, chosen: &Range<usize>, sending: Sending, abort: &Abort) -> io::Result<Survey> {
         let mut series = Series::new(sending.size);
-        for _ in 0..sending.each {
-            for flow in chosen.clone() {
-                let datagram = series.next();
-                self.send_one(way, flow, datagram)?;
-            }
+        for (number, flow) in (1..=sending.count).zip(chosen.clone().cycle()) {
+            let datagram = series.next();
+            self.send_one(way, flow, datagram)?;
             // So that the receiver's buffer does not overflow.
-            self.collect(way, chosen, &mut series);
+            if number % IN_A_ROW == 0 {
+                self.collect(way, chosen, &mut series);
+            }
         }
         let mut end = Instant::now() + sending.patience;
         let (mut missing, mut complete) = (series.missing(), false);

@@ -8,12 +8,12 @@ use crate::{
     TARGETS,
     fault::{Failed, Refused},
     network::{
-        Hits, Look, PacketFault, enough,
+        Hits, Look, PacketFault,
+        engine::ENGINE,
+        enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
         latency::{CORRELATION, share},
-        millis,
-        netem::{self, ENGINE},
-        percent,
+        millis, netem, percent,
         probe::Sending,
     },
     packet::{
@@ -71,8 +71,8 @@ pub const ENTRY: Entry = Entry {
 
 pub(crate) struct Reorder;
 
-/// Datagrams per flow: of twenty flows, 1,000 in all.
-const EACH: usize = 50;
+/// So many datagrams show a share of one in a hundred.
+const COUNT: usize = 1_000;
 
 impl PacketFault for Reorder {
     type Effect = Model;
@@ -104,7 +104,7 @@ impl PacketFault for Reorder {
     }
 
     fn before(_: &Model) -> Sending {
-        Sending::unknown(EACH / 3)
+        Sending::unknown(COUNT / 3)
     }
 
     fn measure(look: &Look<'_, Model>) -> Result<(String, bool), Failed> {
@@ -123,7 +123,7 @@ impl PacketFault for Reorder {
             1.0
         };
         let inflation = chance::inflation(chance.correlation);
-        let now = look.send(Sending { patience, rest: patience, ..Sending::unknown(enough(EACH, inflation)) })?;
+        let now = look.send(Sending { patience, rest: patience, ..Sending::unknown(enough(COUNT, inflation)) })?;
         // What a busy machine delays by half of ours is taken for delayed; a second look will tell.
         let shifts: Vec<Duration> = now.times().into_iter().map(|time| time.saturating_sub(usual)).collect();
         let hits = Hits { hit: shifts.iter().filter(|shift| **shift < model.delay / 2).count(), of: now.arrived() };

@@ -50,7 +50,6 @@ impl Distribution {
 
 impl Delay {
     /// Always this much.
-    #[cfg(test)]
     pub(crate) const fn constant(base: Duration) -> Self {
         Self { base, jitter: Duration::ZERO, distribution: Distribution::Uniform, correlation: 0.0 }
     }

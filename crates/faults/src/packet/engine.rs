@@ -4,8 +4,8 @@ use std::{
     io,
     os::fd::OwnedFd,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, LazyLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -46,7 +46,7 @@ pub(crate) struct Engine {
     bell: Arc<Bell>,
     /// How many bytes of packets it has let go on, by direction.
     meters: Vec<Arc<AtomicU64>>,
-    report: mpsc::Receiver<Report>,
+    report: mpsc::Receiver<(Report, Vec<Queue>)>,
 }
 
 /// What an engine did in its life.
@@ -76,6 +76,37 @@ impl Report {
 /// The thread sleeps until this long before the next packet is due, and then watches the clock: with real-time priority it wakes
 /// 40 to 70 us after its timer, some 120 us when the processor had gone to sleep.
 const WATCH: Nanos = 120_000;
+
+/// The engines of this process that are at work.
+static ENGINES: AtomicUsize = AtomicUsize::new(0);
+
+/// How many of them may watch the clock: each takes a processor for that time, and at most every other one shall be. When there are
+/// more, all sleep until their packets are due, and are those 40 to 70 us late; were a hundred of them to watch, each would take from
+/// the others what it wants to win.
+static WATCHERS: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, |processors| (processors.get() / 2).max(1)));
+
+/// One engine at work, until it is dropped.
+struct AtWork;
+
+impl AtWork {
+    fn begin() -> Self {
+        ENGINES.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        ENGINES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How long before a packet is due the thread shall be awake.
+fn watch() -> Nanos {
+    if ENGINES.load(Ordering::Relaxed) <= *WATCHERS { WATCH } else { 0 }
+}
+
 /// Datagrams read from a queue before due packets are looked after again.
 const BURST: usize = 64;
 
@@ -100,11 +131,13 @@ impl Engine {
         let (ready, started) = mpsc::sync_channel(1);
         thread::Builder::new().name("packets".to_owned()).spawn(move || {
             realtime::be_punctual();
+            let at_work = AtWork::begin();
             ready.send(()).ok();
             if let Err(why) = driver.run() {
                 // The queues are bypassed once they close, so traffic flows; the undo will tell that the fault ended early.
                 tracing::error!(%why, "the packet engine stopped");
             }
+            drop(at_work);
             // Nobody listens when the engine was dropped, and then nobody wants to know.
             send.send(driver.finish()).ok();
         })?;
@@ -118,8 +151,9 @@ impl Engine {
         self.meters.get(source).map_or(0, |meter| meter.load(Ordering::Relaxed))
     }
 
-    /// Ends it: all packets that it holds go on, and the queues are given back. The rules that fill the queues must be gone.
-    pub(crate) fn stop(self) -> Report {
+    /// Ends it: all packets that it holds go on, and the queues are given back. The rules that fill the queues must be gone. What is
+    /// left of the queues, in the order of the sources, is to be dropped [where it delays nobody](Queue::unbind).
+    pub(crate) fn stop(self) -> (Report, Vec<Queue>) {
         self.bell.ring();
         // A thread that panicked reports nothing: its queues are closed, but what it did is not known.
         self.report.recv().unwrap_or_default()
@@ -235,8 +269,8 @@ impl Driver {
                 // Packets are waiting to be read. Other engines of our priority get no time unless we give it.
                 _ if more => rustix::thread::sched_yield(),
                 // One is due within the next moment: watch the clock.
-                Some(next) if next <= now() + WATCH => std::hint::spin_loop(),
-                next => self.sleep(next.map(|next| next - WATCH))?,
+                Some(next) if next <= now() + watch() => std::hint::spin_loop(),
+                next => self.sleep(next.map(|next| next.saturating_sub(watch())))?,
             }
         }
         Ok(())
@@ -268,20 +302,22 @@ impl Driver {
         rustix::io::retry_on_intr(|| poll(&mut watched, None)).map(drop)
     }
 
-    /// Lets everything go and gives the queues back.
-    fn finish(mut self) -> Report {
+    /// Lets everything go and gives the queues back, and what is left of them to be dropped.
+    fn finish(mut self) -> (Report, Vec<Queue>) {
         self.report.closed = true;
+        let mut spent = Vec::new();
         for Lane { source: Source { mut queue, .. }, mut schedule, .. } in self.lanes {
             let mut waiting: Vec<u32> = std::iter::from_fn(|| schedule.release()).map(|due| due.id).collect();
             // What arrived meanwhile was never ours to hold.
             while queue.receive(|packet| waiting.push(packet.id)).unwrap_or(false) {}
             let released =
                 waiting.iter().try_for_each(|id| queue.decide(*id, Verdict::Accept)).and_then(|()| queue.flush());
-            let closed = queue.close();
+            let closed = queue.unbind();
             self.report.closed &= released.is_ok() && closed.is_ok();
             self.report.counts = self.report.counts.and(schedule.counts);
+            spent.push(queue);
         }
-        self.report
+        (self.report, spent)
     }
 }
 

@@ -28,6 +28,7 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     io::Errno,
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink::SocketAddrNetlink},
 };
@@ -286,8 +287,10 @@ pub(crate) const KIND_ERROR: u16 = 2;
 const KIND_DONE: u16 = 3;
 /// How long the kernel may take to answer: it does so within the system call that sends, or something is broken.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Large enough for any one datagram of the kernel (it never sends more than 32 KiB of a dump, 64 KiB of a packet at once).
+/// Large enough for any one datagram of the kernel that has a packet in it, which are up to 64 KiB.
 pub(crate) const DATAGRAM: usize = 1 << 17;
+/// Large enough for any other: it never sends more than 32 KiB of a dump at once.
+const CONTROL: usize = 1 << 15;
 
 /// A netlink socket.
 #[derive(Debug)]
@@ -357,10 +360,9 @@ impl Socket {
         message.seal_into(self.sequence, &mut bytes);
         self.send_bytes(&bytes)?;
         let mut replies = Vec::new();
-        let mut buffer = vec![0; DATAGRAM];
+        let mut buffer = Vec::with_capacity(CONTROL);
         loop {
-            let length = self.receive(&mut buffer)?;
-            for frame in frames(&buffer[..length]).filter(|frame| frame.sequence == self.sequence) {
+            for frame in frames(self.hear(&mut buffer)?).filter(|frame| frame.sequence == self.sequence) {
                 match frame.kind {
                     KIND_DONE => return Ok(replies),
                     KIND_ERROR => return verdict(&frame).map(|()| replies),
@@ -395,16 +397,16 @@ impl Socket {
     /// Waits for the acknowledgements of `pending`; the kernel has queued all of them before `send` returned.
     fn collect(&self, mut pending: Vec<u32>) -> Result<Vec<Reply>, Error> {
         let mut replies = Vec::new();
-        let mut buffer = vec![0; DATAGRAM];
+        let mut buffer = Vec::with_capacity(CONTROL);
         let mut outcome = Ok(());
         while !pending.is_empty() {
             // After an error the kernel may have given up on the rest: what it had to say is here already.
-            let length = match (&outcome, self.receive(&mut buffer)) {
-                (_, Ok(length)) => length,
+            let heard = match (&outcome, self.hear(&mut buffer)) {
+                (_, Ok(heard)) => heard,
                 (Ok(()), Err(errno)) => return Err(errno.into()),
                 (Err(_), Err(_)) => break,
             };
-            for frame in frames(&buffer[..length]) {
+            for frame in frames(heard) {
                 if frame.kind == KIND_ERROR {
                     pending.retain(|sequence| *sequence != frame.sequence);
                     let said = verdict(&frame);
@@ -425,6 +427,15 @@ impl Socket {
 
     pub(crate) fn send_bytes(&self, bytes: &[u8]) -> Result<(), Errno> {
         rustix::io::retry_on_intr(|| rustix::net::send(&self.fd, bytes, SendFlags::empty())).map(drop)
+    }
+
+    /// Receives one datagram into a buffer's room, which is not cleared first: that would take longer than the rest.
+    fn hear<'a>(&self, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], Errno> {
+        rustix::io::retry_on_intr(|| {
+            buffer.clear();
+            rustix::net::recv(&self.fd, spare_capacity(buffer), RecvFlags::empty()).map(drop)
+        })?;
+        Ok(buffer)
     }
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<usize, Errno> {

@@ -1,6 +1,9 @@
 //! NFQUEUE: packets that wait for a verdict from user space.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::{
+    os::fd::{AsFd, BorrowedFd},
+    sync::atomic::{AtomicU16, Ordering},
+};
 
 use rustix::io::Errno;
 
@@ -75,17 +78,17 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `EPERM` without `CAP_NET_ADMIN` there; when the kernel has no queues; when all 65,536 are taken.
+    /// `EPERM` without `CAP_NET_ADMIN` there; when the kernel has no queues; when all 32,768 that we use are taken.
     pub fn open(mode: Mode) -> Result<Self, Error> {
         let mut socket = Socket::open(Family::Netfilter)?;
-        let mut number = first_guess();
+        let mut number = next_guess();
         // A queue belongs to the socket that binds it first; to others it is `EPERM`, as is having no right at all.
         while let Err(error) = socket.request(command(number, COMMAND_BIND)) {
             let taken = queues().unwrap_or_default();
-            if !taken.contains(&number) || taken.len() > usize::from(u16::MAX) {
+            if !taken.contains(&number) || taken.len() > usize::from(u16::MAX / 2) {
                 return Err(error);
             }
-            number = number.wrapping_add(1);
+            number = next_guess();
         }
         let mut parameters = if mode.all_bytes { ALL } else { COPIED }.to_be_bytes().to_vec();
         parameters.push(2); // NFQNL_COPY_PACKET
@@ -168,10 +171,13 @@ impl Queue {
 
     /// Gives the queue back. Nothing may be held: the kernel drops it.
     ///
+    /// Dropping what is left of it, its socket, may take many milliseconds: whenever a netfilter socket closes, the kernel waits for
+    /// its readers to be done with rules that were removed lately, and who changes rules in the namespace waits meanwhile.
+    ///
     /// # Errors
     ///
     /// What the kernel says against it.
-    pub fn close(mut self) -> Result<(), Error> {
+    pub fn unbind(&mut self) -> Result<(), Error> {
         self.socket.request(command(self.number, COMMAND_UNBIND))
     }
 }
@@ -192,10 +198,12 @@ pub fn queues() -> std::io::Result<Vec<u16>> {
     Ok(text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect())
 }
 
-/// Where to begin looking for a free number: other programs use low ones, and two of ours should not meet.
-fn first_guess() -> u16 {
+/// A number that may well be free: other programs use low ones, two processes of ours begin at different ones, and one process takes
+/// another each time, whatever the namespace.
+fn next_guess() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
     let [low, high, ..] = std::process::id().to_le_bytes();
-    u16::from_le_bytes([low, high | 0x80])
+    u16::from_le_bytes([low, high]).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed)) | 0x8000
 }
 
 fn packet(body: &[u8]) -> Option<Packet<'_>> {
@@ -241,10 +249,10 @@ mod tests {
             .unwrap()
             .run(|| {
                 let whole = |whole_segments| Queue::open(Mode { whole_segments, all_bytes: false });
-                let (first, second) = (whole(true).unwrap(), whole(false).unwrap());
+                let (first, mut second) = (whole(true).unwrap(), whole(false).unwrap());
                 assert_ne!(first.number(), second.number());
                 assert_eq!(queues().unwrap().len(), 2);
-                second.close().unwrap();
+                second.unbind().unwrap();
                 assert_eq!(queues().unwrap(), [first.number()]);
                 drop(first);
                 assert!(queues().unwrap().is_empty());
