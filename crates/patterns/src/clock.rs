@@ -216,8 +216,13 @@ impl VirtualClock {
 
     /// Moves the clock to the moment the next sleeper waits for; `false` when nobody sleeps.
     pub fn advance_to_next(&self) -> bool {
-        let next = lock(&self.shared).sleepers.keys().next().map(|(moment, _)| *moment);
-        next.inspect(|moment| self.advance_to(*moment)).is_some()
+        self.next_wakeup().inspect(|moment| self.advance_to(*moment)).is_some()
+    }
+
+    /// The moment the next sleeper waits for.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Moment> {
+        lock(&self.shared).sleepers.keys().next().map(|(moment, _)| *moment)
     }
 
     /// How many sleep.

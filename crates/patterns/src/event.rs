@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    breaker,
+    breaker, chaos,
     clock::Moment,
     context::Context,
     error::{Rejected, Scope},
@@ -74,8 +74,10 @@ pub enum Kind {
     },
     /// Chaos did something to an attempt.
     Chaos {
-        /// The delay it added, if that is what it did; otherwise it failed the attempt.
-        latency: Option<Duration>,
+        /// Which attempt, from 1.
+        number: u32,
+        /// What it did.
+        fault: chaos::Fault,
     },
     /// A fallback took the place of a failure.
     Fallback {

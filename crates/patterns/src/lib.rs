@@ -3,28 +3,36 @@
 
 pub mod breaker;
 pub mod bulkhead;
+pub mod chaos;
 pub mod clock;
 mod context;
 mod error;
 pub mod event;
 pub mod fallback;
+pub mod hedge;
 mod outcome;
 pub mod pipeline;
 pub mod random;
+pub mod rate_limit;
 pub mod retry;
+pub mod shed;
 mod sync;
 mod timeout;
 
 pub use self::{
     breaker::Breaker,
     bulkhead::Bulkhead,
+    chaos::Chaos,
     clock::{Clock, DefaultClock, Moment, VirtualClock},
     context::{Attempt, Context, Priority},
     error::{Error, InvalidOption, Rejected, Scope, TimedOut},
     event::{Event, Listener},
+    hedge::Hedge,
     outcome::{Class, Classify, ErrorsAreTransient, Transient},
     pipeline::{Pipeline, Policy},
+    rate_limit::RateLimit,
     retry::{Jitter, Retry},
+    shed::Shed,
 };
 #[cfg(feature = "tokio")]
 pub use clock::TokioClock;

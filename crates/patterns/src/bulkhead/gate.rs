@@ -48,7 +48,19 @@ pub enum Entry {
 
 /// A place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
+pub struct Ticket {
+    /// Goes up from call to call.
+    number: u64,
+    ahead: u32,
+}
+
+impl Ticket {
+    /// How many were waiting when this one came.
+    #[must_use]
+    pub const fn ahead(self) -> u32 {
+        self.ahead
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Numbers {
@@ -112,9 +124,9 @@ impl Gate {
         match before {
             None => Entry::Full,
             Some(before) if before.waiting == 0 && before.taken < limit => Entry::Entered,
-            Some(_) => {
+            Some(before) => {
                 queue.next_ticket += 1;
-                let ticket = Ticket(queue.next_ticket);
+                let ticket = Ticket { number: queue.next_ticket, ahead: before.waiting };
                 queue.waiting.insert(ticket, None);
                 Entry::Waiting(ticket)
             }

@@ -8,11 +8,16 @@ use super::{Inner, Live, Options, Pipeline};
 use crate::{
     breaker::Breaker,
     bulkhead::Bulkhead,
+    chaos::{Chaos, Decider},
     clock::{Clock, DefaultClock},
+    context::Context,
     error::InvalidOption,
     event::{Listener, Listeners},
+    hedge::Hedge,
     random::SplitMix64,
+    rate_limit::RateLimit,
     retry::Retry,
+    shed::Shed,
     sync::Mutex,
 };
 
@@ -25,19 +30,26 @@ pub struct Builder<C: Clock = DefaultClock> {
     clock: C,
     random: SplitMix64,
     options: Options,
+    decider: Decider,
     listeners: Listeners,
 }
 
 impl<C: Clock> Builder<C> {
     pub(super) fn new(name: Arc<str>, clock: C) -> Self {
-        let (random, options, listeners) = (SplitMix64::unpredictable(), Options::default(), Listeners::default());
-        Self { name, clock, random, options, listeners }
+        Self {
+            name,
+            clock,
+            random: SplitMix64::unpredictable(),
+            options: Options::default(),
+            decider: Decider::default(),
+            listeners: Listeners::default(),
+        }
     }
 
     /// Takes time from another clock.
     pub fn clock<D: Clock>(self, clock: D) -> Builder<D> {
-        let Self { name, clock: _, random, options, listeners } = self;
-        Builder { name, clock, random, options, listeners }
+        let Self { name, clock: _, random, options, decider, listeners } = self;
+        Builder { name, clock, random, options, decider, listeners }
     }
 
     /// Makes jitter repeat itself: the same seed, the same pauses.
@@ -55,6 +67,37 @@ impl<C: Clock> Builder<C> {
     /// Limits the call with all its attempts and pauses.
     pub fn overall_timeout(mut self, timeout: Duration) -> Self {
         self.options.overall_timeout = Some(timeout);
+        self
+    }
+
+    /// Refuses calls when too many are under way, the least important first.
+    pub fn shed(mut self, shed: Shed) -> Self {
+        self.options.shed = Some(shed);
+        self
+    }
+
+    /// Sends a further request when an answer is late.
+    pub fn hedge(mut self, hedge: Hedge) -> Self {
+        self.options.hedge = Some(hedge);
+        self
+    }
+
+    /// Limits how many attempts are made in a time.
+    pub fn rate_limit(mut self, limit: RateLimit) -> Self {
+        self.options.rate_limit = Some(limit);
+        self
+    }
+
+    /// Makes faults on purpose, at these rates for all calls.
+    pub fn chaos(mut self, chaos: Chaos) -> Self {
+        self.options.chaos = Some(chaos);
+        self
+    }
+
+    /// Makes faults on purpose, at rates that are decided for each attempt by its call's context: for one tenant, for
+    /// requests with a label, while a flag is set. What is decided goes before [`Builder::chaos`]; on `None` that counts.
+    pub fn chaos_when(mut self, decide: impl Fn(&Context) -> Option<Chaos> + Send + Sync + 'static) -> Self {
+        self.decider = Decider(Some(Arc::new(decide)));
         self
     }
 
@@ -94,9 +137,8 @@ impl<C: Clock> Builder<C> {
     ///
     /// The first option that makes no sense.
     pub fn build(self) -> Result<Pipeline<C>, InvalidOption> {
-        let Self { name, clock, random, options, listeners } = self;
-        let live = Live::new(options, listeners, clock.now())?;
-        let live = ArcSwap::from_pointee(live);
-        Ok(Pipeline { inner: Arc::new(Inner { name, clock, random, live, exchange: Mutex::new(()) }) })
+        let Self { name, clock, random, options, decider, listeners } = self;
+        let live = ArcSwap::from_pointee(Live::new(options, listeners, clock.now())?);
+        Ok(Pipeline { inner: Arc::new(Inner { name, clock, random, decider, live, exchange: Mutex::new(()) }) })
     }
 }

@@ -2,16 +2,19 @@
 
 use std::{future::Future, pin::pin, sync::TryLockError};
 
-use super::{Inner, live::Live};
+use super::{Inner, live::Live, policy::MakeUp};
 use crate::{
     breaker::{Change, Circuit, Permit, Verdict},
     bulkhead::{self, Entry, Limit, Place},
+    chaos::Fault,
     clock::{Clock, Moment},
     context::{Attempt, Context},
     error::{Error, Rejected, Scope, TimedOut},
     event::{Event, Kind, Outcome},
     outcome::{Class, Classify},
+    rate_limit::{Meter, Turn},
     retry::{After, Decision, Schedule},
+    shed::InFlight,
     sync::{Mutex, lock},
     timeout::{limited, nearer},
 };
@@ -24,19 +27,41 @@ pub(super) struct Ended<T, E> {
 }
 
 impl<T, E> Ended<T, E> {
-    const fn rejected(rejected: Rejected, at: Moment) -> Self {
-        Self { result: Err(Error::Rejected(rejected)), outcome: Outcome::Rejected(rejected), at }
-    }
-
-    const fn timed_out(timed_out: TimedOut, at: Moment) -> Self {
-        Self { result: Err(Error::TimedOut(timed_out)), outcome: Outcome::TimedOut(timed_out.scope), at }
+    const fn refused(refused: Refused, at: Moment) -> Self {
+        match refused {
+            Refused::Rejected(rejected) => {
+                Self { result: Err(Error::Rejected(rejected)), outcome: Outcome::Rejected(rejected), at }
+            }
+            Refused::TimedOut(timed_out) => {
+                Self { result: Err(Error::TimedOut(timed_out)), outcome: Outcome::TimedOut(timed_out.scope), at }
+            }
+        }
     }
 }
 
+/// Why an attempt did not begin, or did not end by itself.
+#[derive(Clone, Copy)]
+enum Refused {
+    Rejected(Rejected),
+    TimedOut(TimedOut),
+}
+
+impl From<Rejected> for Refused {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+/// What only the caller knows about results.
+pub(super) struct Judge<'k, K, M> {
+    pub(super) classify: &'k K,
+    pub(super) made_up: &'k M,
+}
+
 /// Makes a call with all its attempts.
-pub(super) async fn run<'a, C, T, E, F, Fut, K>(
+pub(super) async fn run<'a, C, T, E, F, Fut, K, M>(
     inner: &Inner<C>,
-    classify: &K,
+    judge: &Judge<'_, K, M>,
     context: &'a Context,
     operation: &F,
 ) -> Ended<T, E>
@@ -45,54 +70,61 @@ where
     F: Fn(Attempt<'a>) -> Fut,
     Fut: Future<Output = Result<T, E>>,
     K: Classify<T, E>,
+    M: MakeUp<T, E>,
 {
     let live = inner.live.load();
     let started = inner.clock.now();
     let overall = live.options.overall_timeout.map(|timeout| started + timeout);
     let deadline = nearer(overall, context.get_deadline());
     let mut call = Call { inner, live: &live, context, started, deadline, schedule: Schedule::default(), over: false };
-    let ended = call.attempts(classify, operation).await;
+    let ended = call.attempts(judge, operation).await;
     call.over = true;
     call.tell_end(ended.outcome, ended.at);
     ended
 }
 
 /// A call under way. Dropped before it is over, it was cancelled.
-struct Call<'c, 'a, C: Clock> {
-    inner: &'c Inner<C>,
-    live: &'c Live,
-    context: &'a Context,
+pub(super) struct Call<'c, 'a, C: Clock> {
+    pub(super) inner: &'c Inner<C>,
+    pub(super) live: &'c Live,
+    pub(super) context: &'a Context,
     started: Moment,
     deadline: Option<Moment>,
     schedule: Schedule,
     over: bool,
 }
 
-impl<'a, C: Clock> Call<'_, 'a, C> {
-    async fn attempts<T, E, F, Fut, K>(&mut self, classify: &K, operation: &F) -> Ended<T, E>
+impl<'c, 'a, C: Clock> Call<'c, 'a, C> {
+    async fn attempts<T, E, F, Fut, K, M>(&mut self, judge: &Judge<'_, K, M>, operation: &F) -> Ended<T, E>
     where
         F: Fn(Attempt<'a>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
         K: Classify<T, E>,
+        M: MakeUp<T, E>,
     {
-        if self.deadline.is_some_and(|deadline| deadline <= self.started) {
-            return Ended::rejected(Rejected::DeadlinePassed, self.started);
-        }
-        let retry = self.live.options.retry.as_ref();
-        if let (Some(budget), Some(bank)) = (retry.and_then(|retry| retry.budget.as_ref()), &self.live.bank) {
-            bank.deposit(budget, self.started);
-        }
+        let _under_way = match self.enter() {
+            Ok(under_way) => under_way,
+            Err(rejected) => return Ended::refused(rejected.into(), self.started),
+        };
         let mut began = self.started;
         loop {
             let number = self.schedule.begin();
-            let ended = self.attempt(number, began, classify, operation).await;
-            let Some(retry) = retry else { return ended };
+            let ended = match &self.live.options.hedge {
+                Some(hedge) if self.context.is_idempotent() => {
+                    self.hedged(hedge, number, began, |hedge, began| {
+                        self.attempt(number, hedge, began, judge, operation)
+                    })
+                    .await
+                }
+                Some(_) | None => self.attempt(number, 0, began, judge, operation).await,
+            };
+            let Some(retry) = &self.live.options.retry else { return ended };
             let after = After {
                 outcome: ended.outcome,
                 idempotent: self.context.is_idempotent(),
                 now: ended.at,
                 deadline: self.deadline,
-                bank: self.live.bank.as_deref(),
+                bank: self.live.retries.as_deref(),
             };
             match self.schedule.decide(retry, &after, &mut &self.inner.random) {
                 Decision::Over => return ended,
@@ -112,36 +144,73 @@ impl<'a, C: Clock> Call<'_, 'a, C> {
         }
     }
 
-    /// Makes one attempt, if breaker and bulkhead let it through.
-    async fn attempt<T, E, F, Fut, K>(&self, number: u32, asked: Moment, classify: &K, operation: &F) -> Ended<T, E>
+    /// What is asked once per call, before the first attempt.
+    fn enter(&self) -> Result<Option<UnderWay<'c>>, Rejected> {
+        let under_way = match (&self.live.options.shed, &self.live.in_flight) {
+            (Some(shed), Some(in_flight)) => {
+                in_flight.enter(shed, self.context.get_priority())?;
+                Some(UnderWay(in_flight))
+            }
+            (None, _) | (_, None) => None,
+        };
+        if self.deadline.is_some_and(|deadline| deadline <= self.started) {
+            return Err(Rejected::DeadlinePassed);
+        }
+        let options = &self.live.options;
+        let budgets = [(options.retry_budget(), &self.live.retries), (options.hedge_budget(), &self.live.hedges)];
+        for (budget, bank) in budgets {
+            if let (Some(budget), Some(bank)) = (budget, bank) {
+                bank.deposit(budget, self.started);
+            }
+        }
+        Ok(under_way)
+    }
+
+    /// Makes one attempt, or one hedge of it, if the strategies let it through.
+    async fn attempt<T, E, F, Fut, K, M>(
+        &self,
+        number: u32,
+        hedge: u32,
+        asked: Moment,
+        judge: &Judge<'_, K, M>,
+        operation: &F,
+    ) -> Ended<T, E>
     where
         F: Fn(Attempt<'a>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
         K: Classify<T, E>,
+        M: MakeUp<T, E>,
     {
-        let mut trace = Trace { call: self, number, hedge: 0, began: asked, over: false };
-        let permission = match self.admit(asked) {
-            Ok(permission) => permission,
-            Err(rejected) => return trace.end(Ended::rejected(rejected, asked)),
-        };
-        let (place, began) = match self.enter(asked).await {
-            Ok(entered) => entered,
-            Err((error, at)) => return trace.end(Ended { result: Err(error.0), outcome: error.1, at }),
+        let mut trace = Trace { call: self, number, hedge, began: asked, over: false };
+        let Pass { permission, place, began } = match self.pass(asked).await {
+            Ok(pass) => pass,
+            Err((refused, at)) => return trace.end(Ended::refused(refused, at)),
         };
         trace.began = began;
         let timeout = self.live.options.attempt_timeout.map(|timeout| began + timeout);
         let deadline = nearer(timeout, self.deadline);
+        let (late, end) = self.chaos(number, began);
         let result = {
-            let future = pin!(operation(Attempt::new(self.context, number, 0, began, deadline)));
-            limited(&self.inner.clock, deadline, future).await
+            let work = pin!(async {
+                if let Some(late) = late {
+                    self.inner.clock.sleep_until(began + late).await;
+                }
+                match end {
+                    None => Some(operation(Attempt::new(self.context, number, hedge, began, deadline)).await),
+                    Some(Fault::Outcome) => judge.made_up.make_up(self.context),
+                    Some(Fault::Error | Fault::Latency(_)) => None,
+                }
+            });
+            limited(&self.inner.clock, deadline, work).await
         };
         let at = self.inner.clock.now();
         let ended = match result {
-            Some(result) => {
-                let class = classify.classify(result.as_ref());
+            Some(Some(result)) => {
+                let class = judge.classify.classify(result.as_ref());
                 Ended { result: result.map_err(Error::Failed), outcome: Outcome::Done(class), at }
             }
-            None => Ended::timed_out(self.timed_out(began, deadline, at), at),
+            Some(None) => Ended { result: Err(Error::Injected), outcome: Outcome::Injected, at },
+            None => Ended::refused(Refused::TimedOut(self.timed_out(began, deadline, at)), at),
         };
         if let Some(permission) = permission {
             permission.spend(self, ended.outcome, began, at);
@@ -153,68 +222,104 @@ impl<'a, C: Clock> Call<'_, 'a, C> {
         trace.end(ended)
     }
 
-    /// Which limit an attempt reached.
-    fn timed_out(&self, began: Moment, deadline: Option<Moment>, at: Moment) -> TimedOut {
-        if deadline.is_some() && deadline == self.deadline {
-            TimedOut { scope: Scope::Overall, after: at.since(self.started) }
-        } else {
-            TimedOut { scope: Scope::Attempt, after: at.since(began) }
+    /// Asks breaker, rate limit and bulkhead, in this order, and waits for a turn and a place.
+    async fn pass(&self, asked: Moment) -> Result<Pass<'c>, (Refused, Moment)> {
+        let permission = self.admit(asked).map_err(|rejected| (rejected.into(), asked))?;
+        let (turn, now) = self.take_turn(asked).await?;
+        let (place, began) = self.take_place(now).await?;
+        if let Some(turn) = turn {
+            turn.spend();
         }
+        Ok(Pass { permission, place, began })
     }
 
     /// Asks the breaker.
-    fn admit(&self, now: Moment) -> Result<Option<Permission<'_>>, Rejected> {
+    fn admit(&self, now: Moment) -> Result<Option<Permission<'c>>, Rejected> {
         let Some(circuit) = &self.live.circuit else { return Ok(None) };
         let admitted = circuit.admit(now)?;
         self.tell_change(now, admitted.change);
         Ok(Some(Permission { circuit, permit: Some(admitted.permit) }))
     }
 
+    /// Asks the rate limit, and waits for the turn.
+    async fn take_turn(&self, now: Moment) -> Result<(Option<MyTurn<'c>>, Moment), (Refused, Moment)> {
+        let (Some(limit), Some(meter)) = (&self.live.options.rate_limit, &self.live.meter) else {
+            return Ok((None, now));
+        };
+        let turn = meter.turn(limit, now).map_err(|rejected| (rejected.into(), now))?;
+        let mine = MyTurn { meter, turn: Some(turn) };
+        if turn.at == now {
+            return Ok((Some(mine), now));
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= turn.at) {
+            return Err((Rejected::RateLimited { retry_after: turn.at.since(now) }.into(), now));
+        }
+        self.inner.clock.sleep_until(turn.at).await;
+        Ok((Some(mine), self.inner.clock.now()))
+    }
+
     /// Asks the bulkhead, and waits in its queue. The place, and since when it is ours.
-    async fn enter<E>(&self, asked: Moment) -> Result<(Option<Place<'_>>, Moment), (Refused<E>, Moment)> {
-        let (Some(gate), Some(bulkhead)) = (&self.live.gate, &self.live.options.bulkhead) else {
+    async fn take_place(&self, asked: Moment) -> Result<(Option<Place<'c>>, Moment), (Refused, Moment)> {
+        let (Some(places), Some(bulkhead)) = (&self.live.places, &self.live.options.bulkhead) else {
             return Ok((None, asked));
         };
-        let ticket = match gate.enter(bulkhead.queue) {
-            Entry::Entered => return Ok((Some(Place::taken(gate)), asked)),
-            Entry::Full => return Err((Refused::rejected(Rejected::BulkheadFull), asked)),
+        let ticket = match places.gate.enter(bulkhead.queue) {
+            Entry::Entered => return Ok((Some(Place::taken(&places.gate)), asked)),
+            Entry::Full => return Err((Rejected::BulkheadFull.into(), asked)),
             Entry::Waiting(ticket) => ticket,
         };
-        let patience = asked + bulkhead.queue_timeout;
+        let patience = asked + places.patience.wait(bulkhead, ticket, asked);
         let until = self.deadline.map_or(patience, |deadline| deadline.min(patience));
-        let waiting = pin!(Place::wait(gate, ticket));
+        let waiting = pin!(Place::wait(&places.gate, ticket));
         let place = limited(&self.inner.clock, Some(until), waiting).await;
         let now = self.inner.clock.now();
         match place {
             Some(place) => Ok((Some(place), now)),
             None if Some(until) == self.deadline => {
                 let timed_out = TimedOut { scope: Scope::Overall, after: now.since(self.started) };
-                Err((Refused(Error::TimedOut(timed_out), Outcome::TimedOut(Scope::Overall)), now))
+                Err((Refused::TimedOut(timed_out), now))
             }
-            None => Err((Refused::rejected(Rejected::QueueTimeout { waited: now.since(asked) }), now)),
+            None => Err((Rejected::QueueTimeout { waited: now.since(asked) }.into(), now)),
+        }
+    }
+
+    /// Draws what chaos does to an attempt: how late it is, and how it ends.
+    fn chaos(&self, number: u32, now: Moment) -> (Option<std::time::Duration>, Option<Fault>) {
+        let decided = self.inner.decider.0.as_ref().and_then(|decide| decide(self.context));
+        let Some(chaos) = decided.or(self.live.options.chaos) else { return (None, None) };
+        let (late, end) = chaos.draw(&mut &self.inner.random);
+        for fault in late.map(Fault::Latency).into_iter().chain(end) {
+            self.tell(now, Kind::Chaos { number, fault });
+        }
+        (late, end)
+    }
+
+    /// Which limit an attempt reached.
+    fn timed_out(&self, began: Moment, deadline: Option<Moment>, at: Moment) -> TimedOut {
+        if deadline == self.deadline {
+            TimedOut { scope: Scope::Overall, after: at.since(self.started) }
+        } else {
+            TimedOut { scope: Scope::Attempt, after: at.since(began) }
         }
     }
 
     /// Lets an adaptive bulkhead learn from an attempt.
     fn learn(&self, outcome: Outcome, began: Moment, at: Moment) {
-        let Some(bulkhead) = &self.live.options.bulkhead else { return };
-        let (Limit::Adaptive(adaptive), Some(gate), Some(estimate)) =
-            (&bulkhead.limit, &self.live.gate, &self.live.estimate)
-        else {
-            return;
-        };
+        let (Some(bulkhead), Some(places)) = (&self.live.options.bulkhead, &self.live.places) else { return };
+        let (Limit::Adaptive(adaptive), Some(estimate)) = (&bulkhead.limit, &places.estimate) else { return };
         let lost = matches!(outcome, Outcome::TimedOut(_) | Outcome::Done(Class::Transient(_)) | Outcome::Injected);
-        let sample = bulkhead::Sample { at, latency: at.since(began), in_flight: gate.taken(), lost };
-        let Some(limit) = observe(estimate, lost, |estimate| {
+        let sample = bulkhead::Sample { at, latency: at.since(began), in_flight: places.gate.taken(), lost };
+        let learnt = observe(estimate, lost, |estimate| {
             estimate.observe(adaptive, &sample);
-            estimate.limit()
-        }) else {
-            return;
-        };
-        let before = gate.limit();
-        if limit != before {
-            gate.set_limit(limit);
-            self.tell(at, Kind::Limit { from: before, to: limit });
+            let (before, limit) = (places.gate.limit(), estimate.limit());
+            // Under the lock, so that an older estimate never overwrites a newer one.
+            places.gate.set_limit(limit);
+            (before, limit)
+        });
+        if let Some((from, to)) = learnt
+            && from != to
+        {
+            self.tell(at, Kind::Limit { from, to });
         }
     }
 
@@ -229,7 +334,7 @@ impl<'a, C: Clock> Call<'_, 'a, C> {
         }
     }
 
-    fn tell(&self, at: Moment, kind: Kind) {
+    pub(super) fn tell(&self, at: Moment, kind: Kind) {
         if self.live.listeners.any() {
             let event = Event { pipeline: &self.inner.name, context: Some(self.context), at, kind };
             self.live.listeners.tell(&event);
@@ -258,12 +363,39 @@ fn observe<S, R>(estimate: &Mutex<S>, lost: bool, function: impl FnOnce(&mut S) 
     }
 }
 
-/// Why an attempt did not begin.
-struct Refused<E>(Error<E>, Outcome);
+/// Leave to make an attempt: everything that is given back when it is over, or dropped.
+struct Pass<'c> {
+    permission: Option<Permission<'c>>,
+    place: Option<Place<'c>>,
+    began: Moment,
+}
 
-impl<E> Refused<E> {
-    const fn rejected(rejected: Rejected) -> Self {
-        Self(Error::Rejected(rejected), Outcome::Rejected(rejected))
+/// A call that load shedding let in.
+struct UnderWay<'c>(&'c InFlight);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+/// A turn of the rate limit. Dropped before the call is made, it is given back.
+struct MyTurn<'c> {
+    meter: &'c Meter,
+    turn: Option<Turn>,
+}
+
+impl MyTurn<'_> {
+    fn spend(mut self) {
+        self.turn = None;
+    }
+}
+
+impl Drop for MyTurn<'_> {
+    fn drop(&mut self) {
+        if let Some(turn) = self.turn.take() {
+            self.meter.cancel(turn);
+        }
     }
 }
 

@@ -4,38 +4,57 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     breaker::{self, Breaker, Circuit},
-    bulkhead::{Bulkhead, Estimate, Gate, Limit},
+    bulkhead::{Bulkhead, Estimate, Gate, Limit, Patience},
+    chaos::Chaos,
     clock::Moment,
     error::InvalidOption,
     event::{Listener, Listeners},
-    retry::{Bank, Retry},
+    hedge::{Hedge, Latencies},
+    rate_limit::{Meter, RateLimit},
+    retry::{Bank, Budget, Retry},
+    shed::{InFlight, Shed},
     sync::Mutex,
 };
 
-/// Which strategies a pipeline has, and their options. Plain data, to be read from a file or compared.
+/// Which strategies a pipeline has, and their options. Plain data, to be read from a file or compared. In the order of
+/// the strategies, from outside to inside.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Options {
+    /// When calls are refused because too many are under way.
+    pub shed: Option<Shed>,
     /// The limit on the call with all attempts and pauses.
     pub overall_timeout: Option<Duration>,
     /// Whether and when a failed attempt is repeated.
     pub retry: Option<Retry>,
+    /// When a further request is sent for an attempt that is late.
+    pub hedge: Option<Hedge>,
     /// When the dependency is left alone.
     pub breaker: Option<Breaker>,
-    /// How many calls at a time.
+    /// How many attempts in which time.
+    pub rate_limit: Option<RateLimit>,
+    /// How many attempts at a time.
     pub bulkhead: Option<Bulkhead>,
     /// The limit on one attempt.
     pub attempt_timeout: Option<Duration>,
+    /// Faults on purpose.
+    pub chaos: Option<Chaos>,
 }
 
 /// What the strategies of a pipeline look like at one moment; those it has not are absent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
+    /// Calls under way, as load shedding counts them.
+    pub in_flight: Option<u32>,
     /// The breaker.
     pub breaker: Option<breaker::Status>,
     /// The bulkhead.
     pub bulkhead: Option<BulkheadStatus>,
     /// Retries that the budget would allow at once.
     pub retry_tokens: Option<u32>,
+    /// Hedges that the budget would allow at once.
+    pub hedge_tokens: Option<u32>,
+    /// How long a call now waits for its answer before a hedge is sent.
+    pub hedge_delay: Option<Duration>,
 }
 
 /// What a bulkhead looks like.
@@ -62,28 +81,49 @@ impl Options {
                 return Err(InvalidOption::new(option, Duration::ZERO, "above zero"));
             }
         }
+        self.shed.as_ref().map_or(Ok(()), Shed::validate)?;
         self.retry.as_ref().map_or(Ok(()), Retry::validate)?;
+        self.hedge.as_ref().map_or(Ok(()), Hedge::validate)?;
         self.breaker.as_ref().map_or(Ok(()), Breaker::validate)?;
-        self.bulkhead.as_ref().map_or(Ok(()), Bulkhead::validate)
+        self.rate_limit.as_ref().map_or(Ok(()), RateLimit::validate)?;
+        self.bulkhead.as_ref().map_or(Ok(()), Bulkhead::validate)?;
+        self.chaos.as_ref().map_or(Ok(()), Chaos::validate)
+    }
+
+    pub(super) fn retry_budget(&self) -> Option<&Budget> {
+        self.retry.as_ref()?.budget.as_ref()
+    }
+
+    pub(super) fn hedge_budget(&self) -> Option<&Budget> {
+        self.hedge.as_ref()?.budget.as_ref()
     }
 }
 
-/// Options with their state.
+/// Options with their state. Each part of the state is there when its strategy is.
+#[derive(Default)]
 pub(super) struct Live {
     pub(super) options: Options,
+    pub(super) in_flight: Option<Arc<InFlight>>,
+    pub(super) retries: Option<Arc<Bank>>,
+    pub(super) hedges: Option<Arc<Bank>>,
+    pub(super) latencies: Option<Arc<Latencies>>,
     pub(super) circuit: Option<Circuit>,
-    pub(super) bank: Option<Arc<Bank>>,
-    pub(super) gate: Option<Arc<Gate>>,
-    /// What an adaptive bulkhead knows.
-    pub(super) estimate: Option<Arc<Mutex<Estimate>>>,
+    pub(super) meter: Option<Arc<Meter>>,
+    pub(super) places: Option<Arc<Places>>,
     pub(super) listeners: Listeners,
+}
+
+/// The state of a bulkhead.
+pub(super) struct Places {
+    pub(super) gate: Arc<Gate>,
+    pub(super) patience: Patience,
+    /// What an adaptive one knows.
+    pub(super) estimate: Option<Mutex<Estimate>>,
 }
 
 impl Live {
     pub(super) fn new(options: Options, listeners: Listeners, now: Moment) -> Result<Self, InvalidOption> {
-        let nothing =
-            Self { options: Options::default(), circuit: None, bank: None, gate: None, estimate: None, listeners };
-        nothing.reconfigured(options, now)
+        Self { listeners, ..Self::default() }.reconfigured(options, now)
     }
 
     /// The same pipeline with other options.
@@ -94,28 +134,39 @@ impl Live {
             (None, Some(breaker)) => Some(Circuit::new(breaker.clone())?),
             (_, None) => None,
         };
-        let budget = options.retry.as_ref().and_then(|retry| retry.budget.as_ref());
-        let bank = budget.map(|budget| self.bank.clone().unwrap_or_else(|| Arc::new(Bank::full(budget, now))));
-        let (gate, estimate) = match &options.bulkhead {
-            None => (None, None),
-            Some(bulkhead) => self.gate_for(bulkhead),
-        };
-        Ok(Self { options, circuit, bank, gate, estimate, listeners: self.listeners.clone() })
+        Ok(Self {
+            in_flight: kept(&self.in_flight, options.shed.as_ref(), |_| InFlight::new()),
+            retries: kept(&self.retries, options.retry_budget(), |budget| Bank::full(budget, now)),
+            hedges: kept(&self.hedges, options.hedge_budget(), |budget| Bank::full(budget, now)),
+            latencies: kept(&self.latencies, options.hedge.as_ref(), |_| Latencies::new()),
+            circuit,
+            meter: kept(&self.meter, options.rate_limit.as_ref(), |_| Meter::new()),
+            places: options.bulkhead.as_ref().map(|bulkhead| self.places_for(bulkhead, now)),
+            options,
+            listeners: self.listeners.clone(),
+        })
     }
 
-    /// The gate of these options: the one there is, with its places and waiting calls, if there is one.
-    fn gate_for(&self, bulkhead: &Bulkhead) -> (Option<Arc<Gate>>, Option<Arc<Mutex<Estimate>>>) {
-        let unchanged = self.options.bulkhead.as_ref().is_some_and(|before| before.limit == bulkhead.limit);
-        let gate = self.gate.clone().unwrap_or_else(|| Arc::new(Gate::new(bulkhead.initial())));
-        if unchanged {
-            return (Some(gate), self.estimate.clone());
+    /// The places of these options: those there are, with the calls in them and before them, if there are any.
+    fn places_for(&self, bulkhead: &Bulkhead, now: Moment) -> Arc<Places> {
+        let same_limit = self.options.bulkhead.as_ref().is_some_and(|before| before.limit == bulkhead.limit);
+        if let Some(places) = &self.places
+            && same_limit
+        {
+            return Arc::clone(places);
         }
-        gate.set_limit(bulkhead.initial());
+        let gate = match &self.places {
+            Some(places) => {
+                places.gate.set_limit(bulkhead.initial());
+                Arc::clone(&places.gate)
+            }
+            None => Arc::new(Gate::new(bulkhead.initial())),
+        };
         let estimate = match &bulkhead.limit {
             Limit::Fixed(_) => None,
-            Limit::Adaptive(adaptive) => Some(Arc::new(Mutex::new(Estimate::new(adaptive)))),
+            Limit::Adaptive(adaptive) => Some(Mutex::new(Estimate::new(adaptive))),
         };
-        (Some(gate), estimate)
+        Arc::new(Places { gate, patience: Patience::new(now), estimate })
     }
 
     pub(super) fn with_listener(&self, listener: Arc<dyn Listener>) -> Self {
@@ -123,24 +174,38 @@ impl Live {
         listeners.add(listener);
         Self {
             options: self.options.clone(),
+            in_flight: self.in_flight.clone(),
+            retries: self.retries.clone(),
+            hedges: self.hedges.clone(),
+            latencies: self.latencies.clone(),
             circuit: self.circuit.as_ref().map(Circuit::share),
-            bank: self.bank.clone(),
-            gate: self.gate.clone(),
-            estimate: self.estimate.clone(),
+            meter: self.meter.clone(),
+            places: self.places.clone(),
             listeners,
         }
     }
 
     pub(super) fn status(&self, now: Moment) -> Status {
-        let budget = self.options.retry.as_ref().and_then(|retry| retry.budget.as_ref());
+        let tokens = |budget: Option<&Budget>, bank: &Option<Arc<Bank>>| {
+            budget.zip(bank.as_ref()).map(|(budget, bank)| bank.tokens(budget, now))
+        };
+        let hedge = self.options.hedge.as_ref().zip(self.latencies.as_ref());
         Status {
+            in_flight: self.in_flight.as_ref().map(|calls| calls.count()),
             breaker: self.circuit.as_ref().map(|circuit| circuit.status(now)),
-            bulkhead: self.gate.as_ref().map(|gate| BulkheadStatus {
-                limit: gate.limit(),
-                taken: gate.taken(),
-                waiting: gate.waiting(),
+            bulkhead: self.places.as_ref().map(|places| BulkheadStatus {
+                limit: places.gate.limit(),
+                taken: places.gate.taken(),
+                waiting: places.gate.waiting(),
             }),
-            retry_tokens: budget.zip(self.bank.as_ref()).map(|(budget, bank)| bank.tokens(budget, now)),
+            retry_tokens: tokens(self.options.retry_budget(), &self.retries),
+            hedge_tokens: tokens(self.options.hedge_budget(), &self.hedges),
+            hedge_delay: hedge.map(|(hedge, latencies)| hedge.wait(latencies)),
         }
     }
+}
+
+/// The state there is, or a new one, for a strategy that has options.
+fn kept<O, S>(state: &Option<Arc<S>>, options: Option<&O>, new: impl FnOnce(&O) -> S) -> Option<Arc<S>> {
+    options.map(|options| state.clone().unwrap_or_else(|| Arc::new(new(options))))
 }

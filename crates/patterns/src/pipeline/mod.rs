@@ -25,19 +25,21 @@ mod builder;
 mod call;
 mod live;
 mod policy;
+mod race;
 
 use std::{fmt, future::Future, sync::Arc};
 
 use arc_swap::ArcSwap;
 
-use self::live::Live;
 pub use self::{
     builder::Builder,
     live::{BulkheadStatus, Options, Status},
-    policy::Policy,
+    policy::{MakeUp, NothingMadeUp, Policy},
 };
+use self::{call::Judge, live::Live};
 use crate::{
     breaker::{Change, Circuit},
+    chaos::Decider,
     clock::{Clock, DefaultClock},
     context::{Attempt, Context},
     error::{Error, InvalidOption},
@@ -81,6 +83,7 @@ struct Inner<C> {
     name: Arc<str>,
     clock: C,
     random: SplitMix64,
+    decider: Decider,
     /// What calls use; each call keeps to the one it found.
     live: ArcSwap<Live>,
     /// Held while `live` is exchanged, so that two exchanges do not lose one another.
@@ -110,7 +113,8 @@ impl<C: Clock> Pipeline<C> {
         F: Fn(Attempt<'a>) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        call::run(&self.inner, &ErrorsAreTransient, context, &operation).await.result
+        let judge = Judge { classify: &ErrorsAreTransient, made_up: &NothingMadeUp };
+        call::run(&self.inner, &judge, context, &operation).await.result
     }
 
     /// The pipeline with a judgement of results: what may be retried, what the breaker counts. A closure needs its

@@ -34,7 +34,7 @@ impl Budget {
         Self { ratio_permille: 100, min_per_second: 1, burst: 10 }
     }
 
-    pub(super) fn validate(&self) -> Result<(), InvalidOption> {
+    pub(crate) fn validate(&self) -> Result<(), InvalidOption> {
         if self.burst == 0 || self.burst > 1_000_000 {
             return Err(InvalidOption::new("retry.budget.burst", self.burst, "between 1 and 1000000"));
         }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use patterns::{
-    Breaker, Bulkhead, Context, Jitter, Pipeline, Retry, VirtualClock,
+    Breaker, Bulkhead, Chaos, Context, Hedge, Jitter, Pipeline, RateLimit, Retry, Shed, VirtualClock,
     breaker::{Mode, Tally},
     event::{Kind, Outcome},
 };
@@ -19,10 +19,15 @@ static IDEMPOTENT: Context = Context::idempotent();
 fn full(clock: &VirtualClock, heard: &Heard) -> Pipeline<VirtualClock> {
     let builder = Pipeline::builder("full")
         .clock(clock.clone())
+        .shed(Shed::at(4))
         .overall_timeout(millis(500))
         .retry(Retry::exponential(millis(20)).jitter(Jitter::None).max_attempts(4))
+        .hedge(Hedge::after(millis(15)).max_hedges(2))
         .breaker(Breaker::consecutive_failures(3).open_for(millis(200)))
-        .bulkhead(Bulkhead::of(1).queue(2, millis(60)))
+        .rate_limit(RateLimit::per_second(100).burst(2).max_wait(millis(50)))
+        .bulkhead(Bulkhead::of(2).queue(2, millis(60)))
+        .chaos(Chaos::none().latency(0.2, millis(5), millis(20)).errors(0.1))
+        .seed(5)
         .attempt_timeout(millis(40));
     heard.listen(builder).build().unwrap()
 }
@@ -62,10 +67,10 @@ proptest! {
                 }
             }
             let status = pipeline.status();
-            prop_assert!(dependency.at_once().1 <= 1, "more at once than the bulkhead has places");
+            prop_assert!(dependency.at_once().1 <= 2, "more at once than the bulkhead has places");
             if calls.iter().all(|(call, _)| call.is_none()) {
                 let bulkhead = status.bulkhead.unwrap();
-                prop_assert_eq!((bulkhead.taken, bulkhead.waiting), (0, 0));
+                prop_assert_eq!((bulkhead.taken, bulkhead.waiting, status.in_flight), (0, 0, Some(0)));
                 break;
             }
             clock.advance_to_next();
