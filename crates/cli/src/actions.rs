@@ -141,6 +141,7 @@ pub(crate) const fn need_text(need: Need) -> &'static str {
         Need::NetworkNamespace => "a network namespace that may be administered (root, or a user namespace)",
         Need::NftablesOwner => "nf_tables with tables that die with their owner (Linux 5.12)",
         Need::Nfqueue => "NFQUEUE, through nft_compat",
+        Need::Diversion => "nf_tables that divert connections to a listener (nft_tproxy, nft_fib_inet)",
         Need::Signal => "permission to signal the target's processes",
         Need::Ptrace => "permission to trace the target's processes",
         Need::SystemCalls => "system calls that can be intercepted (ptrace, Linux 5.3, x86-64)",

@@ -2,10 +2,12 @@
 
 use std::{
     env, fs, io,
+    net::{IpAddr, Ipv4Addr},
     process::{Command, Stdio},
 };
 
 use model::catalogue::{Entry, Need};
+use rustix::net::{AddressFamily, SocketType};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,8 +19,8 @@ use crate::{
         calls::{self, Stop},
         namespace::{self, NetworkNamespace},
         nfqueue::{Mode, Queue},
-        nft::{Action, Hook, Match, Table},
-        ptrace, realtime,
+        nft::{Action, Hook, Match, Protocol, Table},
+        option, ptrace, realtime,
     },
 };
 
@@ -127,6 +129,7 @@ const fn fact_of(need: Need) -> Option<&'static str> {
         Need::NetworkNamespace => Some(NETWORK),
         Need::NftablesOwner => Some(OWNER),
         Need::Nfqueue => Some(QUEUE),
+        Need::Diversion => Some(DIVERSION),
         Need::Ptrace => Some(PTRACE),
         Need::SystemCalls => Some(CALLS),
         Need::CpuController => Some(CPU),
@@ -141,6 +144,7 @@ const OWNER: &str = "nftables-owner";
 const PACKETS: &str = "packet-engine";
 const NETEM: &str = "netem";
 const QUEUE: &str = "nfqueue";
+const DIVERSION: &str = "nftables-tproxy";
 const PTRACE: &str = "ptrace";
 const CALLS: &str = "system-calls";
 const CPU: &str = "cgroup-cpu";
@@ -177,6 +181,12 @@ pub(crate) fn examine() -> Vec<Finding> {
             &inside(queue),
             "packets can be queued to user space, and pass when nobody listens",
             "load the modules: `modprobe -a nfnetlink_queue nft_queue` or `nft_compat xt_NFQUEUE`",
+        ));
+        found.push(fact(
+            DIVERSION,
+            &inside(diversion),
+            "connections can be diverted to a listener of ours",
+            "load the modules: `modprobe -a nft_tproxy nft_fib_inet`",
         ));
         found.extend(engines(&network));
     }
@@ -229,11 +239,23 @@ fn queue() -> io::Result<()> {
     queue.unbind().map_err(io::Error::from)
 }
 
+/// What the faults in HTTP do.
+fn diversion() -> io::Result<()> {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    option::take_diverted(&socket, IpAddr::V4(Ipv4Addr::LOCALHOST))?;
+    let packets = Match { protocol: Some(Protocol::Tcp), local: true, unless_marks: Some(1..=2), ..Match::default() };
+    table_of((packets, Action::Divert((Ipv4Addr::LOCALHOST, 9).into())))
+}
+
 /// Makes a table with one rule, and removes it.
 fn table_with(action: Action) -> io::Result<()> {
+    table_of((Match::default(), action))
+}
+
+fn table_of(rule: (Match, Action)) -> io::Result<()> {
     let mut table = Table::create("shaketable-doctor")?;
     table.add_chain("in", Hook::Arriving, 0)?;
-    table.add(("in", Hook::Arriving), &[(Match::default(), action)], "doctor")?;
+    table.add(("in", Hook::Arriving), &[rule], "doctor")?;
     table.delete().map_err(io::Error::from)
 }
 

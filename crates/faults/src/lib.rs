@@ -24,6 +24,7 @@ pub mod grant;
 pub mod guardian;
 pub mod helper;
 mod host;
+pub mod http;
 mod intercept;
 pub mod journal;
 mod limit;
@@ -69,6 +70,7 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &disk::stress::DiskStress,
     &dns::fail::Fail,
     &dns::lie::Lie,
+    &http::delay::Delay,
     &memory::limit::MemoryLimit,
     &memory::stress::MemoryStress,
     &network::bandwidth::Bandwidth,
@@ -100,6 +102,7 @@ const ENTRIES: &[&Entry] = &[
     &disk::stress::ENTRY,
     &dns::fail::ENTRY,
     &dns::lie::ENTRY,
+    &http::delay::ENTRY,
     &memory::limit::ENTRY,
     &memory::stress::ENTRY,
     &network::bandwidth::ENTRY,

@@ -136,6 +136,8 @@ pub enum Need {
     NftablesOwner,
     /// NFQUEUE through nft_compat.
     Nfqueue,
+    /// nf_tables that divert connections to a listener (`tproxy`, `fib`).
+    Diversion,
     /// Permission to signal the target's processes.
     Signal,
     /// Permission to trace the target's processes (ptrace).

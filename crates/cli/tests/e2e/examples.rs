@@ -96,6 +96,15 @@ fn names_do_not_resolve() {
 }
 
 #[test]
+fn http_slow_answers() {
+    let finished = keeps_its_promise("http-slow-answers.yaml");
+    assert_eq!(finished.events("injected")[0]["proof"]["holds"], true);
+    let undone = &finished.events("undone")[0];
+    assert_eq!(undone["cleanliness"]["state"], "clean");
+    assert_eq!(undone["proof"]["holds"], true, "requests were hit: {undone}");
+}
+
+#[test]
 fn zone_power_off() {
     let finished = keeps_its_promise("zone-power-off.yaml");
     let proof = &finished.events("injected")[0]["proof"];

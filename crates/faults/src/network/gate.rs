@@ -126,6 +126,11 @@ impl Gate {
             .map_err(Failed::to("make the nf_tables rules"))
     }
 
+    /// Its place in the row of those of its network: packets pass those of lower numbers first.
+    pub(crate) const fn place(&self) -> usize {
+        self.chain
+    }
+
     /// Removes the rules; packets that wait go on waiting.
     pub(crate) fn clear(&mut self) -> Result<(), Error> {
         self.at_chain(Table::clear)?;

@@ -7,7 +7,10 @@
 //! On the way *in*, because packets that are held on the way out still belong to the sender's socket, and a TCP sender with
 //! data in its own queue stops sending: 5 ms of delay would leave 9 Mbit/s.
 
-use std::{net::IpAddr, ops::RangeInclusive};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +36,10 @@ pub struct Match {
     pub opening: bool,
     /// They do *not* carry this mark: packets that we sent ourselves do.
     pub unless_mark: Option<u32>,
+    /// Nor any of these.
+    pub unless_marks: Option<RangeInclusive<u32>>,
+    /// They are for this host itself, and not passed on by it.
+    pub local: bool,
     /// They belong to a socket of this control group, or of one within.
     pub cgroup: Option<ControlGroup>,
 }
@@ -99,6 +106,9 @@ pub enum Action {
     Reject,
     /// Their connection is led to this port of this host (at [`Hook::Opened`]).
     Redirect(u16),
+    /// Their connection is taken by this listener, as if it were the one they are for (at [`Hook::Arriving`]; for packets of
+    /// its version of IP). The listener must have [said](super::option::take_diverted) that it may be.
+    Divert(SocketAddr),
 }
 
 /// A table of ours. Dropping it removes it.
@@ -320,6 +330,7 @@ fn act(list: Message, packets: &Match, action: Action, native: bool) -> Message 
             });
             expression(list, "redir", |data| data.be32(1, machine::REGISTER))
         }
+        Action::Divert(to) => divert(list, to),
         Action::Queue(queue) if native => expression(list, "queue", |data| {
             data.attribute(1, &queue.to_be_bytes()).attribute(2, &1u16.to_be_bytes()).attribute(3, &1u16.to_be_bytes())
         }),
@@ -334,9 +345,23 @@ fn act(list: Message, packets: &Match, action: Action, native: bool) -> Message 
     }
 }
 
+fn divert(list: Message, to: SocketAddr) -> Message {
+    let (family, address) = match to.ip() {
+        IpAddr::V4(address) => (2, address.octets().to_vec()),
+        IpAddr::V6(address) => (10, address.octets().to_vec()),
+    };
+    let load = |list, register, value: &[u8]| {
+        expression(list, "immediate", |data| data.be32(1, register).nested(2, |data| data.attribute(1, value)))
+    };
+    let list = load(list, machine::REGISTER, &to.port().to_be_bytes());
+    let list = load(list, machine::SECOND_REGISTER, &address);
+    expression(list, "tproxy", |data| data.be32(1, family).be32(2, machine::SECOND_REGISTER).be32(3, machine::REGISTER))
+}
+
 /// Registers, operators and keys of nf_tables' little machine.
 mod machine {
     pub(super) const REGISTER: u32 = 1;
+    pub(super) const SECOND_REGISTER: u32 = 2;
     pub(super) const EQUAL: u32 = 0;
     pub(super) const NOT_EQUAL: u32 = 1;
     pub(super) const AT_MOST: u32 = 3;
@@ -363,6 +388,14 @@ fn conditions(list: Message, hook: Hook, packets: &Match) -> Message {
     let mut list = compare(meta(list, side), operator, &interface);
     if let Some(mark) = packets.unless_mark {
         list = compare(meta(list, META_MARK), NOT_EQUAL, &mark.to_ne_bytes());
+    }
+    if let Some(marks) = &packets.unless_marks {
+        list = outside(meta(list, META_MARK), marks);
+    }
+    if packets.local {
+        // Of the destination's address its kind (NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR), which is RTN_LOCAL.
+        list = expression(list, "fib", |data| data.be32(1, REGISTER).be32(2, 3).be32(3, 1 << 1));
+        list = compare(list, EQUAL, &2u32.to_ne_bytes());
     }
     if let Some(network) = packets.source {
         list = address(list, network, [12, 8]);
@@ -435,6 +468,21 @@ fn masked(list: Message, mask: &[u8]) -> Message {
     })
 }
 
+/// Whether the number in the register, in the machine's byte order, is outside of a range.
+fn outside(list: Message, range: &RangeInclusive<u32>) -> Message {
+    let list = expression(list, "byteorder", |data| {
+        // NFT_BYTEORDER_HTON, of four bytes at once.
+        data.be32(1, machine::REGISTER).be32(2, machine::REGISTER).be32(3, 1).be32(4, 4).be32(5, 4)
+    });
+    expression(list, "range", |data| {
+        // NFT_RANGE_NEQ.
+        data.be32(1, machine::REGISTER)
+            .be32(2, 1)
+            .nested(3, |value| value.attribute(1, &range.start().to_be_bytes()))
+            .nested(4, |value| value.attribute(1, &range.end().to_be_bytes()))
+    })
+}
+
 fn meta(list: Message, key: u32) -> Message {
     expression(list, "meta", |data| data.be32(1, machine::REGISTER).be32(2, key))
 }
@@ -488,6 +536,8 @@ mod tests {
                     destination_ports: Some(1..=65_535),
                     opening: true,
                     unless_mark: Some(7),
+                    unless_marks: Some(8..=9),
+                    local: true,
                     cgroup: Some(ControlGroup { level: 1, id: 7 }),
                 };
                 let mut table = Table::create("shaketable-test").unwrap();

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::UdpSocket,
+    net::{IpAddr, UdpSocket},
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
@@ -30,6 +30,21 @@ pub fn do_without_checksums(socket: &UdpSocket) -> io::Result<()> {
 /// `EPERM` without `CAP_NET_ADMIN` or (since Linux 5.17) `CAP_NET_RAW` over its namespace.
 pub fn mark(socket: impl AsFd, mark: u32) -> io::Result<()> {
     set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_MARK, mark.cast_signed())
+}
+
+/// Lets a listener, which will have this address, take connections that rules divert to it, whomever they are for
+/// (`IP_TRANSPARENT`).
+///
+/// # Errors
+///
+/// `EPERM` without `CAP_NET_ADMIN` or `CAP_NET_RAW` over its namespace.
+pub fn take_diverted(socket: impl AsFd, address: IpAddr) -> io::Result<()> {
+    /// From `linux/in6.h`.
+    const IPV6_TRANSPARENT: libc::c_int = 75;
+    match address {
+        IpAddr::V4(_) => set(socket.as_fd(), libc::SOL_IP, libc::IP_TRANSPARENT, 1),
+        IpAddr::V6(_) => set(socket.as_fd(), libc::SOL_IPV6, IPV6_TRANSPARENT, 1),
+    }
 }
 
 fn set(socket: BorrowedFd<'_>, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {

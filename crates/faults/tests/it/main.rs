@@ -13,6 +13,7 @@ mod doctor;
 mod guest;
 mod harness;
 mod host;
+mod http;
 mod limits;
 mod measure;
 mod loads;

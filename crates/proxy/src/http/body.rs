@@ -151,8 +151,8 @@ fn patched(bytes: &[u8], patch: &Value) -> Option<Bytes> {
     serde_json::to_vec(&document).ok().map(Bytes::from)
 }
 
-/// JSON merge patch, RFC 7396 section 2.
-fn merge(document: &mut Value, patch: &Value) {
+/// Merges a patch into a document: JSON merge patch, RFC 7396 section 2.
+pub fn merge(document: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *document = patch.clone();
         return;

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -39,6 +39,8 @@ pub(super) struct Connection {
     pub(super) reset: Arc<AtomicBool>,
     /// When this is cancelled, everything ends at once.
     pub(super) until: CancellationToken,
+    /// How many exchanges have begun.
+    pub(super) begun: AtomicU64,
 }
 
 /// Why an exchange ends without a response.
@@ -66,6 +68,7 @@ enum Outcome {
 impl Connection {
     /// Carries an exchange through.
     pub(super) async fn exchange(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Broken> {
+        self.begun.fetch_add(1, Relaxed);
         let client = upgrade::on(&mut request);
         let (mut parts, body) = request.into_parts();
         let rules = self.rules.now();
@@ -94,6 +97,11 @@ impl Connection {
         let sent = self.upstream.send(Request::from_parts(parts, body), http2).await;
         let response = match sent {
             Ok(response) => response,
+            Err(failure @ Failure::Connect { .. }) if self.upstream.is_unseen() => {
+                // Without us the client would have been told as much when it connected.
+                self.reset.store(!http2, Relaxed);
+                return Err(failure.into());
+            }
             Err(failure @ Failure::Connect { .. }) => return Ok(bad_gateway(&failure)),
             Err(failure) => return Err(failure.into()),
         };

@@ -6,7 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::Duration,
@@ -25,10 +25,17 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{exchange::Connection, rules::Rules, upstream::Upstream};
+use super::{
+    exchange::Connection,
+    rules::Rules,
+    upstream::{Road, Upstream, Way},
+};
 
 /// Pause after a failed `accept`: it fails for want of file descriptors, and trying at once would only burn the CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a connection of a front that retires may have for its first request: it was accepted because one is coming.
+const FIRST_REQUEST: Duration = Duration::from_millis(50);
 
 /// Carries HTTP from the address it listens on to its upstream, and does to it what its rules say. Understands HTTP/1.1 and
 /// HTTP/2 with prior knowledge, without TLS, and speaks to the upstream what the client speaks to it. When it is dropped
@@ -36,6 +43,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Front {
     address: SocketAddr,
+    retiring: CancellationToken,
+    carried: Arc<AtomicUsize>,
     _until: DropGuard,
 }
 
@@ -51,31 +60,87 @@ impl Front {
     ///
     /// Outside of a tokio runtime.
     pub fn start(listen: SocketAddr, upstream: &str, rules: Rules) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let until = CancellationToken::new();
-        let accepting = Accepting { upstream: upstream.into(), rules, until: until.clone() };
-        runtime::Handle::current().spawn(async move {
-            let until = accepting.until.clone();
-            until.run_until_cancelled(accepting.run(listener)).await;
-        });
-        Ok(Self { address, _until: until.drop_guard() })
+        Self::of(vec![TcpListener::bind(listen)?], Lead::To(upstream.into()), rules)
     }
 
-    /// Where it listens.
+    /// Carries exchanges of connections that are led to `listeners` on their way to somewhere else, and go on to there by
+    /// `road`. Whoever cannot be carried on is reset, as without us. Its tasks run on the present runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the listeners cannot be used, or there is none.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn between(listeners: Vec<TcpListener>, road: Arc<dyn Road>, rules: Rules) -> io::Result<Self> {
+        Self::of(listeners, Lead::On(road), rules)
+    }
+
+    fn of(listeners: Vec<TcpListener>, lead: Lead, rules: Rules) -> io::Result<Self> {
+        let first = listeners.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let address = first.local_addr()?;
+        let (until, retiring, carried) = (CancellationToken::new(), CancellationToken::new(), Arc::default());
+        for listener in listeners {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let accepting = Accepting {
+                lead: lead.clone(),
+                rules: rules.clone(),
+                until: until.clone(),
+                retiring: retiring.clone(),
+                carried: Arc::clone(&carried),
+            };
+            runtime::Handle::current().spawn(async move {
+                let until = accepting.until.clone();
+                until.run_until_cancelled(accepting.run(listener)).await;
+            });
+        }
+        Ok(Self { address, retiring, carried, _until: until.drop_guard() })
+    }
+
+    /// Where it listens: the first of its listeners.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends its connections one by one: each when it has no exchange under way. Such as come all the same have one exchange.
+    pub fn retire(&self) {
+        self.retiring.cancel();
+    }
+
+    /// How many connections it carries; those that have become tunnels do not count.
+    #[must_use]
+    pub fn carried(&self) -> usize {
+        self.carried.load(Relaxed)
+    }
+}
+
+/// Where its connections lead.
+#[derive(Debug, Clone)]
+enum Lead {
+    To(Arc<str>),
+    On(Arc<dyn Road>),
+}
+
+impl Lead {
+    /// Where this connection of a client does.
+    fn of(&self, client: &TcpStream) -> io::Result<Way> {
+        match self {
+            Self::To(address) => Ok(Way::To(Arc::clone(address))),
+            Self::On(road) => Ok(Way::On(road.destination(client)?, Arc::clone(road))),
+        }
     }
 }
 
 #[derive(Debug)]
 struct Accepting {
-    upstream: Arc<str>,
+    lead: Lead,
     rules: Rules,
     until: CancellationToken,
+    retiring: CancellationToken,
+    carried: Arc<AtomicUsize>,
 }
 
 impl Accepting {
@@ -83,23 +148,53 @@ impl Accepting {
     async fn run(self, listener: tokio::net::TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _peer)) => {
-                    let upstream = Upstream::new(Arc::clone(&self.upstream), self.until.clone());
-                    let (reset, until) = (Arc::new(AtomicBool::new(false)), self.until.clone());
-                    let connection = Connection { rules: self.rules.clone(), upstream, reset, until };
-                    tokio::spawn(serve(stream, Arc::new(connection)));
-                }
+                Ok((stream, peer)) => match self.lead.of(&stream) {
+                    Ok(way) => self.welcome(stream, way),
+                    Err(error) => tracing::debug!(%peer, %error, "a connection that leads nowhere"),
+                },
                 Err(error) => {
-                    tracing::warn!(upstream = %self.upstream, %error, "cannot accept a connection");
+                    tracing::warn!(lead = ?self.lead, %error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
+
+    fn welcome(&self, stream: TcpStream, way: Way) {
+        let connection = Connection {
+            rules: self.rules.clone(),
+            upstream: Upstream::new(way, self.until.clone()),
+            reset: Arc::new(AtomicBool::new(false)),
+            until: self.until.clone(),
+            begun: AtomicU64::new(0),
+        };
+        let (retiring, carried) = (self.retiring.clone(), Carried::new(&self.carried));
+        tokio::spawn(async move {
+            serve(stream, Arc::new(connection), retiring).await;
+            drop(carried);
+        });
+    }
+}
+
+/// A connection that counts, until it is dropped.
+#[derive(Debug)]
+struct Carried(Arc<AtomicUsize>);
+
+impl Carried {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Carries the exchanges of a connection, until it or the upstream's has ended.
-async fn serve(stream: TcpStream, connection: Arc<Connection>) {
+async fn serve(stream: TcpStream, connection: Arc<Connection>, retiring: CancellationToken) {
     // If that fails, answers may be late; the connection will soon say why.
     let _set = stream.set_nodelay(true);
     let socket = Socket { stream, reset: Arc::clone(&connection.reset) };
@@ -111,7 +206,14 @@ async fn serve(stream: TcpStream, connection: Arc<Connection>) {
         async move { connection.exchange(request).await }
     });
     let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(socket), service));
-    let mut closing = false;
+    let retired = async {
+        retiring.cancelled().await;
+        if connection.begun.load(Relaxed) == 0 {
+            sleep(FIRST_REQUEST).await;
+        }
+    };
+    let mut retired = pin!(retired);
+    let (mut closing, mut retires) = (false, false);
     loop {
         tokio::select! {
             biased;
@@ -127,6 +229,10 @@ async fn serve(stream: TcpStream, connection: Arc<Connection>) {
                 if connection.upstream.has_ended() {
                     serving.as_mut().graceful_shutdown();
                 }
+            }
+            () = retired.as_mut(), if !retires => {
+                retires = true;
+                serving.as_mut().graceful_shutdown();
             }
         }
     }

@@ -24,6 +24,12 @@ impl Glob {
         }
     }
 
+    /// A text that matches.
+    #[must_use]
+    pub fn example(&self) -> String {
+        self.0.replace('*', "").replace('?', "x")
+    }
+
     /// Whether a text matches. Takes time in proportion to the product of both lengths at most.
     #[must_use]
     pub fn matches(&self, text: &[u8]) -> bool {
@@ -81,6 +87,15 @@ mod tests {
         ] {
             assert!(matching.iter().all(|text| matches(pattern, text)), "{pattern}");
             assert!(!other.iter().any(|text| matches(pattern, text)), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn an_example_matches() {
+        for (pattern, example) in [("*", ""), ("/a*b?c*", "/abxc"), ("/", "/"), ("??", "xx")] {
+            let glob = Glob::new(pattern).unwrap();
+            assert_eq!(glob.example(), example);
+            assert!(glob.matches(example.as_bytes()), "{pattern}");
         }
     }
 

@@ -12,15 +12,22 @@ use super::glob::Glob;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
     pub(super) name: String,
-    pub(super) of: Matches,
-    /// Of the exchanges that match, from 0 to 100.
-    pub(super) percentage: f64,
-    pub(super) at: Phase,
-    pub(super) delay: Option<Delay>,
-    pub(super) abort: Option<Abort>,
-    pub(super) request: Change,
-    pub(super) response: Change,
-    pub(super) status: Option<StatusCode>,
+    /// Which exchanges it concerns.
+    pub of: Matches,
+    /// To how many of these it is applied, in percent: from 0 to 100.
+    pub percentage: f64,
+    /// When it delays and aborts.
+    pub at: Phase,
+    /// How long it delays.
+    pub delay: Option<Delay>,
+    /// How it aborts, after the delay if there is one.
+    pub abort: Option<Abort>,
+    /// What it does to requests.
+    pub request: Change,
+    /// What it does to responses.
+    pub response: Change,
+    /// The status that it gives to responses.
+    pub status: Option<StatusCode>,
 }
 
 /// When a rule delays and aborts.

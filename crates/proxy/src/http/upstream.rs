@@ -5,7 +5,8 @@
 //! request that is under way when the upstream closes an idle connection gets another, and is the client's last.)
 
 use std::{
-    io,
+    fmt, io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -18,10 +19,57 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, sync::Mutex};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    sync::Mutex,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
+
+/// How connections that are taken on their way to somewhere else go on to there.
+pub trait Road: fmt::Debug + Send + Sync + 'static {
+    /// Where a client's connection was going.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be told, or it was going nowhere else: then it is closed.
+    fn destination(&self, client: &TcpStream) -> io::Result<SocketAddr>;
+
+    /// A socket from which to connect there, such as one that is not led back here.
+    ///
+    /// # Errors
+    ///
+    /// When there is none to be had.
+    fn socket(&self, to: SocketAddr) -> io::Result<TcpSocket>;
+}
+
+/// Where a client's connection leads.
+#[derive(Debug, Clone)]
+pub(super) enum Way {
+    /// To this `host:port`, looked up when it is connected to.
+    To(Arc<str>),
+    /// On to where it was going.
+    On(SocketAddr, Arc<dyn Road>),
+}
+
+impl Way {
+    async fn connect(&self) -> io::Result<TcpStream> {
+        match self {
+            Self::To(address) => TcpStream::connect(&**address).await,
+            Self::On(address, road) => road.socket(*address)?.connect(*address).await,
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::To(address) => f.write_str(address),
+            Self::On(address, _) => address.fmt(f),
+        }
+    }
+}
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +77,7 @@ pub(super) enum Failure {
     /// There is no connection. The next request may try again.
     #[error("cannot connect to {upstream}: {source}")]
     Connect {
-        upstream: Arc<str>,
+        upstream: Way,
         #[source]
         source: io::Error,
     },
@@ -44,8 +92,7 @@ pub(super) enum Failure {
 /// The upstream, as one connection of a client sees it.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    /// `host:port`, looked up when it is connected to.
-    address: Arc<str>,
+    way: Way,
     connection: Mutex<Option<Sender>>,
     /// Is cancelled when the connection has ended.
     pub(super) over: CancellationToken,
@@ -71,9 +118,9 @@ impl Sender {
 }
 
 impl Upstream {
-    pub(super) fn new(address: Arc<str>, until: CancellationToken) -> Self {
+    pub(super) fn new(way: Way, until: CancellationToken) -> Self {
         let over = CancellationToken::new();
-        Self { address, connection: Mutex::default(), over, upgrading: AtomicBool::new(false), until }
+        Self { way, connection: Mutex::default(), over, upgrading: AtomicBool::new(false), until }
     }
 
     /// Sends a request and waits for the head of its response. When the upstream has closed the connection before anything
@@ -116,8 +163,8 @@ impl Upstream {
     }
 
     async fn connect(&self, http2: bool) -> Result<Sender, Failure> {
-        let refused = |source| Failure::Connect { upstream: Arc::clone(&self.address), source };
-        let stream = TcpStream::connect(&*self.address).await.map_err(refused)?;
+        let refused = |source| Failure::Connect { upstream: self.way.clone(), source };
+        let stream = self.way.connect().await.map_err(refused)?;
         // What is sent has been decided by the client; waiting for more would only add delay.
         stream.set_nodelay(true).map_err(refused)?;
         let io = TokioIo::new(stream);
@@ -140,6 +187,11 @@ impl Upstream {
             let _ended = until.run_until_cancelled(connection).await;
             over.cancel();
         });
+    }
+
+    /// Whether the client believes that it is connected to the upstream itself.
+    pub(super) const fn is_unseen(&self) -> bool {
+        matches!(self.way, Way::On(..))
     }
 
     /// Whether the connection has ended for good.

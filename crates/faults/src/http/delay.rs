@@ -1,0 +1,85 @@
+//! `http:delay`: answers come later.
+
+use std::time::Duration;
+
+use model::{
+    catalogue::{Entry, Parameter, ParameterKind, Reversibility},
+    event::Cleanliness,
+};
+
+use crate::{
+    TARGETS,
+    fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
+    http::{self, DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, SHARE},
+    network::filter::{DURATION, PORT, SOURCES},
+    object::Object,
+    parameters::Checked,
+};
+
+/// The fault's entry in the catalogue.
+pub const ENTRY: Entry = Entry {
+    id: "http:delay",
+    about: "Exchanges in HTTP (1.1, or 2 without TLS) take longer, of the requests to a target or of those that it makes.",
+    targets: TARGETS,
+    parameters: &[
+        DURATION,
+        Parameter {
+            name: "delayMilliseconds",
+            kind: ParameterKind::Integer { min: 1, max: 600_000 },
+            required: false,
+            default: Some("200"),
+            about: "How much longer.",
+        },
+        Parameter {
+            name: "jitterMilliseconds",
+            kind: ParameterKind::Integer { min: 0, max: 300_000 },
+            required: false,
+            default: Some("0"),
+            about: "By how much that varies, evenly, both ways: at most half of the delay.",
+        },
+        PHASE,
+        METHOD,
+        PATH,
+        HEADERS,
+        SHARE,
+        PORT,
+        DIRECTION,
+        SOURCES,
+        OPEN,
+    ],
+    reversibility: Reversibility::SelfEnding,
+    undone_by: http::UNDONE,
+    proven_by: "Requests that match, to a stand-in of ours beside the target, take longer by the delay, in the share that is hit; others do not.",
+    needs: http::NEEDS,
+    exclusive: &[],
+    fis: &[],
+    chaos_mesh: Some("HTTPChaos delay"),
+};
+
+pub(crate) struct Delay;
+
+impl Fault for Delay {
+    fn entry(&self) -> &'static Entry {
+        &ENTRY
+    }
+
+    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
+        let time = |name| parameters.read(name).map(Duration::from_millis);
+        let (delay, jitter) = (time("delayMilliseconds")?, time("jitterMilliseconds")?);
+        if jitter > delay / 2 {
+            return Err(Refused(
+                "http:delay: `jitterMilliseconds` is more than half of the delay; what is hit could not be told from what is not"
+                    .to_owned(),
+            ));
+        }
+        http::plan(object, parameters, |rule| Ok(rule.delay(delay, jitter).at(http::phase(parameters))))
+    }
+
+    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
+        http::inject(undo)
+    }
+
+    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
+        http::undo(undo)
+    }
+}

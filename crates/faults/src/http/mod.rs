@@ -1,0 +1,35 @@
+//! What the faults in HTTP share: whose connections pass through us, what is done to the exchanges on them, how that is seen and
+//! how it ends.
+//!
+//! ```text
+//!   client ── connection ──▶ rule: divert ──▶ listener of ours ──▶ front, with its rules ──▶ the port it was for
+//! ```
+//!
+//! Requests to an object are caught where its packets come in. The rule diverts them to a listener of ours (`TPROXY`), which
+//! takes the connection in the name of the one that it is for: addresses stay as they are, nothing is translated, and
+//! whatever becomes of us, the client hears of it from whom it was talking to. Requests that an object makes are led to
+//! us as they leave (a redirection, as the kernel diverts nothing there). From us they go on by sockets that are marked, and so
+//! not caught again. Several faults make a row: each passes on to the next, because it catches what those behind it in the
+//! row have marked, and not what those before have.
+//!
+//! The rules belong to a socket of this process, the listeners and connections are this process's: with it all of that is
+//! gone, and new connections go where they are for.
+
+mod before;
+pub mod delay;
+mod doors;
+mod exchange;
+mod live;
+mod order;
+mod post;
+mod proof;
+
+pub(crate) use live::{inject, undo};
+pub(crate) use order::{DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, SHARE, phase, plan};
+
+use model::catalogue::Need;
+
+/// What they need of kernel and user.
+pub(crate) const NEEDS: &[Need] = &[Need::NetworkNamespace, Need::NftablesOwner, Need::Diversion];
+/// How they are undone.
+pub(crate) const UNDONE: &str = "The rules go, which is the kernel's to do when this process dies; connections that pass through us then end, each with the exchange under way.";
