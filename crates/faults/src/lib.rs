@@ -91,6 +91,8 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &time::skew::Skew,
 ];
 
+    &process::restart::Restart,
+    &process::signal::SendSignal,
 /// Their entries in the catalogue, in the same order.
 const ENTRIES: &[&Entry] = &[
     &cpu::stress::ENTRY,
@@ -126,6 +128,8 @@ const ENTRIES: &[&Entry] = &[
 /// What faults of processes hit: an instance, under its native type and the AWS type it stands for, and what runs on this host.
 const TARGETS: &[TargetKind] = &[INSTANCES, PROCESSES, SERVICES, CONTAINERS];
 
+    &process::restart::ENTRY,
+    &process::signal::ENTRY,
 /// What a load can be put on: the same, and this host itself.
 const TARGETS_AND_MACHINES: &[TargetKind] = &[INSTANCES, PROCESSES, SERVICES, CONTAINERS, MACHINES];
 const INSTANCES: TargetKind = TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] };

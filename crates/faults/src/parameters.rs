@@ -40,7 +40,11 @@ impl<'a> Checked<'a> {
         for parameter in entry.parameters {
             match given.get(parameter.name) {
                 Some(text) => {
-                    wrong.extend(check(parameter.kind, text).err().map(|why| format!("`{}`: {why}", parameter.name)));
+                    wrong.extend(check(parameter.kind, text).err().map(|why| match parameter.kind {
+                        // What it is for may say why something is not among the choices.
+                        ParameterKind::OneOf { .. } => format!("`{}`: {why}. {}", parameter.name, parameter.about),
+                        _ => format!("`{}`: {why}", parameter.name),
+                    }));
                 }
                 None if parameter.required => {
                     wrong.push(format!("`{}` is missing: {}", parameter.name, parameter.about));
@@ -94,6 +98,10 @@ fn check(kind: ParameterKind, text: &str) -> Result<(), String> {
     };
     match kind {
         ParameterKind::Text | ParameterKind::Addresses | ParameterKind::Arn | ParameterKind::Json => Ok(()),
+        ParameterKind::SignedDuration { .. }
+        | ParameterKind::IpAddresses { .. }
+        | ParameterKind::Names
+        | ParameterKind::Folder => kind.objection(text).map_or(Ok(()), Err),
         ParameterKind::Ports => ports(text).map(drop),
         ParameterKind::OneOf { values } => one_of(text, values),
         ParameterKind::ListOf { values } => text.split(',').try_for_each(|item| one_of(item.trim(), values)),

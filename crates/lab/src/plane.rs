@@ -16,12 +16,14 @@ use std::{
 };
 
 use engine::Recorder;
+use faults::process::Process;
 use model::{
     event::{InjectionId, InstanceChange, What},
     metric::Metric,
     resource::ResourceId,
 };
 use observe::Measurements;
+use rustix::process::Signal;
 use tokio::{
     net::TcpStream,
     sync::{mpsc, oneshot, watch},
@@ -65,6 +67,8 @@ pub(crate) enum Order {
     Start,
     /// Its process goes, and comes again.
     Reboot,
+    /// Its process is asked to end, is killed when it has not after this time, and comes again.
+    Restart(Duration),
 }
 
 /// What an order has changed: the instance's process and how often it has been started, before and after.
@@ -192,6 +196,22 @@ struct Entry {
 impl Entry {
     fn now(&self) -> Option<Boot> {
         self.pid.map(|pid| Boot { number: self.boot, pid })
+    }
+
+    /// Asks its process to end, and kills it when it does not.
+    fn ask_to_end(&self, grace: Duration) {
+        let instance = Arc::clone(&self.instance);
+        let Some(process) = self.pid.and_then(|pid| Process::find(pid).ok()) else { return instance.kill() };
+        if !process.signal(Signal::TERM).is_ok_and(|sent| sent) {
+            return instance.kill();
+        }
+        tokio::spawn(async move {
+            sleep(grace).await;
+            // By then it may be another life of it that runs.
+            if process.is_alive() {
+                instance.kill();
+            }
+        });
     }
 
     fn answer(&mut self, outcome: Result<(), OrderError>) {
@@ -506,7 +526,7 @@ impl Plane {
                 InstanceState::ShuttingDown
             }
             (Order::Stop, InstanceState::Running) => InstanceState::Stopping,
-            (Order::Reboot, InstanceState::Running) => InstanceState::Rebooting,
+            (Order::Reboot | Order::Restart(_), InstanceState::Running) => InstanceState::Rebooting,
             (Order::Start, InstanceState::Stopped) => InstanceState::Pending,
             (_, state) => return refuse(reply, OrderError::NotNow(id.clone(), state.name())),
         };
@@ -526,6 +546,7 @@ impl Plane {
                 let boot = entry.boot;
                 self.ended(id, boot, None);
             }
+            (Order::Restart(grace), _) if !grace.is_zero() => entry.ask_to_end(grace),
             // One that is still starting is killed as soon as it runs.
             _ => entry.instance.kill(),
         }

@@ -11,8 +11,9 @@ fn promised(file: &str) -> String {
     line.split(['.', ' ']).next().unwrap().to_owned()
 }
 
+/// Runs an example, and checks that its verdict is the one it promises.
 #[track_caller]
-fn keeps_its_promise(file: &str) -> crate::harness::Finished {
+pub(crate) fn keeps_its_promise(file: &str) -> crate::harness::Finished {
     let verdict = promised(file);
     let code = match verdict.as_str() {
         "green" => 0,

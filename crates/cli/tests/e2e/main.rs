@@ -9,6 +9,8 @@ mod host;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod reports;

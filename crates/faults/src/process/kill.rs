@@ -6,15 +6,14 @@ use model::{
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
     event::{Cleanliness, Proof},
 };
-use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use super::{Process, count, signals, victims};
 use crate::{
     TARGETS,
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     object::Object,
     parameters::Checked,
-    process::Process,
 };
 
 /// The fault's entry in the catalogue.
@@ -64,20 +63,18 @@ impl Fault for Kill {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let victims = match parameters.text("process") {
-            None => vec![object.process()?],
-            Some(name) => object.processes_named(name)?,
-        };
+        let victims = victims(object, parameters.text("process"))?;
         let signal = parameters.read("signal")?;
         fault::written(&Plan { signal, victims })
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan = undo.plan()?;
-        let signal = number(&plan.signal)?;
+        let known =
+            signals::named(&plan.signal).ok_or_else(|| Failed(format!("no signal is named {}", plan.signal)))?;
         let mut reached = Vec::new();
         for victim in plan.victims {
-            let sent = victim.signal(signal);
+            let sent = victim.signal(known.signal);
             if sent.map_err(Failed::to(format_args!("send {} to process {}", plan.signal, victim.pid)))? {
                 reached.push(victim);
             }
@@ -112,22 +109,6 @@ impl Injection for Plan {
     fn end(self: Box<Self>) -> Result<Undone, UndoError> {
         Ok(Undone { cleanliness: Cleanliness::Gone, proof: None })
     }
-}
-
-fn count(processes: usize) -> String {
-    if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") }
-}
-
-fn number(signal: &str) -> Result<Signal, Failed> {
-    Ok(match signal {
-        "SIGTERM" => Signal::TERM,
-        "SIGKILL" => Signal::KILL,
-        "SIGINT" => Signal::INT,
-        "SIGQUIT" => Signal::QUIT,
-        "SIGHUP" => Signal::HUP,
-        "SIGABRT" => Signal::ABORT,
-        other => return Err(Failed(format!("no signal is named {other}"))),
-    })
 }
 
 #[cfg(test)]

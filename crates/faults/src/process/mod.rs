@@ -2,18 +2,20 @@
 
 pub mod exhaust_descriptors;
 pub mod exhaust_pids;
+mod handle;
 pub mod kill;
 pub mod pause;
+pub mod restart;
+pub mod signal;
+mod signals;
 
 use std::{fs, io};
 
-use rustix::{
-    io::Errno,
-    process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal},
-};
+use rustix::process::{Signal, getpid};
 use serde::{Deserialize, Serialize};
 
-use crate::boot;
+use self::handle::Handle;
+use crate::{boot, fault::Refused, helper, object::Object, ourselves};
 
 /// One process, for ever: its id, and when it was started, which tells it from a later one with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,20 +95,9 @@ impl Process {
     ///
     /// When it may not be signalled. That it has ended is no error: `false`.
     pub fn signal(self, signal: Signal) -> io::Result<bool> {
-        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(false) };
-        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(handle) => handle,
-            Err(Errno::SRCH) => return Ok(false),
-            Err(why) => return Err(why.into()),
-        };
-        // The descriptor holds the process; if this is the one we mean, it is the one that gets the signal.
-        if !self.is_alive() {
-            return Ok(false);
-        }
-        match pidfd_send_signal(&handle, signal) {
-            Ok(()) => Ok(true),
-            Err(Errno::SRCH) => Ok(false),
-            Err(why) => Err(why.into()),
+        match Handle::of(self)? {
+            Some(handle) => handle.signal(signal),
+            None => Ok(false),
         }
     }
 
@@ -153,6 +144,34 @@ impl Process {
         });
         short.into_iter().chain(program).filter(|name| !name.is_empty()).collect()
     }
+}
+
+/// Whom a signal is for: the processes of an object that go by a name, or its first one.
+///
+/// # Errors
+///
+/// When there is none; or when process 1, this process or one that it was started by is among them.
+pub(crate) fn victims(object: &Object, name: Option<&str>) -> Result<Vec<Process>, Refused> {
+    let mut victims = match name {
+        None => vec![object.process()?],
+        Some(name) => object.processes_named(name)?,
+    };
+    victims.retain(|victim| !helper::is_one(*victim));
+    let spared = |victim: &&Process| victim.pid == 1 || ourselves::is_among(**victim);
+    match victims.iter().find(spared) {
+        Some(Process { pid: 1, .. }) => {
+            Err(Refused(format!("{} has process 1 among what would be hit: the machine would go down", object.name)))
+        }
+        Some(victim) => Err(Refused(format!(
+            "process {} of {} is this very process, or one that it was started by",
+            victim.pid, object.name
+        ))),
+        None => Ok(victims),
+    }
+}
+
+fn count(processes: usize) -> String {
+    if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") }
 }
 
 /// All living processes whose environment has this line, such as `NAME=value`. Those of other users are passed over.

@@ -8,7 +8,7 @@ use faults::{
 };
 use model::event::Cleanliness;
 
-use crate::harness::{FIRST, LEASE, World, inject_and_undo, parameters, privileged};
+use crate::harness::{FIRST, LEASE, World, inject_and_undo, parameters, privileged, until};
 
 #[test]
 fn cpu_stress_uses_the_share_that_was_asked_for() {
@@ -157,4 +157,117 @@ fn a_signal_that_is_ignored_is_a_fault_that_was_not_achieved() {
     assert!(matches!(&error, InjectError::Failed(why) if why.0.contains("did not end")), "{error}");
     sleep.signal(rustix::process::Signal::KILL).unwrap();
     assert!(first.is_alive());
+}
+
+/// A world whose first process is a shell, and the processes that this has started.
+fn shell(script: &str, children: usize) -> (World, Vec<Process>) {
+    let world = World::running(Command::new("sh").args(["-c", script]));
+    let first = Process::find(world.object.pid.unwrap()).unwrap();
+    let started = || first.members().into_iter().skip(1).filter(|child| child.names().contains(&"sleep".to_owned()));
+    until("the shell has started them", || started().count() == children);
+    let children = started().collect();
+    (world, children)
+}
+
+#[test]
+fn a_signal_ends_what_has_no_handler_for_it() {
+    if !privileged() {
+        return;
+    }
+    let (world, children) = shell("sleep 1000 & sleep 1001 & wait; wait", 2);
+    let host = world.host();
+    let given = parameters([("signal", "SIGUSR1"), ("process", "sleep")]);
+    let proof = host.inject(FIRST, "process:signal", &given, &world.object, LEASE).unwrap();
+    println!("{}: {}", proof.configured, proof.achieved);
+    assert!(proof.holds && proof.achieved.starts_with("2 ended"), "{}", proof.achieved);
+    assert!(children.iter().all(|child| !child.is_alive()));
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Gone);
+}
+
+#[test]
+fn a_signal_that_is_handled_is_taken() {
+    if !privileged() {
+        return;
+    }
+    let world = World::running(Command::new("sh").args(["-c", "trap : USR1; while :; do sleep 0.1; done"]));
+    let pid = world.object.pid.unwrap();
+    let catches = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&mask, 16).unwrap() & 1 << (10 - 1) != 0
+    };
+    until("the shell has a handler for SIGUSR1", catches);
+    let host = world.host();
+    let proof = host.inject(FIRST, "process:signal", &parameters([("signal", "SIGUSR1")]), &world.object, LEASE);
+    assert_eq!(proof.unwrap().achieved, "1 took it into a handler");
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
+}
+
+#[test]
+fn a_signal_that_does_nothing_is_a_fault_that_was_not_achieved() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let host = world.host();
+    for (signal, why) in [("SIGWINCH", "by default it does nothing"), ("SIGTERM", "the first process of a pid")] {
+        let error =
+            host.inject(FIRST, "process:signal", &parameters([("signal", signal)]), &world.object, LEASE).unwrap_err();
+        assert!(matches!(&error, InjectError::Failed(text) if text.0.contains(why)), "{error}");
+    }
+    let stop = host.inject(FIRST, "process:signal", &parameters([("signal", "SIGSTOP")]), &world.object, LEASE);
+    assert!(matches!(&stop, Err(InjectError::Refused(why)) if why.0.contains("process:pause")), "{stop:?}");
+}
+
+#[test]
+fn what_is_restarted_is_another_process_in_the_same_place() {
+    if !privileged() {
+        return;
+    }
+    let (world, children) = shell("while :; do sleep 1000; done", 1);
+    let host = world.host();
+    let given = parameters([("process", "sleep")]);
+    let proof = host.inject(FIRST, "process:restart", &given, &world.object, LEASE).unwrap();
+    println!("{}: {}", proof.configured, proof.achieved);
+    assert!(proof.holds && !children[0].is_alive());
+    let first = Process::find(world.object.pid.unwrap()).unwrap();
+    let successor = first.members().into_iter().nth(1).unwrap();
+    assert!(proof.achieved.contains(&format!("process {} in their place", successor.pid)), "{}", proof.achieved);
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
+    successor.signal(rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn what_does_not_end_by_itself_is_killed_after_a_time() {
+    if !privileged() {
+        return;
+    }
+    let (world, children) = shell("while :; do (trap '' TERM; exec sleep 1000); done", 1);
+    let host = world.host();
+    let given = parameters([("process", "sleep"), ("grace", "PT0.2S")]);
+    let proof = host.inject(FIRST, "process:restart", &given, &world.object, LEASE).unwrap();
+    assert!(proof.holds && !children[0].is_alive(), "{}", proof.achieved);
+}
+
+#[test]
+fn a_restart_after_which_nobody_takes_the_place_was_not_achieved() {
+    if !privileged() {
+        return;
+    }
+    let (world, _) = shell("sleep 1000; while :; do sleep 0.5; done", 1);
+    let host = world.host();
+    let given = parameters([("process", "sleep"), ("within", "PT0.5S")]);
+    let error = host.inject(FIRST, "process:restart", &given, &world.object, LEASE).unwrap_err();
+    assert!(matches!(&error, InjectError::Failed(why) if why.0.contains("0 of 1 places")), "{error}");
+    assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Gone);
+}
+
+#[test]
+fn the_first_process_of_an_instance_is_not_restarted_but_rebooted() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let error = world.host().inject(FIRST, "process:restart", &parameters([]), &world.object, LEASE).unwrap_err();
+    assert!(matches!(&error, InjectError::Refused(why) if why.0.contains("instance:reboot")), "{error}");
 }

@@ -20,8 +20,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    group_capacity, instance_reboot, instance_stop, instance_terminate, links, network_disrupt, parts, resources,
-    zone::Spread, zone_isolate, zone_latency, zone_loss, zone_power_off,
+    group_capacity, instance_reboot, instance_restart, instance_stop, instance_terminate, links, network_disrupt,
+    parts, resources, zone::Spread, zone_isolate, zone_latency, zone_loss, zone_power_off,
 };
 use crate::{
     lab::Lab,
@@ -268,6 +268,10 @@ impl LabProvider {
                 }
             };
         }
+            _ if instance_restart::is_meant(&order) => {
+                under_way.note(id, Undo::Rebooted)?;
+                instance_restart::inject(lab, &order).await
+            }
         under_way.note(order.injection, Undo::Host)?;
         self.by_host(order, object(&seen, &self.lab), under_way.clone()).await
     }

@@ -10,7 +10,7 @@ use model::{
 use super::{INSTANCES, dispatch::order_error};
 use crate::{
     lab::Lab,
-    plane::{Carried, Order},
+    plane::{Boot, Carried, Order},
 };
 
 /// The action's entry in the catalogue.
@@ -29,17 +29,21 @@ pub(crate) const ENTRY: Entry = Entry {
 };
 
 pub(super) async fn inject(lab: &Lab, instance: &ResourceId) -> Result<Proof, InjectError> {
-    let Carried { before, after } = lab.order(instance, Order::Reboot).await.map_err(order_error)?;
-    let words = |boot: Option<crate::plane::Boot>| {
+    Ok(proof("rebooted", lab.order(instance, Order::Reboot).await.map_err(order_error)?))
+}
+
+/// That it has been started once more.
+pub(super) fn proof(configured: &str, Carried { before, after }: Carried) -> Proof {
+    let words = |boot: Option<Boot>| {
         boot.map_or_else(|| "not running".to_owned(), |boot| format!("start {}, process {}", boot.number, boot.pid))
     };
     let holds =
         before.zip(after).is_some_and(|(before, after)| after.number > before.number && after.pid != before.pid);
-    Ok(Proof {
-        configured: "rebooted".to_owned(),
+    Proof {
+        configured: configured.to_owned(),
         achieved: format!("before: {}; now: {}", words(before), words(after)),
         holds,
-    })
+    }
 }
 
 /// There is nothing to put back: it runs.

@@ -9,6 +9,7 @@
 mod dispatch;
 mod group_capacity;
 mod instance_reboot;
+mod instance_restart;
 mod instance_stop;
 mod instance_terminate;
 mod links;
