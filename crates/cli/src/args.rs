@@ -451,7 +451,7 @@ impl DemoApp {
             port: self.port,
             id: self.id,
             zone: self.zone,
-            app: model::lab::DemoApp { work: self.work, startup: self.startup, downstream },
+            app: model::lab::DemoApp { work: self.work, startup: self.startup, downstream, spool: self.spool },
             hosts,
         }
     }
@@ -480,5 +480,8 @@ mod tests {
         let parsed = Shaketable::try_parse_from(with_two_dashes(split(one))).unwrap();
         let Command::Proxy(proxy) = parsed.command else { panic!("it is `proxy`") };
         assert_eq!((proxy.host.as_str(), proxy.port, proxy.seed), ("0.0.0.0", 1, Some(7)));
+    /// Keep each request in a file in this folder until it is answered; when that fails, answer 500.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) spool: Option<PathBuf>,
     }
 }

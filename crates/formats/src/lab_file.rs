@@ -29,6 +29,7 @@ pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("work", "`demoApp` under `run`"),
     ("startup", "`demoApp` under `run`"),
     ("downstream", "`demoApp` under `run`"),
+    ("spool", "`demoApp` under `run`"),
     ("breaker", "`downstream`"),
     ("fallback", "`downstream`"),
     ("demoApp", "`run` of a group"),
@@ -48,6 +49,7 @@ const GROUP_KEYS: &[&str] = &[
     "gracePeriod",
     "launchDelay",
     "memory",
+    "disk",
     "run",
     "port",
     "env",
@@ -206,7 +208,8 @@ fn group(reader: &mut Reader<'_>, node: &Node, regions: &[Region]) -> Option<Gro
         launch_delay: period(reader, "launchDelay", Period::ZERO),
         run: run?,
         // A small instance: enough for the demo app, little enough that 40 of them fit a laptop's idea of plenty.
-        memory: fields.get("memory").and_then(|node| bytes(reader, node)).unwrap_or(256 << 20),
+        memory: fields.get("memory").and_then(|node| bytes(reader, node, "memory")).unwrap_or(256 << 20),
+        disk: fields.get("disk").and_then(|node| bytes(reader, node, "disk")),
         port: fields.get("port").and_then(|node| reader.whole(node, "port", 1..=u16::MAX)).unwrap_or(8080),
         env: fields.get("env").map_or_else(BTreeMap::new, |node| reader.text_map(node, "env")),
         tags: fields.get("tags").map_or_else(BTreeMap::new, |node| reader.text_map(node, "tags")),
@@ -252,8 +255,8 @@ fn zones(reader: &mut Reader<'_>, node: &Node, regions: &[Region]) -> Vec<String
     zones
 }
 
-fn bytes(reader: &mut Reader<'_>, node: &Node) -> Option<u64> {
-    let text = reader.text(node, "memory")?;
+fn bytes(reader: &mut Reader<'_>, node: &Node, key: &str) -> Option<u64> {
+    let text = reader.text(node, key)?;
     match text.parse::<Quantity>() {
         // A tebibyte is more than any machine a lab runs on has, and exact in a float.
         Ok(Quantity { unit: Unit::Bytes, value }) if (1.0..=1_099_511_627_776.0).contains(&value) =>
@@ -290,11 +293,11 @@ fn run(reader: &mut Reader<'_>, node: &Node) -> Option<Run> {
 
 /// The demo app answers at once and is healthy as soon as it listens, unless the file says otherwise.
 const fn demo_app_default() -> DemoApp {
-    DemoApp { work: Period::ZERO, startup: Period::ZERO, downstream: None }
+    DemoApp { work: Period::ZERO, startup: Period::ZERO, downstream: None, spool: None }
 }
 
 fn demo_app(reader: &mut Reader<'_>, node: &Node) -> Option<DemoApp> {
-    let fields = reader.fields(node, "`demoApp`", &["work", "startup", "downstream"])?;
+    let fields = reader.fields(node, "`demoApp`", &["work", "startup", "downstream", "spool"])?;
     let mut app = demo_app_default();
     if let Some(node) = fields.get("work") {
         app.work = reader.period(node, "work")?;
@@ -304,6 +307,14 @@ fn demo_app(reader: &mut Reader<'_>, node: &Node) -> Option<DemoApp> {
     }
     if let Some(node) = fields.get("downstream") {
         app.downstream = Some(downstream(reader, node)?);
+    }
+    if let Some(node) = fields.get("spool") {
+        let folder = reader.text(node, "spool")?;
+        if !folder.starts_with('/') {
+            reader.wrong_value(node.span, "`spool` is a folder as the instance sees it, such as /mnt");
+            return None;
+        }
+        app.spool = Some(folder.into());
     }
     Some(app)
 }

@@ -54,7 +54,7 @@ fn demo_app(args: &[String]) -> Result<(), Box<dyn Error>> {
         let at = args.iter().position(|arg| arg == name).ok_or_else(|| format!("{name} is missing"))?;
         args.get(at + 1).ok_or_else(|| format!("{name} has no value"))
     };
-    let app = DemoApp { work: value("--work")?.parse()?, startup: value("--startup")?.parse()?, downstream: None };
+    let app = DemoApp { work: value("--work")?.parse()?, startup: value("--startup")?.parse()?, ..DemoApp::default() };
     Ok(demo_app::run(demo_app::Options {
         host: value("--host")?.parse()?,
         port: value("--port")?.parse()?,

@@ -17,6 +17,7 @@ use crate::{
     identity::Identity,
     instance::{Home, Instance},
     loopback::Loopback,
+    shim::DISK_ENV,
 };
 
 /// What instances stand on.
@@ -104,11 +105,12 @@ impl Builder {
             ("GROUP", group.to_owned()),
             (HOSTS_ENV, hosts.to_string()),
         ];
+        let disk = spec.disk.map(|bytes| (DISK_ENV.to_owned(), bytes.to_string()));
         let own = spec.env.iter().map(|(name, value)| (name.clone(), value.clone()));
         Ok(Instance {
             command: self.command(spec, address, zone, &id.0),
             // What the lab says comes last, and overrules.
-            environment: own.chain(given.map(|(name, value)| (name.to_owned(), value))).collect(),
+            environment: own.chain(given.map(|(name, value)| (name.to_owned(), value))).chain(disk).collect(),
             id,
             group: group.to_owned(),
             ordinal,

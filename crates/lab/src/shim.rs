@@ -29,6 +29,7 @@ use faults::sys::{
     namespace,
     spawn::{Fork, fork, leave},
 };
+use model::lab::DISK;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
@@ -43,6 +44,9 @@ use crate::demo_app::HOSTS_ENV;
 
 /// The hidden subcommand under which an executable runs [`main`].
 pub const SUBCOMMAND: &str = "__instance";
+
+/// The environment variable that says how big a disk an instance has to itself, in bytes.
+pub(crate) const DISK_ENV: &str = "SHAKETABLE_DISK";
 
 const CONTAINED: &str = "contained";
 const ADOPTING: &str = "adopting";
@@ -139,6 +143,10 @@ fn contain(wanted: &Wanted, lab: &UnixStream) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // A convenience: where it is not to be had, the names are still in the environment.
     let _unavailable = name_hosts();
+    if let Some(bytes) = disk()? {
+        let cannot = |why| io::Error::other(format!("it cannot have a disk of its own at {DISK}: {why}"));
+        namespace::mount_disk_privately(Path::new(DISK), bytes).map_err(cannot)?;
+    }
     namespace::new_pid_namespace_for_children()?;
     let (init, reports) = start_init(wanted)?;
     let mut reports = BufReader::new(File::from(reports));
@@ -162,6 +170,9 @@ fn contain(wanted: &Wanted, lab: &UnixStream) -> io::Result<()> {
 
 /// Holds the command by adopting what it leaves behind.
 fn adopt(wanted: &Wanted, lab: &UnixStream) -> io::Result<()> {
+    if disk()?.is_some() {
+        return Err(io::Error::other("it cannot have a disk of its own: that takes namespaces"));
+    }
     set_child_subreaper(Some(getpid()))?;
     let app = start(wanted)?;
     tell(lab, &Report::Running(app.as_raw_pid()));
@@ -172,6 +183,12 @@ fn adopt(wanted: &Wanted, lab: &UnixStream) -> io::Result<()> {
         tell(lab, &Report::Exited(describe(how)));
     }
     Ok(())
+}
+
+/// How big a disk the instance is to have to itself, if any.
+fn disk() -> io::Result<Option<u64>> {
+    let bytes = std::env::var(DISK_ENV).ok().map(|text| text.parse()).transpose();
+    bytes.map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, format!("{DISK_ENV}: {why}")))
 }
 
 /// The socket at descriptor 0.

@@ -1,6 +1,6 @@
 //! The lab: a data centre in a box, as its file describes it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,9 @@ pub struct Region {
     pub zones: Vec<String>,
 }
 
+/// Where an instance that has a disk to itself sees it.
+pub const DISK: &str = "/mnt";
+
 /// A group of like instances (an Auto Scaling group).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,6 +72,8 @@ pub struct Group {
     pub run: Run,
     /// Nominal memory of an instance in bytes: what a memory stress of so many percent refers to.
     pub memory: u64,
+    /// Size in bytes of a disk that each instance has to itself, at [`DISK`]; none: it sees the disks of the machine it runs on.
+    pub disk: Option<u64>,
     /// The port it listens on.
     pub port: u16,
     /// Environment; `HOST`, `PORT`, `INSTANCE_ID`, `ZONE`, `GROUP` are set besides.
@@ -97,6 +102,8 @@ pub struct DemoApp {
     pub startup: Period,
     /// The service it calls for `/`, if any.
     pub downstream: Option<Downstream>,
+    /// The folder in which it keeps each request for `/` until it is answered, if any.
+    pub spool: Option<PathBuf>,
 }
 
 /// A call to another service, and what protects the caller.

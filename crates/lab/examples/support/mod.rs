@@ -21,6 +21,7 @@ pub(crate) fn web(name: &str, instances: u32) -> Lab {
         launch_delay: Period::from_millis(200),
         run: Run::DemoApp(DemoApp::default()),
         memory: 64 << 20,
+        disk: None,
         port: 8080,
         env: BTreeMap::new(),
         tags: BTreeMap::from([("app".to_owned(), "web".to_owned())]),

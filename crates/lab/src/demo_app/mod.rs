@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /` | after the configured work, and the downstream call if there is one: JSON with who answered and what the downstream said; 503 when the downstream failed and there is no fallback |
+//! | `GET /` | after the configured work, and the downstream call if there is one: JSON with who answered and what the downstream said; 503 when the downstream failed and there is no fallback; 500 when the request could not be kept on disk meanwhile, if it is to be |
 //! | `GET /health` | 200 once the startup time has passed, else 503; 503 as well while told to fail |
 //! | `POST /health?fail=true` | tells it to fail its health checks; `fail=false` ends that |
 //! | `GET /work?ms=50` | sleeps so many milliseconds |
@@ -16,6 +16,7 @@ mod breaker;
 mod downstream;
 mod options;
 mod server;
+mod spool;
 
 pub use options::{HOSTS_ENV, Hosts, Options};
 pub use server::run;

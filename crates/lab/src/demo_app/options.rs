@@ -34,7 +34,7 @@ impl Options {
     /// [`HOSTS_ENV`].
     ///
     /// ```text
-    /// --host 10.0.0.2 --port 8080 --id i-0a --zone local-1a --work PT0.005S --startup PT1S
+    /// --host 10.0.0.2 --port 8080 --id i-0a --zone local-1a --work PT0.005S --startup PT1S --spool /mnt
     /// --downstream http://api.lab/ --timeout PT1S --retries 2 --breaker-failures 5 --breaker-open-for PT5S --fallback
     /// ```
     #[must_use]
@@ -47,6 +47,9 @@ impl Options {
         add("zone", &self.zone);
         add("work", &self.app.work);
         add("startup", &self.app.startup);
+        if let Some(folder) = &self.app.spool {
+            add("spool", &folder.display());
+        }
         if let Some(downstream) = &self.app.downstream {
             add("downstream", &downstream.url);
             add("timeout", &downstream.timeout);
@@ -156,12 +159,13 @@ mod tests {
                     breaker: Some(Breaker { failures: 5, open_for: Period::from_secs(5) }),
                     fallback: true,
                 }),
+                spool: Some("/mnt".into()),
             },
             hosts: Hosts::default(),
         };
         assert_eq!(
             options.to_args().join(" "),
-            "--host 10.0.0.2 --port 8080 --id i-0a --zone local-1a --work PT0.005S --startup PT1S \
+            "--host 10.0.0.2 --port 8080 --id i-0a --zone local-1a --work PT0.005S --startup PT1S --spool /mnt \
              --downstream http://api.lab/ --timeout PT1S --retries 2 --breaker-failures 5 --breaker-open-for PT5S --fallback"
         );
     }

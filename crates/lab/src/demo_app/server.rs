@@ -30,7 +30,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{breaker::State, downstream::Caller, options::Options};
+use super::{breaker::State, downstream::Caller, options::Options, spool::Spool};
 
 /// Work is never longer than this: a minute is more than any client waits.
 const LONGEST_WORK: Duration = Duration::from_secs(60);
@@ -124,6 +124,7 @@ struct App {
     /// Told to fail its health checks.
     failing: AtomicBool,
     downstream: Option<Caller>,
+    spool: Option<Spool>,
     in_flight: AtomicU32,
     /// Requests by page and status.
     answered: Mutex<BTreeMap<(&'static str, u16), u64>>,
@@ -139,11 +140,13 @@ impl App {
             }
             None => None,
         };
+        let spool = options.app.spool.clone().map(|folder| Spool::new(folder, &options.id));
         Ok(Self {
             options,
             clock,
             failing: AtomicBool::new(false),
             downstream,
+            spool,
             in_flight: AtomicU32::new(0),
             answered: Mutex::default(),
         })
@@ -176,10 +179,28 @@ impl App {
     }
 
     async fn front(&self) -> Page {
+        let kept = match &self.spool {
+            Some(spool) => match spool.keep().await {
+                Ok(kept) => Some(kept),
+                Err(why) => {
+                    return text(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot keep the request: {why}\n"));
+                }
+            },
+            None => None,
+        };
         let work = self.options.app.work.get();
         if !work.is_zero() {
             sleep(work).await;
         }
+        let answer = self.compose().await;
+        if let Some(kept) = kept {
+            // The answer is right all the same; that the disk is not is seen at the next request.
+            kept.forget().await.ok();
+        }
+        answer
+    }
+
+    async fn compose(&self) -> Page {
         let mut body = json!({ "instance": self.options.id, "zone": self.options.zone });
         let mut status = StatusCode::OK;
         if let Some(caller) = &self.downstream {

@@ -11,6 +11,7 @@ use engine::provider::{Boxed, InjectError, Order, Provider, UndoError, Undone};
 use faults::{Host, Object, Peer};
 use model::{
     event::{Cleanliness, InjectionId, Proof, What},
+    lab::DISK,
     resource::{Resource, ResourceId},
 };
 use tokio::{
@@ -563,6 +564,7 @@ async fn resolve(lab: &Lab, order: &mut Order, of: &Seen) -> Result<(), InjectEr
 
 #[cfg(test)]
 mod tests {
+        disk: spec.and_then(|group| group.disk).map(|_| DISK.into()),
     use super::*;
 
     #[test]

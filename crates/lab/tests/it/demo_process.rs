@@ -51,7 +51,12 @@ fn parse(args: &str, hosts: Hosts) -> Options {
         port: value(&values, "port").unwrap(),
         id: value(&values, "id").unwrap(),
         zone: value(&values, "zone").unwrap(),
-        app: DemoApp { work: value(&values, "work").unwrap(), startup: value(&values, "startup").unwrap(), downstream },
+        app: DemoApp {
+            work: value(&values, "work").unwrap(),
+            startup: value(&values, "startup").unwrap(),
+            downstream,
+            spool: value(&values, "spool"),
+        },
         hosts,
     }
 }
