@@ -85,6 +85,9 @@ codes! {
     WRONG_DOCUMENT_PARAMETERS = "F025" "wrong-document-parameters" Error,
         "`documentParameters` is not a JSON object written as text.",
         "Write a JSON object whose values are texts.";
+    NOT_HERE = "F026" "not-here" Warning,
+        "A Systems Manager document is given a parameter that AWS takes, and that cannot be carried out here as it says.",
+        "Keep it if the template is meant for AWS alone; else write a value that is named.";
     UNKNOWN_TARGET_KEY = "F030" "unknown-target-key" Error,
         "The action takes no target under this key.",
         "Use the key that is named.";

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use model::experiment::Experiment;
 
 pub(crate) use read::{FIS_KEYS, fis_part};
+pub(crate) use translate::{Fate, fate};
 pub use translate::{Native, Untranslatable, translate};
 
 /// An experiment template as a file holds it.

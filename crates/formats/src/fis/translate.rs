@@ -162,11 +162,19 @@ fn assert_alarms(action: &Action) -> Result<Native, Untranslatable> {
 struct Command {
     document: &'static str,
     fault: &'static str,
-    /// Its parameters by their names here; those that are not listed mean nothing here.
+    /// Its parameters by their names here. Of the others, [`LENGTH`] is the fault's duration; [`INTERFACE`] means nothing here, nor
+    /// does `InstallDependencies`: nothing has to be installed.
     renames: &'static [(&'static str, &'static str)],
     /// Defaults of the document that are not the fault's.
     defaults: &'static [(&'static str, &'static str)],
 }
+
+/// How long a document's fault lasts; a signal takes no time, and its document does not use it either.
+const LENGTH: &str = "DurationSeconds";
+/// Which of an instance's network interfaces is hit. Those are all of it.
+const INTERFACE: (&str, &[&str]) = ("Interface", &["DEFAULT", "ALL", "eth0"]);
+/// Services of AWS that a document takes for sources.
+const SERVICES: &[&str] = &["DYNAMODB", "S3"];
 
 const COMMANDS: &[Command] = &[
     Command {
@@ -174,6 +182,14 @@ const COMMANDS: &[Command] = &[
         fault: "cpu:stress",
         renames: &[("CPU", "workers"), ("LoadPercent", "percent")],
         defaults: &[],
+    },
+    // The disk that is meant is the instance's own: no folder is named.
+    Command { document: "AWSFIS-Run-Disk-Fill", fault: "disk:fill", renames: &[("Percent", "size")], defaults: &[] },
+    Command {
+        document: "AWSFIS-Run-IO-Stress",
+        fault: "disk:stress",
+        renames: &[("Workers", "workers"), ("Percent", "size")],
+        defaults: &[("size", "80%")],
     },
     Command {
         document: "AWSFIS-Run-Memory-Stress",
@@ -251,14 +267,12 @@ fn send_command(action: &Action) -> Result<Native, Untranslatable> {
     for (theirs, ours) in command.renames {
         if let Some(value) = written.get(*theirs) {
             let value = document_value(value).ok_or_else(|| unreadable(theirs))?;
-            // A share of memory is a size here.
-            let value = if *ours == "size" { format!("{value}%") } else { value };
-            native.parameters.insert((*ours).to_owned(), value);
+            native.parameters.insert((*ours).to_owned(), spelt(ours, value));
         }
     }
     if command.fault != "process:kill" {
-        let seconds = written.get("DurationSeconds").and_then(document_value).and_then(|text| text.parse().ok());
-        let fault = Period::from_secs(seconds.ok_or_else(|| unreadable("DurationSeconds"))?);
+        let seconds = written.get(LENGTH).and_then(document_value).and_then(|text| text.parse().ok());
+        let fault = Period::from_secs(seconds.ok_or_else(|| unreadable(LENGTH))?);
         // The document's length is the fault's; the action's is how long it may take, and ends the fault, too.
         let duration = match action.parameters.get("duration") {
             Some(_) => fault.min(period(action, "duration")?),
@@ -268,6 +282,36 @@ fn send_command(action: &Action) -> Result<Native, Untranslatable> {
         native.duration = Some(duration);
     }
     Ok(native)
+}
+
+/// A value as it is written here: a share of memory or of a disk is a size.
+fn spelt(parameter: &str, value: String) -> String {
+    if parameter == "size" { format!("{value}%") } else { value }
+}
+
+/// What becomes of a parameter of a document here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is a parameter of a native fault, with this value.
+    Becomes { fault: &'static str, parameter: &'static str, value: String },
+    /// It means nothing here, for this reason; the fault is injected all the same.
+    Nothing(&'static str),
+    /// It asks for something that is not here, for this reason; the fault is refused.
+    Refused(&'static str),
+}
+
+/// What becomes of a parameter with this value; `None`: just what it says.
+pub(crate) fn fate(document: &str, parameter: &str, value: &str) -> Option<Fate> {
+    let command = COMMANDS.iter().find(|command| command.document == document)?;
+    let (interface, usual) = INTERFACE;
+    if parameter == interface && !usual.contains(&value) {
+        return Some(Fate::Nothing("all that an instance sends and receives is hit, over whichever interface"));
+    }
+    if parameter == "Sources" && value.split(',').any(|source| SERVICES.contains(&source.trim())) {
+        return Some(Fate::Refused("that service of AWS is not here"));
+    }
+    let (_, ours) = command.renames.iter().find(|(theirs, _)| *theirs == parameter)?;
+    Some(Fate::Becomes { fault: command.fault, parameter: ours, value: spelt(ours, value.to_owned()) })
 }
 
 /// A value of `documentParameters`: a text, a list of texts (joined by commas), or what should have been in quotes.
@@ -328,6 +372,14 @@ mod tests {
                     "PT5M",
                 ),
                 "memory:stress duration=PT5M size=80% workers=4 for Some(\"PT5M\")",
+            ),
+            (
+                document("AWSFIS-Run-Disk-Fill", r#"{"DurationSeconds":"60","Percent":"90"}"#, "PT1M"),
+                "disk:fill duration=PT1M size=90% for Some(\"PT1M\")",
+            ),
+            (
+                document("AWSFIS-Run-IO-Stress", r#"{"DurationSeconds":"60","Workers":"2"}"#, "PT1M"),
+                "disk:stress duration=PT1M size=80% workers=2 for Some(\"PT1M\")",
             ),
             (
                 document("AWSFIS-Run-Network-Latency", r#"{"DurationSeconds":"60"}"#, "PT30S"),
@@ -407,13 +459,20 @@ mod tests {
     }
 
     #[test]
-    fn every_document_that_is_carried_out_is_in_the_catalogue_with_its_parameters() {
-        for command in COMMANDS {
-            let document = catalogue::document(command.document).unwrap();
+    fn every_document_is_carried_out_and_none_of_its_parameters_is_forgotten() {
+        for document in catalogue::DOCUMENTS {
+            let command = COMMANDS.iter().find(|command| command.document == document.name).unwrap();
+            let meant =
+                command.renames.iter().map(|(theirs, _)| *theirs).chain([LENGTH, "InstallDependencies", INTERFACE.0]);
+            let meant: Vec<&str> = meant.collect();
+            for parameter in document.parameters {
+                assert!(meant.contains(&parameter.name), "{} {}", document.name, parameter.name);
+            }
             for (theirs, _) in command.renames {
                 let known = document.parameters.iter().any(|parameter| parameter.name == *theirs);
                 assert!(known, "{} {theirs}", command.document);
             }
         }
+        assert_eq!(catalogue::DOCUMENTS.len(), COMMANDS.len());
     }
 }

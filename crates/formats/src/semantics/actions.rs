@@ -31,7 +31,7 @@ pub(super) fn check(
         }
         let known = context.action(&action.action_id).or_else(|| unknown(reader, entry, action, context));
         if let Some(known) = known {
-            parameters::check(reader, &entry.value, action, known, context.own);
+            parameters::check(reader, &entry.value, action, known, context);
             target_keys(reader, &entry.value, action, known, experiment);
             restart_of_replaced(reader, &entry.value, action);
             not_what_it_says(reader, entry, action, known);

@@ -8,19 +8,20 @@ use model::{
     nearest::nearest,
 };
 
-use super::placeholder;
+use super::{Context, placeholder};
 use crate::{
     codes,
     decode::Reader,
     finding::{Finding, Severity},
-    fis::catalogue as fis,
+    fis::{Fate, catalogue as fis, fate},
     json,
     node::{self, Node},
     source::Span,
 };
 
 /// The parameters of an action, as written and as the catalogue has them.
-pub(super) fn check(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &Entry, own: bool) {
+pub(super) fn check(reader: &mut Reader<'_>, node: &Node, action: &Action, known: &Entry, context: &Context<'_>) {
+    let own = context.own;
     let written = node.get("parameters").and_then(Node::as_mapping).unwrap_or_default();
     let subject = Subject { name: known.id, parameters: known.parameters, fis: known.id.starts_with("aws:"), own };
     let stand_ins = unknown(reader, &subject, written);
@@ -33,7 +34,7 @@ pub(super) fn check(reader: &mut Reader<'_>, node: &Node, action: &Action, known
         let parameter = known.parameters.iter().find(|parameter| parameter.name == entry.key);
         if let (Some(parameter), Some(text)) = (parameter, entry.value.as_text()) {
             if parameter.name == "documentParameters" {
-                document_parameters(reader, &entry.value, text, action, own);
+                document_parameters(reader, &entry.value, text, action, context);
             } else {
                 if parameter.name == "documentArn" {
                     document_arn(reader, text, entry.value.span);
@@ -165,6 +166,12 @@ fn describe(kind: ParameterKind) -> String {
         ParameterKind::Ports => {
             "ports from 1 to 65535 and ranges of them, separated by commas: 80,8000-8100".to_owned()
         }
+        ParameterKind::SignedDuration { max_seconds } => {
+            format!("a duration of at most {} with a sign: PT1H or -PT24H", Period::from_secs(max_seconds))
+        }
+        ParameterKind::IpAddresses { or } => format!("addresses separated by commas, or {or}"),
+        ParameterKind::Names => "names separated by commas: example.com, *.example.com for all below it, or *".to_owned(),
+        ParameterKind::Folder => "the path of a folder that begins with / and has no ..".to_owned(),
         ParameterKind::Json => "a JSON object as text".to_owned(),
         ParameterKind::Arn => "an ARN".to_owned(),
     }
@@ -216,6 +223,10 @@ fn fits(kind: ParameterKind, text: &str) -> bool {
             let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
             port(first).zip(port(last)).is_some_and(|(first, last)| first <= last)
         }),
+        ParameterKind::SignedDuration { .. }
+        | ParameterKind::IpAddresses { .. }
+        | ParameterKind::Names
+        | ParameterKind::Folder => kind.objection(text).is_none(),
         ParameterKind::Json => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok(),
         ParameterKind::Arn => text.starts_with("arn:"),
     }
@@ -264,7 +275,7 @@ fn operations(reader: &mut Reader<'_>, node: &Node, action: &Action) {
 }
 
 /// The JSON object inside the text of `documentParameters`; findings point into the text.
-fn document_parameters(reader: &mut Reader<'_>, node: &Node, text: &str, action: &Action, own: bool) {
+fn document_parameters(reader: &mut Reader<'_>, node: &Node, text: &str, action: &Action, context: &Context<'_>) {
     let mut inner = Vec::new();
     let parsed = json::parse(text, &mut inner);
     let source = reader.source;
@@ -288,7 +299,7 @@ fn document_parameters(reader: &mut Reader<'_>, node: &Node, text: &str, action:
     };
     let arn = action.parameters.get("documentArn").map_or("", String::as_str);
     let Some(document) = fis::document(fis::document_name(arn)) else { return };
-    let subject = Subject { name: document.name, parameters: document.parameters, fis: true, own };
+    let subject = Subject { name: document.name, parameters: document.parameters, fis: true, own: context.own };
     let entries: Vec<node::Entry> = entries
         .iter()
         .map(|entry| {
@@ -311,15 +322,46 @@ fn document_parameters(reader: &mut Reader<'_>, node: &Node, text: &str, action:
             continue;
         };
         match entry.value.as_text() {
-            Some(text) => value(reader, &subject, parameter, text, entry.value.span),
+            Some(text) => document_value(reader, &subject, parameter, text, entry.value.span, context),
             // Systems Manager also takes a list of texts.
             None => {
                 for item in entry.value.as_sequence().unwrap_or_default() {
                     if let Some(text) = item.as_text() {
-                        value(reader, &subject, parameter, text, entry.value.span);
+                        document_value(reader, &subject, parameter, text, entry.value.span, context);
                     }
                 }
             }
         }
     }
+}
+
+/// Checks one value of a document: as AWS takes it, and then whether it can be carried out here.
+fn document_value(
+    reader: &mut Reader<'_>,
+    subject: &Subject<'_>,
+    parameter: &Parameter,
+    text: &str,
+    span: Span,
+    context: &Context<'_>,
+) {
+    value(reader, subject, parameter, text, span);
+    if placeholder(text) || !fits(parameter.kind, text) {
+        return;
+    }
+    let name = parameter.name;
+    let finding = |message: String| Finding::new(&codes::NOT_HERE, span, message);
+    let finding = match fate(subject.name, name, text) {
+        None => return,
+        Some(Fate::Nothing(why)) => finding(format!("`{name}` means nothing here: {why}")).severity(Severity::Note),
+        Some(Fate::Refused(why)) => finding(format!("`{name}` cannot be {text} here: {why}")),
+        Some(Fate::Becomes { fault, parameter, value }) => {
+            let native = context.catalogue.get(fault).map(|entry| entry.parameters).unwrap_or_default();
+            match native.iter().find(|native| native.name == parameter).filter(|native| !fits(native.kind, &value)) {
+                Some(native) => finding(format!("`{name}` cannot be {text} here"))
+                    .help(format!("`{parameter}` of `{fault}`, which it becomes, is {}", describe(native.kind))),
+                None => return,
+            }
+        }
+    };
+    reader.report(finding);
 }

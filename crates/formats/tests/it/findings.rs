@@ -190,6 +190,13 @@ fn actions_and_targets() -> Vec<(&'static str, &'static str, String)> {
             ),
         ),
         ("F025", "x.json", command("AWSFIS-Run-CPU-Stress", r#"{"DurationSeconds": 60"#)),
+        ("F026", "x.json", command("AWSFIS-Run-Network-Latency", r#"{"DurationSeconds": "60", "Interface": "ens6"}"#)),
+        ("F026", "x.json", command("AWSFIS-Run-Disk-Fill", r#"{"DurationSeconds": "60", "Percent": "0"}"#)),
+        (
+            "F026",
+            "x.json",
+            command("AWSFIS-Run-Network-Latency-Sources", r#"{"DurationSeconds": "60", "Sources": "10.0.0.0/8,S3"}"#),
+        ),
         ("F030", "x.json", action(r#"{ "actionId": "aws:ec2:terminate-instances", "targets": { "instances": "t" } }"#)),
         ("F031", "x.json", action(r#"{ "actionId": "aws:ec2:terminate-instances" }"#)),
     ]

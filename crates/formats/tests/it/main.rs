@@ -43,7 +43,8 @@ const fn native(id: &'static str, parameters: &'static [Parameter]) -> Entry {
     }
 }
 
-static NATIVE: [Entry; 3] = [
+static NATIVE: [Entry; 4] = [
+    native("disk:fill", &[parameter("duration", DURATION), parameter("size", ParameterKind::Size)]),
     native(
         "network:blackhole",
         &[
