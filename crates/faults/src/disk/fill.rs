@@ -31,7 +31,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "disk:fill",
-    about: "Takes the free space of a file system, up to a reserve.",
+    about: "Takes the free space of a file system, up to a reserve. What was to get so full is kept so: what others free meanwhile is taken, too.",
     targets: TARGETS_AND_MACHINES,
     parameters: &[
         DURATION,
@@ -55,11 +55,15 @@ pub const ENTRY: Entry = Entry {
     chaos_mesh: Some("PhysicalMachineChaos disk-fill"),
 };
 
-/// What the helper is to do: take this much, and hold it.
+/// What the helper is to do: take space, and hold it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fill {
     folder: Folder,
+    /// This much, in bytes.
     bytes: u64,
+    /// Rather as much as leaves this free, in bytes, whatever others take and free.
+    #[serde(default)]
+    level: Option<u64>,
     /// In bytes.
     reserve: u64,
 }
@@ -69,34 +73,58 @@ pub(crate) struct Fill {
 const CHUNK: u64 = 256 << 20;
 /// What is written at a time where space cannot be had without writing.
 const BLOCK: usize = 1 << 20;
+/// How often it is looked whether others have freed something.
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Fill {
     pub(crate) fn run(&self) -> Result<(), String> {
-        let mut file = self.folder.nameless(OFlags::empty()).map_err(|why| nameless_failed(&self.folder, &why))?;
-        self.fill(&mut file).map_err(|why| format!("cannot fill {}: {why}", self.folder))?;
+        let file = self.folder.nameless(OFlags::empty()).map_err(|why| nameless_failed(&self.folder, &why))?;
+        let mut held = Held { file, bytes: 0, allocated: true };
+        let failed = |why| format!("cannot fill {}: {why}", self.folder);
+        while held.bytes < self.bytes && self.take(&mut held, self.bytes).map_err(failed)? {}
         helper::say(&Answer::Ready)?;
-        while !helper::released(None) {}
-        Ok(())
-    }
-
-    fn fill(&self, file: &mut File) -> Result<(), String> {
-        let mut taken = 0;
-        while taken < self.bytes {
-            let length = CHUNK.min(self.bytes - taken);
-            // Others use it, too; what they took since is not to come out of the reserve.
-            let free = self.folder.space().map_err(|why| why.to_string())?.free;
-            if free < self.reserve.saturating_add(length) {
-                return Err(format!("{} are left, {} of them in reserve", amount(free), amount(self.reserve)));
-            }
-            match fallocate(&*file, FallocateFlags::empty(), taken, length) {
-                Ok(()) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => write(file, length).map_err(|why| why.to_string())?,
-                Err(why) => return Err(why.to_string()),
-            }
-            taken += length;
+        // Where space is written it is counted later, and what is free already would be taken again.
+        let look = self.level.filter(|_| held.allocated).map(|_| LOOK);
+        while !helper::released(look) {
+            // What cannot be had now is tried again; how full the disk has been in the end is seen there.
+            self.take(&mut held, u64::MAX).ok();
         }
         Ok(())
     }
+
+    /// Takes a part of what is to be held at most; whether there was any to take.
+    fn take(&self, held: &mut Held, most: u64) -> Result<bool, String> {
+        // Others use it, too; what they took since is not to come out of the reserve.
+        let free = self.folder.space().map_err(|why| why.to_string())?.free;
+        let above = self.level.map_or(u64::MAX, |level| free.saturating_sub(level));
+        let length = CHUNK.min(above).min(most - held.bytes);
+        if length == 0 {
+            return Ok(false);
+        }
+        if free < self.reserve.saturating_add(length) {
+            return Err(format!("{} are left, {} of them in reserve", amount(free), amount(self.reserve)));
+        }
+        match fallocate(&held.file, FallocateFlags::empty(), held.bytes, length) {
+            Ok(()) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                held.allocated = false;
+                write(&mut held.file, length).map_err(|why| why.to_string())?;
+            }
+            // Somebody was faster: there is less to take, if anything.
+            Err(Errno::NOSPC) if self.level.is_some() => return Ok(false),
+            Err(why) => return Err(why.to_string()),
+        }
+        held.bytes += length;
+        Ok(true)
+    }
+}
+
+/// What has been taken.
+struct Held {
+    file: File,
+    bytes: u64,
+    /// Whether it could be had without writing, and so was counted at once.
+    allocated: bool,
 }
 
 /// Takes space by writing something that no file system can compress.
@@ -161,8 +189,10 @@ impl Fault for DiskFill {
                 amount(most)
             )));
         }
-        let fill = Fill { folder, bytes, reserve: reserve.of(space.whole()) };
-        fault::written(&Plan { fill, size, free: space.free - bytes })
+        let free = space.free - bytes;
+        let level = matches!(size, Size::Percent(_)).then_some(free);
+        let fill = Fill { folder, bytes, level, reserve: reserve.of(space.whole()) };
+        fault::written(&Plan { fill, size, free })
     }
 
     fn inject(&self, undo: &Undo, tools: &Tools) -> Result<Box<dyn Injection>, Failed> {

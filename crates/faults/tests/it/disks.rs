@@ -13,7 +13,7 @@ use faults::{InjectError, Parameters, process::Process};
 use model::event::Cleanliness;
 use rustix::process::Signal;
 
-use crate::harness::{DISK, DISK_SIZE, FIRST, LEASE, World, inject_and_undo, needed, parameters, privileged};
+use crate::harness::{DISK, DISK_SIZE, FIRST, LEASE, World, inject_and_undo, needed, parameters, privileged, until};
 
 fn refused(world: &World, fault: &str, given: &Parameters) -> String {
     let error = world.host().inject(FIRST, fault, given, &world.object, LEASE).unwrap_err();
@@ -41,6 +41,23 @@ fn a_disk_is_filled_to_its_level_and_is_as_free_as_before_afterwards() {
     assert_eq!(world.free(), before);
     let names: Vec<_> = fs::read_dir(world.disk()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["data"]);
+}
+
+#[test]
+fn what_others_free_on_a_full_disk_is_taken_too() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    fs::write(world.disk().join("data"), vec![1; 20 << 20]).unwrap();
+    let host = world.host();
+    host.inject(FIRST, "disk:fill", &parameters([("path", DISK), ("size", "90%")]), &world.object, LEASE).unwrap();
+    fs::remove_file(world.disk().join("data")).unwrap();
+    until("it is as full as it was", || (DISK_SIZE / 10).abs_diff(world.free()) <= 4096);
+    let undone = host.undo(FIRST).unwrap();
+    assert_eq!(undone.cleanliness, Cleanliness::Clean);
+    assert!(undone.proof.unwrap().holds);
+    assert_eq!(world.free(), DISK_SIZE);
 }
 
 #[test]
@@ -326,7 +343,7 @@ fn a_target_that_is_traced_is_refused_and_so_is_everything() {
     host.inject(FIRST, "disk:error", &needed("disk:error"), &world.object, LEASE).unwrap();
     let again =
         host.inject(model::event::InjectionId(2), "disk:latency", &needed("disk:latency"), &world.object, LEASE);
-    assert!(again.unwrap_err().to_string().contains("one at a time"));
+    assert!(again.unwrap_err().to_string().contains("the tracer of its processes is disk:error's"));
     assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
     drop(host);
     let refused = |fault, name, text| refused(&world, fault, &parameters([("path", DISK), (name, text)]));
