@@ -72,7 +72,7 @@ impl HostProvider {
             if ticket.is_called_off() {
                 return Err(InjectError::Failed("it was called off while it was being injected".to_owned()));
             }
-            let injected = host.inject(order.injection, &order.fault, &order.parameters, &object, order.lease);
+            let injected = host.inject(order.injection, &order.fault, &order.parameters, &object, order.term);
             // Until here: an undo that came meanwhile waits for it.
             drop(ticket);
             injected.map_err(|why| match why {

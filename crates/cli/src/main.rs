@@ -61,7 +61,7 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(call) => doctor::doctor(&call),
-        Command::Status(call) => status::status(&call),
+        Command::Status(call) => status::status(&call, style),
         Command::Undo(call) => undo::undo(&call),
         Command::InstallRecovery(call) => install_recovery::install_recovery(&call),
         Command::Lab(call) => lab_command::lab(&call, style),

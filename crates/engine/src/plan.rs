@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::radius::Bound;
 
 mod build;
+mod clash;
 mod describe;
 mod targets;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin};
 use model::{
     event::{Cleanliness, InjectionId, Proof},
     resource::{Resource, ResourceId},
+    term::Term,
 };
 
 /// A boxed future, so that [`Provider`] can be a trait object: one run may draw on several providers.
@@ -21,8 +22,8 @@ pub struct Order {
     pub parameters: BTreeMap<String, String>,
     /// What is hit.
     pub resource: ResourceId,
-    /// How long the injection may live when nobody renews it.
-    pub lease: std::time::Duration,
+    /// How long the injection may live.
+    pub term: Term,
 }
 
 /// Why an order was not carried out.

@@ -710,6 +710,7 @@ impl Run {
 
     /// Begins one injection.
     fn begin(&mut self, id: InjectionId, action: &str, fault: &Fault, now: Moment, out: &mut Vec<Effect>) {
+        let (lease, deadline) = (self.plan.lease(), self.deadline);
         let Some(run) = self.injections.iter_mut().find(|run| run.id == id) else { return };
         run.state = State::Injecting { give_up: now + INJECT_PATIENCE };
         out.push(Effect::Record(What::Injecting {
@@ -723,7 +724,7 @@ impl Run {
             fault: fault.fault.clone(),
             parameters: fault.parameters.clone(),
             resource: run.resource.clone(),
-            lease: self.plan.lease(),
+            term: run.term(lease, fault.duration, deadline, now),
         }));
     }
 

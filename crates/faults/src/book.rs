@@ -33,7 +33,8 @@ pub struct Book {
 
 impl Book {
     /// A book of now.
-    pub(crate) fn now(guardian: Option<Process>, grants: BTreeMap<u64, Grant>) -> Self {
+    #[must_use]
+    pub fn now(guardian: Option<Process>, grants: BTreeMap<u64, Grant>) -> Self {
         Self { boot: boot::id().to_owned(), pulse: boot::now(), guardian, grants }
     }
 

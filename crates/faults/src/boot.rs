@@ -9,7 +9,8 @@ use std::{fs, sync::OnceLock, time::Duration};
 use rustix::time::{ClockId, clock_gettime};
 
 /// The time since boot, suspensions included.
-pub(crate) fn now() -> Duration {
+#[must_use]
+pub fn now() -> Duration {
     // What the kernel says of a clock that only goes forward from zero is never negative.
     Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }

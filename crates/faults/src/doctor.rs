@@ -68,6 +68,14 @@ impl Diagnosis {
     }
 }
 
+impl Diagnosis {
+    /// Whether an action can be carried out here: a fault of this crate, or one that is made of such.
+    #[must_use]
+    pub fn ability(&self, entry: &'static Entry) -> Ability {
+        ability(entry, &self.facts)
+    }
+}
+
 /// Examines this machine and user. The helper is this very program.
 ///
 /// # Errors

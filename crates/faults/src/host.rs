@@ -178,6 +178,7 @@ impl Host {
         self.shared.watch.notify_all();
         let mut proof = self.shared.inject(id, fault, &slot, &mut state)?;
         drop(state);
+        self.shared.publish();
         if proof.holds {
             return Ok(proof);
         }

@@ -24,7 +24,7 @@ impl Scene {
         let file = user.example("experiments/latency-on-one-instance.yaml");
         let mut command = user.command(&["run", file.to_str().unwrap(), "--plain"]);
         let running = Running::from_command(command.env("SHAKETABLE_STATE", state.path().join("state")));
-        running.wait_for("injected");
+        println!("{}", running.wait_for("injected"));
         Self { user, state, running }
     }
 
@@ -70,9 +70,14 @@ fn status_says_who_injects_what_and_undo_stops_it_in_order() {
         (&journal["held"], &journal["alive"], &journal["leftBehind"]),
         (&true.into(), &true.into(), &false.into())
     );
-    assert_eq!(journal["faults"][0]["fault"], "network:latency", "{status}");
+    let states = ["runner", "guardian"].map(|who| &journal[who]["state"]);
+    assert_eq!(states, ["alive", "alive"], "{status}");
+    let fault = &journal["faults"][0];
+    assert_eq!(fault["fault"], "network:latency", "{status}");
+    let within = |what: &str, most: f64| fault[what].as_f64().is_some_and(|seconds| seconds <= most);
+    assert!(within("leaseSecondsLeft", 15.0) && within("endsInSeconds", 10.0), "{status}");
     let said = scene.call(&["status"]);
-    assert!(said.stdout.contains("network:latency on i-") && said.code() == Some(0), "{}", said.output());
+    assert!(said.stdout.contains("network:latency  i-") && said.code() == Some(0), "{}", said.output());
     let undone = scene.call(&["undo", "--all"]);
     assert_eq!(undone.code(), Some(0), "{}", undone.output());
     assert!(undone.stdout.contains("has stopped"), "{}", undone.output());
@@ -89,6 +94,25 @@ fn undo_ends_a_run_that_hangs() {
     assert_eq!(undone.code(), Some(0), "{}", undone.output());
     assert!(undone.stdout.contains("does not stop; ended it"), "{}", undone.output());
     assert_eq!(scene.journals(), 0);
+    assert_eq!(scene.running.finish().code(), None);
+}
+
+#[test]
+fn a_run_that_hangs_and_has_lost_its_guardian_is_ended_by_the_next_start() {
+    let scene = Scene::new();
+    scene.running.signal(Signal::STOP);
+    let status = scene.status();
+    let guardian = status["journals"][0]["guardian"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+    let guardian = rustix::process::Pid::from_raw(guardian.expect("it has one")).unwrap();
+    rustix::process::kill_process(guardian, Signal::KILL).unwrap();
+    let file = scene.user.example("experiments/latency-on-one-instance.yaml");
+    let start = ["run", file.to_str().unwrap(), "--dry-run"];
+    // Until its lease is over, and a grace after that, it is nobody else's business.
+    until("a start that undoes", || {
+        let started = scene.call(&start);
+        assert_eq!(started.code(), Some(0), "{}", started.output());
+        scene.journals() == 0
+    });
     assert_eq!(scene.running.finish().code(), None);
 }
 

@@ -17,7 +17,7 @@ use model::{
     resource::Resource,
 };
 
-use super::{Fault, Guard, Injection, Plan, PlannedAction, Problem, ResolvedTarget, Work, targets};
+use super::{Fault, Guard, Injection, Plan, PlannedAction, Problem, ResolvedTarget, Work, clash, targets};
 use crate::{
     radius::{self, Bound},
     vocabulary,
@@ -96,6 +96,7 @@ pub fn plan(request: &Request<'_>) -> Result<Plan, Vec<Problem>> {
     let bounds = bounds(request);
     problems.extend(radius::at_plan(&bounds, &actions, request.resources));
     problems.extend(irreversible(request, &actions));
+    problems.extend(clash::clashes(&actions, request.catalogue));
     problems.extend(
         bounds
             .iter()
@@ -362,8 +363,13 @@ pub(super) fn longest_path(actions: &[PlannedAction]) -> Duration {
     starts(actions).into_iter().zip(actions).map(|(start, action)| start + action.length()).max().unwrap_or_default()
 }
 
-/// When each action starts, counted from the start of the first: the plan's order makes one pass enough.
+/// When each action starts, counted from the start of the first, without what injecting and undoing take.
 pub(super) fn starts(actions: &[PlannedAction]) -> Vec<Duration> {
+    starts_with(actions, PlannedAction::length)
+}
+
+/// When each action starts, if each takes so long: the plan's order makes one pass enough.
+pub(super) fn starts_with(actions: &[PlannedAction], length: impl Fn(&PlannedAction) -> Duration) -> Vec<Duration> {
     let mut ends: BTreeMap<&str, Duration> = BTreeMap::new();
     actions
         .iter()
@@ -375,7 +381,7 @@ pub(super) fn starts(actions: &[PlannedAction]) -> Vec<Duration> {
                 .max()
                 .copied()
                 .unwrap_or_default();
-            ends.insert(&action.name, start + action.length());
+            ends.insert(&action.name, start + length(action));
             start
         })
         .collect()

@@ -8,7 +8,7 @@ use super::escape::one_line;
 
 /// How a text is painted, where colours are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paint {
+pub enum Paint {
     /// As the terminal paints by default.
     Plain,
     /// Headings.
@@ -43,32 +43,36 @@ impl Paint {
     }
 
     /// A text in this paint.
-    pub(super) fn on(self, text: &str, colour: bool) -> String {
+    #[must_use]
+    pub fn on(self, text: &str, colour: bool) -> String {
         if colour && self != Self::Plain { format!("\u{1b}[{}m{text}\u{1b}[0m", self.codes()) } else { text.to_owned() }
     }
 }
 
 /// A cell of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cell {
+pub struct Cell {
     text: String,
     paint: Paint,
 }
 
 impl Cell {
     /// A cell with this text, made harmless for a terminal.
-    pub(super) fn new(text: &str, paint: Paint) -> Self {
+    #[must_use]
+    pub fn new(text: &str, paint: Paint) -> Self {
         Self { text: one_line(text), paint }
     }
 }
 
 /// The width of every column: that of its widest cell.
-pub(super) fn widths<const N: usize>(rows: &[[Cell; N]]) -> [usize; N] {
+#[must_use]
+pub fn widths<const N: usize>(rows: &[[Cell; N]]) -> [usize; N] {
     std::array::from_fn(|column| rows.iter().map(|row| row[column].text.width()).max().unwrap_or_default())
 }
 
 /// One row, its cells padded to their columns' widths and two blanks apart, without blanks at the end.
-pub(super) fn row<const N: usize>(cells: &[Cell; N], widths: &[usize; N], colour: bool) -> String {
+#[must_use]
+pub fn row<const N: usize>(cells: &[Cell; N], widths: &[usize; N], colour: bool) -> String {
     let last = cells.iter().rposition(|cell| !cell.text.is_empty()).unwrap_or_default();
     let mut line = String::new();
     for (cell, width) in cells.iter().zip(widths).take(last) {
@@ -83,7 +87,8 @@ pub(super) fn row<const N: usize>(cells: &[Cell; N], widths: &[usize; N], colour
 }
 
 /// A text broken into lines of at most `width` columns, between words where that is possible. At least one line.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(8);
     let mut lines = vec![String::new()];
     for word in one_line(text).split_whitespace() {

@@ -16,7 +16,7 @@
 //!
 //! so that the report of a run can link to, and be compared with, the run of the same document before it.
 
-mod columns;
+pub mod columns;
 mod escape;
 mod folder;
 mod html;

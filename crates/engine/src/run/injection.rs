@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{event::InjectionId, moment::Moment, resource::ResourceId};
+use model::{event::InjectionId, moment::Moment, period::Period, resource::ResourceId, term::Term};
 
 /// How long an injection may take until it counts as failed. Injecting includes measuring the effect, which takes some
 /// seconds for a share of CPU time or a rate of lost packets.
@@ -63,6 +63,15 @@ pub(super) enum Since {
 }
 
 impl InjectionRun {
+    /// How long it may live, from now on: for whoever looks after it beside the run, when the run does not.
+    pub(super) fn term(&self, lease: Duration, length: Option<Period>, deadline: Moment, now: Moment) -> Term {
+        let (length, last) = match self.since {
+            Since::Plan => (length.map(Period::get), deadline),
+            Since::Appearance { ends } => (None, ends.map_or(deadline, |ends| ends.min(deadline))),
+        };
+        Term { lease, length, limit: Some(last.since(now)) }
+    }
+
     /// Whether the fault may be in effect, or is being undone.
     pub(super) const fn is_open(&self) -> bool {
         matches!(

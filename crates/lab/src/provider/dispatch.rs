@@ -280,7 +280,7 @@ impl LabProvider {
     async fn by_host(&self, order: Order, object: Object, under_way: UnderWay) -> Result<Proof, InjectError> {
         let host = Arc::clone(&self.host);
         let injected = tokio::task::spawn_blocking(move || {
-            let injected = host.inject(order.injection, &order.fault, &order.parameters, &object, order.lease);
+            let injected = host.inject(order.injection, &order.fault, &order.parameters, &object, order.term);
             // It goes on when whoever waited for it has gone: only now is an undo final.
             drop(under_way);
             injected

@@ -70,4 +70,19 @@ mod tests {
             assert!(!entry.targets.is_empty(), "{}", entry.id);
         }
     }
+
+    #[test]
+    fn what_is_made_of_faults_needs_what_they_need() {
+        let made_of = [
+            (&network_disrupt::ENTRY, "network:blackhole"),
+            (&zone_isolate::ENTRY, "network:blackhole"),
+            (&zone_latency::ENTRY, "network:latency"),
+            (&zone_loss::ENTRY, "network:loss"),
+            (&zone_power_off::ENTRY, "network:blackhole"),
+        ];
+        for (whole, part) in made_of {
+            let part = faults::catalogue().iter().find(|entry| entry.id == part).unwrap();
+            assert!(part.needs.iter().all(|need| whole.needs.contains(need)), "{} needs less", whole.id);
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub(super) fn orders(
         fault: fault.to_owned(),
         parameters: parameters.clone(),
         resource,
-        lease: whole.lease,
+        term: whole.term,
     };
     Ok(on.into_iter().enumerate().map(part).collect())
 }
@@ -145,7 +145,7 @@ mod tests {
             fault: "zone:isolate".to_owned(),
             parameters: BTreeMap::new(),
             resource: ResourceId::default(),
-            lease: std::time::Duration::ZERO,
+            term: std::time::Duration::ZERO.into(),
         }
     }
 

@@ -138,7 +138,7 @@ impl Spread {
             fault: self.fault.to_owned(),
             parameters: self.parameters.clone(),
             resource: instance.clone(),
-            lease: whole.lease,
+            term: whole.term,
         })
     }
 }

@@ -115,7 +115,7 @@ pub(crate) fn order(number: u32, fault: &str, resource: &ResourceId, parameters:
         fault: fault.to_owned(),
         parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         resource: resource.clone(),
-        lease: PATIENCE,
+        term: PATIENCE.into(),
     }
 }
 
