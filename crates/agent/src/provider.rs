@@ -9,7 +9,7 @@ use engine::{
     orders::{Orders, Ticket},
     provider::{Boxed, InjectError, Order, Provider, UndoError, Undone},
 };
-use faults::Host;
+use faults::{Host, Object};
 use model::{
     event::{InjectionId, Proof},
     resource::{Resource, ResourceId},
@@ -107,6 +107,35 @@ impl Provider for HostProvider {
         Box::pin(async {
             let found = tokio::task::spawn_blocking(|| resources::found(&Census::take())).await;
             found.unwrap_or_default().into_iter().map(|one| one.resource).collect()
+        })
+    }
+
+    fn foresee(&self, orders: Vec<Order>) -> Boxed<'_, BTreeMap<InjectionId, String>> {
+        let mut against = BTreeMap::new();
+        for order in &orders {
+            // From now on, so that nobody takes it between plan and injection.
+            if let Err(why) = self.claim(&order.resource) {
+                against.insert(order.injection, why.to_string());
+            }
+        }
+        let host = Arc::clone(&self.host);
+        Box::pin(async move {
+            let look = tokio::task::spawn_blocking(move || {
+                let objects: BTreeMap<ResourceId, Object> = resources::found(&Census::take())
+                    .into_iter()
+                    .map(|one| (one.resource.id.clone(), one.object()))
+                    .collect();
+                let refused = orders.into_iter().filter_map(|order| {
+                    // One that has gone since is missed when it is to be hit: it may be another's work.
+                    let object = objects.get(&order.resource)?;
+                    let why = host.foresee(&order.fault, &order.parameters, object).err()?;
+                    Some((order.injection, why.to_string()))
+                });
+                refused.collect::<BTreeMap<_, _>>()
+            });
+            // What breaks off here breaks off again when it matters, and is told then.
+            against.extend(look.await.unwrap_or_default());
+            against
         })
     }
 

@@ -20,7 +20,7 @@ use tokio::{sync::mpsc, sync::watch, task::JoinSet};
 use crate::{
     Record, Recorder,
     driver::Driver,
-    follow,
+    follow, foresee,
     guards::{self, States, Watched},
     judge::{self, Evidence},
     plan::{self, Plan, Problem, Request, Rules},
@@ -54,15 +54,18 @@ pub struct Preparation<'a> {
 ///
 /// Every reason why the run could not be carried out exactly as the document says.
 pub async fn prepare(from: &Preparation<'_>) -> Result<Plan, Vec<Problem>> {
-    let resources: Vec<Resource> = resources(from.providers).await?.into_iter().map(|(resource, _)| resource).collect();
-    plan::plan(&Request {
+    let owned = resources(from.providers).await?;
+    let resources: Vec<Resource> = owned.iter().map(|(resource, _)| resource.clone()).collect();
+    let plan = plan::plan(&Request {
         experiment: from.experiment,
         resources: &resources,
         catalogue: from.catalogue,
         alarms: from.alarms,
         seed: from.seed,
         rules: from.rules,
-    })
+    })?;
+    let refusals = foresee::problems(&plan, &owned).await;
+    if refusals.is_empty() { Ok(plan) } else { Err(refusals) }
 }
 
 /// All resources with their providers; an id that two of them offer is a problem, because an order names only the id.

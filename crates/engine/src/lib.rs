@@ -13,6 +13,7 @@ pub mod compare;
 mod driver;
 pub mod experiment;
 mod follow;
+mod foresee;
 mod guards;
 mod judge;
 pub mod orders;

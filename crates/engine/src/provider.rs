@@ -67,6 +67,13 @@ pub trait Provider: Send + Sync {
     /// is what makes a seed repeatable.
     fn resources(&self) -> Boxed<'_, Vec<Resource>>;
 
+    /// Why these orders would be refused if they came now; nothing is said of those against which nothing is known. Touches
+    /// nothing; resources may be set aside for this run.
+    fn foresee(&self, orders: Vec<Order>) -> Boxed<'_, BTreeMap<InjectionId, String>> {
+        drop(orders);
+        Box::pin(std::future::ready(BTreeMap::new()))
+    }
+
     /// Carries out an order: journals the undo, injects, and measures that the effect is there.
     fn inject(&self, order: Order) -> Boxed<'_, Result<Proof, InjectError>>;
 

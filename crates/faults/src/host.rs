@@ -128,6 +128,16 @@ impl Host {
         crate::catalogue()
     }
 
+    /// Whether a fault would be refused on an object as it is now: looks and decides as for an injection, and touches nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it would.
+    pub fn foresee(&self, fault: &str, parameters: &Parameters, object: &Object) -> Result<(), Refused> {
+        let fault = fault::find(fault)?;
+        fault.plan(&object.identified(), Checked::new(fault.entry(), parameters)?).map(drop)
+    }
+
     /// Injects a fault: checks, plans, journals, injects, and measures that the effect is there. `term` says how long it may
     /// live, and above all how long when nobody [renews](Self::renew) it. A proof that does not hold says that the fault was not achieved and that
     /// undoing it left something, which [`undo`](Self::undo) names.

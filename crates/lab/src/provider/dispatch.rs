@@ -166,6 +166,19 @@ impl Provider for LabProvider {
         Box::pin(resources::resources(&self.lab))
     }
 
+    fn foresee(&self, orders: Vec<Order>) -> Boxed<'_, BTreeMap<InjectionId, String>> {
+        Box::pin(async move {
+            let mut against = BTreeMap::new();
+            for order in orders {
+                let injection = order.injection;
+                if let Err(why) = self.foresee_one(order).await {
+                    against.insert(injection, why.to_string());
+                }
+            }
+            against
+        })
+    }
+
     fn inject(&self, order: Order) -> Boxed<'_, Result<Proof, InjectError>> {
         // Now, not when it is polled: an undo that comes from now on finds it.
         let under_way = UnderWay::enter(&self.books, order.injection);
@@ -216,6 +229,33 @@ impl LabProvider {
         }
     }
 
+    /// Decides on an order as [`carry_out`](Self::carry_out) would, and does nothing.
+    async fn foresee_one(&self, mut order: Order) -> Result<(), InjectError> {
+        let lab = &self.lab;
+        match order.fault.as_str() {
+            // What is against these is that an instance is not there, which may be otherwise in a moment.
+            "instance:terminate" | "instance:reboot" | "instance:stop" | "zone:power-off" => Ok(()),
+            _ if instance_restart::is_meant(&order) => Ok(()),
+            "network:disrupt" => network_disrupt::plan(lab, &order).map(drop),
+            "zone:isolate" => zone_isolate::plan(lab, &order).map(drop),
+            "zone:latency" => zone_latency::plan(lab, &order).map(drop),
+            "zone:loss" => zone_loss::plan(lab, &order).map(drop),
+            "group:no-capacity" => group_capacity::plan(lab, &order).map(drop),
+            _ => {
+                let Ok(seen) = running(lab, &order.resource).await else { return Ok(()) };
+                resolve(lab, &mut order, &seen).await?;
+                if let (Some(loopback), true) = (&lab.inner.loopback, order.fault.starts_with("network:")) {
+                    return links::Undo::plan(loopback, &order, &seen, lab).map(drop);
+                }
+                let (host, object) = (Arc::clone(&self.host), object(&seen, lab));
+                let look =
+                    tokio::task::spawn_blocking(move || host.foresee(&order.fault, &order.parameters, &object));
+                // What breaks off here breaks off again when it matters, and is told then.
+                look.await.unwrap_or(Ok(())).map_err(|why| InjectError::Refused(why.to_string()))
+            }
+        }
+    }
+
     async fn carry_out(&self, order: Order, under_way: &UnderWay) -> Result<Proof, InjectError> {
         let (lab, id) = (&self.lab, order.injection);
         let instance = &order.resource;
@@ -227,6 +267,10 @@ impl LabProvider {
             "instance:reboot" => {
                 under_way.note(id, Undo::Rebooted)?;
                 instance_reboot::inject(lab, instance).await
+            }
+            _ if instance_restart::is_meant(&order) => {
+                under_way.note(id, Undo::Rebooted)?;
+                instance_restart::inject(lab, &order).await
             }
             "instance:stop" => {
                 let plan = instance_stop::Stopped::plan(&order);
@@ -269,10 +313,6 @@ impl LabProvider {
                 }
             };
         }
-            _ if instance_restart::is_meant(&order) => {
-                under_way.note(id, Undo::Rebooted)?;
-                instance_restart::inject(lab, &order).await
-            }
         under_way.note(order.injection, Undo::Host)?;
         self.by_host(order, object(&seen, &self.lab), under_way.clone()).await
     }
@@ -524,6 +564,7 @@ fn object(seen: &Seen, lab: &Lab) -> Object {
             .map(|home| Peer { network: Arc::clone(&home.fabric), interface: home.interface.clone() }),
         addresses: vec![IpAddr::V4(instance.address)],
         memory_bytes: spec.map_or(0, |group| group.memory),
+        disk: spec.and_then(|group| group.disk).map(|_| DISK.into()),
         ..Object::default()
     }
 }
@@ -564,7 +605,6 @@ async fn resolve(lab: &Lab, order: &mut Order, of: &Seen) -> Result<(), InjectEr
 
 #[cfg(test)]
 mod tests {
-        disk: spec.and_then(|group| group.disk).map(|_| DISK.into()),
     use super::*;
 
     #[test]
