@@ -120,6 +120,10 @@ pub(crate) fn kind(kind: &ParameterKind) -> String {
         ParameterKind::Size => "size such as 512MiB, or share such as 80%".to_owned(),
         ParameterKind::Addresses => "addresses, CIDR blocks or names, comma-separated".to_owned(),
         ParameterKind::Ports => "ports and ranges such as 80,8000-8100, comma-separated".to_owned(),
+        ParameterKind::SignedDuration { .. } => "duration with a sign, such as PT1H or -PT24H".to_owned(),
+        ParameterKind::IpAddresses { or } => format!("addresses, comma-separated, or {or}"),
+        ParameterKind::Names => "names such as example.com or *.example.com, comma-separated".to_owned(),
+        ParameterKind::Folder => "absolute path of a folder".to_owned(),
         ParameterKind::Json => "a JSON object as text".to_owned(),
         ParameterKind::Arn => "an ARN".to_owned(),
     }
@@ -148,5 +152,8 @@ pub(crate) const fn need_text(need: Need) -> &'static str {
         Need::CpuController => "control groups with the controller `cpu`, which may be made",
         Need::MemoryController => "control groups with the controller `memory`, which may be made",
         Need::PidsController => "control groups with the controller `pids`, which may be made",
+        Need::Freezer => "control groups that can be frozen",
+        Need::ServiceManager => "systemd, and permission to have it start and stop units",
+        Need::ContainerRuntime => "the socket of Docker's API, or of podman's",
     }
 }

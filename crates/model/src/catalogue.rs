@@ -100,10 +100,24 @@ pub enum ParameterKind {
         /// Longest, in seconds.
         max_seconds: u64,
     },
+    /// An ISO 8601 duration with a sign, of this many seconds at most either way: `-PT24H`.
+    SignedDuration {
+        /// Longest, in seconds.
+        max_seconds: u64,
+    },
     /// A size such as `512MiB`, or a share such as `80%`.
     Size,
     /// Comma-separated addresses, CIDR blocks or names.
     Addresses,
+    /// Comma-separated addresses, or this word alone.
+    IpAddresses {
+        /// The word.
+        or: &'static str,
+    },
+    /// Comma-separated names: `example.com`, `*.example.com` for all below it, `*` for all.
+    Names,
+    /// The path of a folder from the root on, without `..`.
+    Folder,
     /// Comma-separated ports and ranges of them: `80,443,8000-8100`.
     Ports,
     /// A JSON object as text.
@@ -150,6 +164,12 @@ pub enum Need {
     MemoryController,
     /// Control groups that limit numbers of processes, in which we may make others.
     PidsController,
+    /// Control groups that can be frozen.
+    Freezer,
+    /// systemd, and permission to have it start and stop units.
+    ServiceManager,
+    /// The socket of Docker's API, or of podman's.
+    ContainerRuntime,
 }
 
 /// The actions a build of Shaketable knows.

@@ -25,6 +25,7 @@ pub mod load;
 pub mod metric;
 pub mod moment;
 pub mod nearest;
+pub mod parameter;
 pub mod period;
 pub mod resource;
 pub mod status;

@@ -29,7 +29,7 @@ use crate::{
 
 pub(crate) const PATH: Parameter = Parameter {
     name: "path",
-    kind: ParameterKind::Text,
+    kind: ParameterKind::Folder,
     required: true,
     default: None,
     about: "The folder, with all below it, as the target sees it.",

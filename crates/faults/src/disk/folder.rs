@@ -20,7 +20,7 @@ use crate::{
 /// Which disk.
 pub(crate) const PATH: Parameter = Parameter {
     name: "path",
-    kind: ParameterKind::Text,
+    kind: ParameterKind::Folder,
     required: false,
     default: None,
     about: "A folder on the disk, as the target sees it; without it, that of the target's own disk, or `/` of a machine.",

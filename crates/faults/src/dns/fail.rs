@@ -18,7 +18,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "dns:fail",
-    about: "Queries of an instance for some names fail, whichever resolver they are for; other names resolve as ever. What is asked over TLS or HTTPS is not reached.",
+    about: "Queries of a target for some names fail, whichever resolver they are for; other names resolve as ever. What is asked over TLS or HTTPS is not reached.",
     targets: TARGETS,
     parameters: &[
         DURATION,
@@ -33,7 +33,7 @@ pub const ENTRY: Entry = Entry {
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "The rules go, which is the kernel's to do when this process dies; failures carry nothing that may be remembered.",
-    proven_by: "In the instance's network, a query for each name fails as it should, and one for another name arrives unchanged.",
+    proven_by: "In the target's network, a query for each name fails as it should, and one for another name arrives unchanged.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
     exclusive: &[Claim::on(Exclusive::Names)],
     fis: &[],

@@ -20,14 +20,14 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "dns:lie",
-    about: "Queries of an instance for the addresses of some names are answered with other ones, whichever resolver they are for; other names resolve as ever. What is asked over TLS or HTTPS is not reached.",
+    about: "Queries of a target for the addresses of some names are answered with other ones, whichever resolver they are for; other names resolve as ever. What is asked over TLS or HTTPS is not reached.",
     targets: TARGETS,
     parameters: &[
         DURATION,
         NAMES,
         Parameter {
             name: "addresses",
-            kind: ParameterKind::Text,
+            kind: ParameterKind::IpAddresses { or: "random" },
             required: false,
             default: Some("random"),
             about: "Comma-separated addresses; where none is of the kind that is asked for, there are none. `random` is one each time that is nobody's.",
@@ -35,7 +35,7 @@ pub const ENTRY: Entry = Entry {
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "The rules go, which is the kernel's to do when this process dies; the answers are not to be remembered (a TTL of 0).",
-    proven_by: "In the instance's network, a query for each name is answered with the addresses, and one for another name arrives unchanged.",
+    proven_by: "In the target's network, a query for each name is answered with the addresses, and one for another name arrives unchanged.",
     needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
     exclusive: &[Claim::on(Exclusive::Names)],
     fis: &[],

@@ -45,7 +45,7 @@ use crate::{
 /// The parameter that says which names are meant.
 pub(crate) const NAMES: Parameter = Parameter {
     name: "names",
-    kind: ParameterKind::Text,
+    kind: ParameterKind::Names,
     required: true,
     default: None,
     about: "Comma-separated names: `example.com` is that one, `*.example.com` all below it, `*` all there are.",

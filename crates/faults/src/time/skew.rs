@@ -13,10 +13,10 @@ use std::{
 };
 
 use model::{
-    Period,
     catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility},
     claim::{Claim, Exclusive},
     event::{Cleanliness, Proof},
+    parameter::signed_duration,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -41,13 +41,13 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "time:skew",
-    about: "Makes the clock of an instance's processes wrong by an offset, on x86-64. Processes that it starts later follow within a second; what reads the clock by a system call of its own, past the vDSO, is not reached.",
+    about: "Makes the clock of a target's processes wrong by an offset, on x86-64. Processes that it starts later follow within a second; what reads the clock by a system call of its own, past the vDSO, is not reached.",
     targets: TARGETS,
     parameters: &[
         DURATION,
         Parameter {
             name: "offset",
-            kind: ParameterKind::Text,
+            kind: ParameterKind::SignedDuration { max_seconds: LONGEST.as_secs() },
             required: true,
             default: None,
             about: "By how much, as an ISO 8601 duration with a sign: `PT1H` is fast by an hour, `-PT24H` slow by a day.",
@@ -64,7 +64,7 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Text,
             required: false,
             default: None,
-            about: "Name of the processes; without it, all of the instance.",
+            about: "Name of the processes; without it, all of the target.",
         },
     ],
     reversibility: Reversibility::SelfEnding,
@@ -159,16 +159,10 @@ impl Fault for Skew {
 
 /// `-PT24H`.
 fn offset(text: &str) -> Result<Offset, Refused> {
-    let text = text.trim();
-    let (length, slow) = text.strip_prefix('-').map_or((text, false), |length| (length, true));
-    let length = length.strip_prefix('+').unwrap_or(length);
-    let wrong =
-        |why: &str| Refused(format!("time:skew: `offset` cannot be `{text}`: {why}; write for example PT1H or -PT24H"));
-    let length = length.parse::<Period>().map_err(|why| wrong(&why.to_string()))?.get();
-    if length.is_zero() || length > LONGEST {
-        return Err(wrong("it is from a nanosecond to ten years"));
-    }
-    let seconds = i64::try_from(length.as_secs()).map_err(|_| wrong("it is too long"))?;
+    let refused = |why: String| Refused(format!("time:skew: `offset`: {why}"));
+    let (slow, length) = signed_duration(text, LONGEST.as_secs()).map_err(refused)?;
+    let length = length.get();
+    let seconds = i64::try_from(length.as_secs()).map_err(|why| refused(why.to_string()))?;
     Ok(match (slow, length.subsec_nanos()) {
         (false, nanos) => Offset { seconds, nanos },
         (true, 0) => Offset { seconds: -seconds, nanos: 0 },

@@ -170,7 +170,9 @@ fn describe(kind: ParameterKind) -> String {
             format!("a duration of at most {} with a sign: PT1H or -PT24H", Period::from_secs(max_seconds))
         }
         ParameterKind::IpAddresses { or } => format!("addresses separated by commas, or {or}"),
-        ParameterKind::Names => "names separated by commas: example.com, *.example.com for all below it, or *".to_owned(),
+        ParameterKind::Names => {
+            "names separated by commas: example.com, *.example.com for all below it, or *".to_owned()
+        }
         ParameterKind::Folder => "the path of a folder that begins with / and has no ..".to_owned(),
         ParameterKind::Json => "a JSON object as text".to_owned(),
         ParameterKind::Arn => "an ARN".to_owned(),
