@@ -196,6 +196,12 @@ impl Fault {
         self.duration.is_none() && matches!(self.reversibility, Reversibility::Undoable | Reversibility::SelfEnding)
     }
 
+    /// How it is undone, one sentence; or where it cannot be, what is left to do about it.
+    #[must_use]
+    pub fn aftermath(&self) -> &str {
+        self.undone_by.strip_prefix("Nothing: ").unwrap_or(&self.undone_by)
+    }
+
     /// The fault in words, without its duration: `network:latency (delayMilliseconds 300, jitterMilliseconds 20)`.
     #[must_use]
     pub fn in_words(&self) -> String {

@@ -469,8 +469,8 @@ impl Run {
         match &mut one.state {
             State::Injecting { .. } => {
                 let achieved = proof.holds;
-                let failure =
-                    format!("the fault was not achieved: wanted {}, measured {}", proof.configured, proof.achieved);
+                // What was wanted and measured is in the event itself.
+                let failure = format!("the fault of {id} was not achieved");
                 let until = match one.since {
                     Since::Plan => length.map(|length| now + length.get()),
                     Since::Appearance { ends } => ends,
@@ -515,7 +515,8 @@ impl Run {
             return;
         }
         out.push(Effect::Record(What::InjectFailed { injection: id, why: why.to_owned() }));
-        self.fail(action, &format!("{id} was not injected: {why}"), now, out);
+        // Why, is said once, by the event above.
+        self.fail(action, &format!("{id} was not injected"), now, out);
     }
 
     fn inject_lost(&mut self, id: InjectionId, why: &str, now: Moment, out: &mut Vec<Effect>) {
@@ -528,7 +529,7 @@ impl Run {
         let why = format!("{why}; it is undone as if it were in effect");
         out.push(Effect::Record(What::InjectFailed { injection: id, why: why.clone() }));
         out.push(Effect::Undo(id));
-        self.fail(action, &format!("{id} was not injected: {why}"), now, out);
+        self.fail(action, &format!("{id} was not injected"), now, out);
     }
 
     fn undone(&mut self, id: InjectionId, undone: Undone, now: Moment, out: &mut Vec<Effect>) {
@@ -561,7 +562,7 @@ impl Run {
         one.state = State::Stuck;
         let action = one.action;
         out.push(Effect::Record(What::UndoFailed { injection: id, why: error.to_string() }));
-        self.fail(action, &format!("{id} could not be undone: {error}"), now, out);
+        self.fail(action, &format!("{id} could not be undone"), now, out);
     }
 
     fn alarms_checked(&mut self, name: &str, result: &Result<String, String>, now: Moment, out: &mut Vec<Effect>) {

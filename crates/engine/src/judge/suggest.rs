@@ -40,7 +40,7 @@ pub(crate) fn suggest(
         Verdict::Green => after_green(evidence, &mut out),
         Verdict::Yellow => after_yellow(evidence, clauses, times, &mut out),
         Verdict::Red => after_red(evidence, clauses, times, reason, &mut out),
-        Verdict::Invalid => after_invalid(evidence, reason, &mut out),
+        Verdict::Invalid => after_invalid(evidence, &mut out),
         Verdict::Inconclusive => after_inconclusive(evidence, clauses, &mut out),
     }
     out
@@ -212,16 +212,16 @@ fn after_red(
     });
 }
 
-fn after_invalid(evidence: &Evidence<'_>, reason: &str, out: &mut Vec<Suggestion>) {
+fn after_invalid(evidence: &Evidence<'_>, out: &mut Vec<Suggestion>) {
     if evidence.timeline.first_injection().is_none() {
         out.push(suggestion(
             "Bring the system into its steady state first, or correct what the document says about it.",
-            reason,
+            "What a fault does to a system that was not steady before cannot be told from what it did anyway.",
         ));
     } else {
         out.push(Suggestion {
             what: "Make the fault possible, or choose one that is.".to_owned(),
-            why: reason.to_owned(),
+            why: "A fault that was not there tells nothing about what would happen if it were.".to_owned(),
             change: Some("`shaketable doctor` says what this machine can do, fault by fault".to_owned()),
         });
     }

@@ -137,8 +137,18 @@ fn irreversible(request: &Request<'_>, actions: &[PlannedAction]) -> Vec<Problem
     }
     let for_good = actions.iter().filter_map(|action| match &action.work {
         Work::Fault(fault) if fault.reversibility == Reversibility::Irreversible => {
-            let lost = fault.injections.iter().find(|one| !one.resource.disposable)?;
-            let what = format!("`{}` on {} cannot be undone: {}", fault.fault, lost.resource.id, fault.undone_by);
+            let mut lost = fault.injections.iter().filter(|one| !one.resource.disposable);
+            let first = lost.next()?;
+            let more = match lost.count() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let what = format!(
+                "what `{}` does to {}{more} cannot be taken back: {}",
+                fault.fault,
+                first.resource.id,
+                fault.aftermath().trim_end_matches('.')
+            );
             Some(Problem::new(format!("actions.{}", action.name), what))
         }
         Work::Fault(_) | Work::Wait { .. } | Work::AssertAlarms { .. } | Work::Skip { .. } => None,
@@ -146,7 +156,7 @@ fn irreversible(request: &Request<'_>, actions: &[PlannedAction]) -> Vec<Problem
     for_good
         .map(|problem| match forbidden {
             Some(bound) => problem.fix(format!("{} forbids it", bound.source)),
-            None => problem.fix("if that is meant, say --allow-irreversible"),
+            None => problem.fix("say --allow-irreversible if that is meant"),
         })
         .collect()
 }

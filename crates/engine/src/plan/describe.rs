@@ -62,7 +62,7 @@ impl Plan {
                 Work::Fault(fault) => Some(vec![
                     action.name.clone(),
                     reversibility(fault.reversibility).to_owned(),
-                    fault.undone_by.clone(),
+                    fault.aftermath().to_owned(),
                 ]),
                 Work::Wait { .. } | Work::AssertAlarms { .. } | Work::Skip { .. } => None,
             })

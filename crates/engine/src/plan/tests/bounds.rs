@@ -170,7 +170,7 @@ fn what_cannot_be_undone_is_done_to_things_of_value_only_if_somebody_says_so_and
     resources[0].disposable = false;
     assert_eq!(
         says(Rules::default(), &resources),
-        "actions.Terminate: `instance:terminate` on i-0 cannot be undone: It is taken away.; if that is meant, say --allow-irreversible"
+        "actions.Terminate: what `instance:terminate` does to i-0 cannot be taken back: It is taken away; say --allow-irreversible if that is meant"
     );
     let allowed = Rules { allow_irreversible: true, now: Timestamp::UNIX_EPOCH, policies: &[] };
     assert_eq!(says(allowed, &resources), "");
