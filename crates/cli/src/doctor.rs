@@ -1,66 +1,67 @@
 //! `shaketable doctor`: what this machine and this user can and cannot do, fault by fault, and why.
 
-use std::{fmt::Write, process::ExitCode};
+mod page;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
-use faults::doctor::{Ability, Diagnosis, Fact};
-use model::{catalogue::Entry, experiment::Experiment, lab::Network};
+use faults::doctor::{Ability, Diagnosis};
+use model::{
+    catalogue::{Entry, Need},
+    experiment::Experiment,
+    lab::Network,
+};
 use serde_json::json;
 
+use self::page::Page;
 use crate::{
     actions,
     args::{Doctor, ListFormat},
-    terminal,
+    terminal::{self, Style},
 };
 
 /// Examines and reports. What is missing is no failure of this command.
-pub(crate) fn doctor(call: &Doctor) -> Result<ExitCode> {
+pub(crate) fn doctor(call: &Doctor, style: Style) -> Result<ExitCode> {
     let diagnosis = faults::doctor::doctor()?;
     // After the diagnosis: it may move this process into a user namespace.
     let lab = lab::prepare(Network::Auto)?;
     terminal::out(&match call.format {
-        ListFormat::Text => text(&diagnosis, &lab),
+        ListFormat::Text => page(&diagnosis, &lab, style),
         ListFormat::Json => json_text(&diagnosis, &lab)?,
     });
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(diagnosis: &Diagnosis, lab: &lab::Prepared) -> String {
-    let mut text = String::from("This machine and user\n");
-    let width = diagnosis.facts.iter().map(|fact| fact.name.len()).max().unwrap_or_default();
-    for Fact { name, available, detail, remedy } in &diagnosis.facts {
-        line(&mut text, if *available { "yes" } else { "no" }, name, width, detail);
-        if let (false, Some(remedy)) = (available, remedy) {
-            writeln!(text, "        {:width$}  {remedy}", "").expect("a String takes all text");
-        }
-    }
-    text.push_str("\nFaults\n");
-    let width =
-        diagnosis.faults.iter().map(|ability| ability.fault.id.len()).chain(lab_actions().map(|e| e.id.len())).max();
-    let width = width.unwrap_or_default();
-    for Ability { fault, missing, less } in &diagnosis.faults {
-        let (mark, why) = match (missing.is_empty(), less.is_empty()) {
-            (true, true) => ("yes", fault.about.to_owned()),
-            (true, false) => ("less", less.join("; ")),
-            (false, _) => ("no", missing.join("; ")),
-        };
-        line(&mut text, mark, fault.id, width, &why);
-    }
-    for entry in lab_actions() {
-        line(&mut text, "yes", entry.id, width, entry.about);
-    }
-    text.push_str("\nLabs\n");
-    line(&mut text, "yes", "lab", 3, &lab_text(lab));
-    text
+fn page(diagnosis: &Diagnosis, lab: &lab::Prepared, style: Style) -> String {
+    let faults: Vec<Ability> = diagnosis.faults.iter().cloned().chain(lab_abilities(diagnosis, lab)).collect();
+    Page { facts: &diagnosis.facts, faults: &faults, lab: &lab_text(lab), style }.to_string()
 }
 
-fn line(text: &mut String, mark: &str, name: &str, width: usize, detail: &str) {
-    writeln!(text, "  {mark:<4}  {name:<width$}  {detail}").expect("a String takes all text");
-}
-
-/// Actions on the lab's own objects: they work wherever a lab does.
+/// Actions on the lab's own objects. Some are made of faults, and need what these need.
 fn lab_actions() -> impl Iterator<Item = &'static Entry> {
     lab::catalogue().iter().copied()
+}
+
+/// What becomes of them here.
+fn lab_abilities(diagnosis: &Diagnosis, lab: &lab::Prepared) -> Vec<Ability> {
+    let on_links = matches!(lab, lab::Prepared::Loopback { .. });
+    let ability = |fault: &'static Entry| {
+        // On loopback addresses links carry what there is of it.
+        if on_links && is_carried_by_links(fault) {
+            return Ability { fault, missing: Vec::new(), less: Vec::new() };
+        }
+        diagnosis.ability(fault)
+    };
+    lab_actions().map(ability).collect()
+}
+
+/// Whether an action is on the network alone, so that where a lab's links carry faults it needs nothing of the kernel: the lab
+/// says what they cannot carry.
+fn is_carried_by_links(entry: &Entry) -> bool {
+    entry
+        .needs
+        .iter()
+        .all(|need| matches!(need, Need::NetworkNamespace | Need::NftablesOwner | Need::Nfqueue | Need::Signal))
 }
 
 fn lab_text(lab: &lab::Prepared) -> String {
@@ -81,7 +82,8 @@ fn json_text(diagnosis: &Diagnosis, lab: &lab::Prepared) -> Result<String> {
             json!({ "kind": "fact", "name": fact.name, "available": fact.available, "detail": fact.detail, "remedy": fact.remedy })
         })
         .collect();
-    rows.extend(diagnosis.faults.iter().map(|ability| {
+    let lab_abilities = lab_abilities(diagnosis, lab);
+    rows.extend(diagnosis.faults.iter().chain(&lab_abilities).map(|ability| {
         json!({
             "kind": "fault",
             "name": ability.fault.id,
@@ -91,9 +93,6 @@ fn json_text(diagnosis: &Diagnosis, lab: &lab::Prepared) -> Result<String> {
             "serves": ability.fault.fis,
         })
     }));
-    rows.extend(lab_actions().map(
-        |entry| json!({ "kind": "fault", "name": entry.id, "available": true, "detail": "", "serves": entry.fis }),
-    ));
     let networks = matches!(lab, lab::Prepared::Networks { .. });
     rows.push(json!({ "kind": "lab", "name": if networks { "netns" } else { "loopback" }, "available": true, "detail": lab_text(lab) }));
     debug_assert!(rows.len() > actions::native().iter().count());
@@ -111,28 +110,29 @@ pub(crate) fn objections(experiment: &Experiment, prepared: Option<&lab::Prepare
     Ok(against(&wanted, &faults::doctor::doctor()?))
 }
 
-/// The actions that need something of the machine, each with its fault.
-fn in_need(experiment: &Experiment, on_links: bool) -> Vec<(&str, String)> {
-    let in_need = |fault: &str| faults::catalogue().iter().any(|entry| entry.id == fault && !entry.needs.is_empty());
+/// The actions that need something of the machine, be they faults or made of faults.
+fn in_need(experiment: &Experiment, on_links: bool) -> Vec<(&str, &'static Entry)> {
+    let entry = |id: &str| faults::catalogue().iter().copied().chain(lab_actions()).find(|entry| entry.id == id);
     experiment
         .actions
         .iter()
-        .filter_map(|(name, action)| Some((name.as_str(), formats::fis::translate(action).ok()?.fault)))
-        .filter(|(_, fault)| in_need(fault) && !(on_links && fault.starts_with("network:")))
+        .filter_map(|(name, action)| Some((name.as_str(), entry(&formats::fis::translate(action).ok()?.fault)?)))
+        .filter(|(_, entry)| !entry.needs.is_empty() && !(on_links && is_carried_by_links(entry)))
         .collect()
 }
 
-fn against(wanted: &[(&str, String)], diagnosis: &Diagnosis) -> Vec<String> {
-    let cannot = |(name, fault): &(&str, String)| {
-        let ability =
-            diagnosis.faults.iter().find(|ability| ability.fault.id == fault && !ability.missing.is_empty())?;
-        Some(format!("actions.{name}: `{fault}` cannot be done here: {}", ability.missing.join("; ")))
+fn against(wanted: &[(&str, &'static Entry)], diagnosis: &Diagnosis) -> Vec<String> {
+    let cannot = |(name, entry): &(&str, &'static Entry)| {
+        let missing = diagnosis.ability(entry).missing;
+        (!missing.is_empty())
+            .then(|| format!("actions.{name}: `{}` cannot be done here: {}", entry.id, missing.join("; ")))
     };
     wanted.iter().filter_map(cannot).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use faults::doctor::Fact;
     use model::experiment::Action;
 
     use super::*;
@@ -141,22 +141,47 @@ mod tests {
     fn what_this_machine_cannot_do_is_said_with_the_remedy_before_anything_starts() {
         let action = |id: &str| Action { action_id: id.to_owned(), ..Action::default() };
         let experiment = Experiment {
-            actions: [("Slow".to_owned(), action("network:latency")), ("Wait".to_owned(), action("aws:fis:wait"))]
-                .into(),
+            actions: [
+                ("Dark".to_owned(), action("zone:power-off")),
+                ("Slow".to_owned(), action("network:latency")),
+                ("Stop".to_owned(), action("process:pause")),
+                ("Wait".to_owned(), action("aws:fis:wait")),
+            ]
+            .into(),
             ..Experiment::default()
         };
-        assert!(in_need(&experiment, true).is_empty(), "links carry it");
-        let wanted = in_need(&experiment, false);
-        assert_eq!(wanted, [("Slow", "network:latency".to_owned())]);
-
-        let fault = faults::catalogue().iter().find(|entry| entry.id == "network:latency").unwrap();
-        let mut ability = Ability { fault, missing: Vec::new(), less: vec!["later".to_owned()] };
-        let diagnosis = |ability: &Ability| Diagnosis { facts: Vec::new(), faults: vec![ability.clone()] };
-        assert!(against(&wanted, &diagnosis(&ability)).is_empty());
-        ability.missing.push("nfqueue: no such module; load it".to_owned());
+        let ids = |on_links| {
+            in_need(&experiment, on_links).into_iter().map(|(name, entry)| (name, entry.id)).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(true), [("Stop", "process:pause")], "links carry the others");
         assert_eq!(
-            against(&wanted, &diagnosis(&ability)),
+            ids(false),
+            [("Dark", "zone:power-off"), ("Slow", "network:latency"), ("Stop", "process:pause")],
+            "also what is made of faults"
+        );
+
+        let fact = |name: &str, available: bool| Fact {
+            name: name.to_owned(),
+            available,
+            detail: "no such module".to_owned(),
+            remedy: Some("load it".to_owned()),
+        };
+        let facts = |owner: bool, queue: bool| Diagnosis {
+            facts: vec![
+                fact("network-namespace", true),
+                fact("nftables-owner", owner),
+                fact("nfqueue", queue),
+                fact("ptrace", true),
+            ],
+            faults: Vec::new(),
+        };
+        let wanted = in_need(&experiment, false);
+        assert!(against(&wanted, &facts(true, true)).is_empty());
+        assert_eq!(
+            against(&wanted, &facts(true, false)),
             ["actions.Slow: `network:latency` cannot be done here: nfqueue: no such module; load it"]
         );
+        let said = against(&wanted, &facts(false, true));
+        assert!(said[0].starts_with("actions.Dark: `zone:power-off` cannot be done here: nftables-owner"), "{said:?}");
     }
 }

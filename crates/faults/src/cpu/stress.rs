@@ -27,7 +27,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "cpu:stress",
-    about: "Uses a share of the CPUs, beside the processes of an instance.",
+    about: "Uses a share of the CPUs, beside the processes of a target.",
     targets: TARGETS_AND_MACHINES,
     parameters: &[
         DURATION,

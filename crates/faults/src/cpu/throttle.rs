@@ -26,7 +26,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "cpu:throttle",
-    about: "Gives all processes of an instance together no more than a share of CPU time, however much is idle.",
+    about: "Gives all processes of a target together no more than a share of CPU time, however much is idle.",
     targets: TARGETS,
     parameters: &[
         DURATION,

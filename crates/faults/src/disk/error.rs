@@ -19,7 +19,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "disk:error",
-    about: "Lets what an instance's processes do to the files of a folder fail, also to files that are open already. What needs no system call (mapped memory) or is queued for the kernel (io_uring) is not reached.",
+    about: "Lets what a target's processes do to the files of a folder fail, also to files that are open already. What needs no system call (mapped memory) or is queued for the kernel (io_uring) is not reached.",
     targets: TARGETS,
     parameters: &[
         DURATION,

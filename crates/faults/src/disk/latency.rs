@@ -21,7 +21,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "disk:latency",
-    about: "Delays what an instance's processes do to the files of a folder, also to files that are open already; with `operations: sync`, a slow fsync. What needs no system call (mapped memory) or is queued for the kernel (io_uring) is not reached.",
+    about: "Delays what a target's processes do to the files of a folder, also to files that are open already; with `operations: sync`, a slow fsync. What needs no system call (mapped memory) or is queued for the kernel (io_uring) is not reached.",
     targets: TARGETS,
     parameters: &[
         DURATION,

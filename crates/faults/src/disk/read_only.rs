@@ -22,7 +22,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "disk:read-only",
-    about: "Refuses an instance's processes all changes in a folder with EROFS, as a file system does that has gone read-only after an error: to files that are open for writing already, too. Reading goes on.",
+    about: "Refuses a target's processes all changes in a folder with EROFS, as a file system does that has gone read-only after an error: to files that are open for writing already, too. Reading goes on.",
     targets: TARGETS,
     parameters: &[DURATION, PATH, PROCESS],
     reversibility: Reversibility::SelfEnding,

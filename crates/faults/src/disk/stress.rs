@@ -37,7 +37,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "disk:stress",
-    about: "Reads and writes on a disk, beside the processes of an instance.",
+    about: "Reads and writes on a disk, beside the processes of a target.",
     targets: TARGETS_AND_MACHINES,
     parameters: &[
         DURATION,

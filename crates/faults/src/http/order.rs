@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use http::{HeaderName, Method};
 use model::catalogue::{Parameter, ParameterKind};
-use proxy::http::{Glob, Matches, Phase, Rule};
+use proxy::http::{Change, Glob, Matches, Phase, Rule};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -56,6 +56,13 @@ pub(crate) const PHASE: Parameter = Parameter {
     required: false,
     default: Some("request"),
     about: "Before the request goes on, or when it has been answered: then its work is done, and who asked does not learn of it (in time).",
+};
+pub(crate) const MESSAGE: Parameter = Parameter {
+    name: "message",
+    kind: ParameterKind::OneOf { values: &["request", "response"] },
+    required: true,
+    default: None,
+    about: "What of an exchange is changed.",
 };
 pub(crate) const OPEN: Parameter = Parameter {
     name: "openConnections",
@@ -147,6 +154,14 @@ pub(crate) fn phase(parameters: Checked<'_>) -> Phase {
     match parameters.text(PHASE.name) {
         Some("response") => Phase::Response,
         _ => Phase::Request,
+    }
+}
+
+/// Changes the message that is said.
+pub(crate) fn change(rule: Rule, change: Change, parameters: Checked<'_>) -> Rule {
+    match parameters.text(MESSAGE.name) {
+        Some("request") => rule.request(change),
+        _ => rule.response(change),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "memory:limit",
-    about: "Lets an instance's processes together have only so much memory; the kernel ends one of them when they need more. Of a target without a control group of its own, what it has already stays counted where it was, and the limit is on what it takes from then on.",
+    about: "Lets a target's processes together have only so much memory; the kernel ends one of them when they need more. Of a target without a control group of its own, what it has already stays counted where it was, and the limit is on what it takes from then on.",
     targets: TARGETS,
     parameters: &[
         DURATION,
@@ -31,7 +31,7 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Size,
             required: true,
             default: None,
-            about: "How much: of the instance's nominal memory (50%), or an amount (512MiB).",
+            about: "How much: of the target's nominal memory (50%), or an amount (512MiB).",
         },
     ],
     reversibility: Reversibility::Undoable,

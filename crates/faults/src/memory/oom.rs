@@ -35,14 +35,14 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "memory:oom",
-    about: "Lets memory run out around one process of an instance, in a control group that has nobody else in it, so that the kernel ends it as it does when a machine or container has no more: with SIGKILL, and a line in the kernel's log. The machine itself never runs short.",
+    about: "Lets memory run out around one process of a target, in a control group that has nobody else in it, so that the kernel ends it as it does when a machine or container has no more: with SIGKILL, and a line in the kernel's log. The machine itself never runs short.",
     targets: TARGETS,
     parameters: &[Parameter {
         name: "process",
         kind: ParameterKind::Text,
         required: false,
         default: None,
-        about: "Name of the process, as `ps` or the file it runs calls it; without it, the one of the instance that has most memory, as the kernel would choose. Of several with the name, that is the one.",
+        about: "Name of the process, as `ps` or the file it runs calls it; without it, the one of the target that has most memory, as the kernel would choose. Of several with the name, that is the one.",
     }],
     reversibility: Reversibility::Irreversible,
     undone_by: "Nothing: the system has to replace what was lost. The control group is removed, and a process that has survived is back where it was.",

@@ -23,7 +23,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "memory:stress",
-    about: "Holds memory, beside the processes of an instance.",
+    about: "Holds memory, beside the processes of a target.",
     targets: TARGETS_AND_MACHINES,
     parameters: &[
         DURATION,
@@ -39,7 +39,7 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Size,
             required: false,
             default: Some("80%"),
-            about: "How much: of the instance's nominal memory (80%), or an amount (512MiB).",
+            about: "How much: of the target's nominal memory (80%), or an amount (512MiB).",
         },
         RAMP,
         STEPS,

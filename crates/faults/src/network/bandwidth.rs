@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
+use model::catalogue::{Entry, Parameter, ParameterKind};
 
 use crate::{
-    TARGETS,
     fault::{Failed, Refused},
     network::{
         Look, PacketFault,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
+        lots::{HELD_ARE_RELEASED, PACKET_FAULT},
         probe::{Flood, Sending},
     },
     packet::{bucket::Rate, engine::Report, schedule::Effect},
@@ -19,8 +19,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:bandwidth",
-    about: "Limits the bandwidth of an instance's link by a token bucket with a queue; each direction has its own.",
-    targets: TARGETS,
+    about: "Limits the bandwidth of a target's link by a token bucket with a queue; each direction has its own.",
     parameters: &[
         DURATION,
         Parameter {
@@ -50,13 +49,11 @@ pub const ENTRY: Entry = Entry {
         PROTOCOL,
         DIRECTION,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: "The rules go, waiting packets are released, and both are the kernel's to do when this process dies.",
+    undone_by: HELD_ARE_RELEASED,
     proven_by: "More datagrams are sent than the link takes: what goes through it, they and others, is the rate within 5 %.",
-    needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
     exclusive: &[],
-    fis: &[],
     chaos_mesh: Some("NetworkChaos bandwidth"),
+    ..PACKET_FAULT
 };
 
 pub(crate) struct Bandwidth;

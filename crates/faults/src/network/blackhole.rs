@@ -34,7 +34,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:blackhole",
-    about: "Drops packets of an instance, by address, name, port, protocol and direction; senders wait in vain.",
+    about: "Drops packets of a target, by address, name, port, protocol and direction; senders wait in vain.",
     targets: TARGETS,
     parameters: &[DURATION, SOURCES, PORT, PROTOCOL, DIRECTION],
     reversibility: Reversibility::SelfEnding,

@@ -1,14 +1,13 @@
 //! `network:corrupt`: packets are damaged on the way.
 
-use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
+use model::catalogue::Entry;
 
 use crate::{
-    TARGETS,
     fault::{Failed, Refused},
     network::{
         Hits, Look, PacketFault, REST, enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
-        latency::{CORRELATION, share},
+        lots::{CORRELATION, MANY, PACKET_FAULT, chance, hit},
         percent,
         probe::{SMALLEST, Sending},
     },
@@ -23,18 +22,11 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:corrupt",
-    about: "Flips one bit in some packets of an instance, behind the network header, and leaves the checksum as it was: who \
+    about: "Flips one bit in some packets of a target, behind the network header, and leaves the checksum as it was: who \
             receives TCP or UDP drops them, so that TCP sends again and a UDP datagram is lost.",
-    targets: TARGETS,
     parameters: &[
         DURATION,
-        Parameter {
-            name: "corruptPercent",
-            kind: ParameterKind::Number { min: 0.1, max: 100.0 },
-            required: false,
-            default: Some("5"),
-            about: "The share of packets that are damaged.",
-        },
+        hit("corruptPercent", "5", "The share of packets that are damaged."),
         CORRELATION,
         FLOWS,
         SOURCES,
@@ -42,19 +34,14 @@ pub const ENTRY: Entry = Entry {
         PROTOCOL,
         DIRECTION,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: "The rules and the queue go, and both are the kernel's to do when this process dies.",
     proven_by: "Of many datagrams without a checksum, as many arrive with a wrong bit as chance allows at this share.",
-    needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
     exclusive: &[],
-    fis: &[],
     chaos_mesh: Some("NetworkChaos corrupt"),
+    ..PACKET_FAULT
 };
 
 pub(crate) struct Corrupt;
 
-/// So many datagrams show a share of one in a hundred.
-const COUNT: usize = 1_000;
 /// So large that few bits are flipped elsewhere than in what we compare.
 const SIZE: usize = 1_000;
 /// What of a datagram can be hit and arrive so that we see it: not the UDP header (eight bytes), not our own.
@@ -67,7 +54,7 @@ impl PacketFault for Corrupt {
     const ENTRY: &'static Entry = &ENTRY;
 
     fn read(parameters: Checked<'_>) -> Result<Chance, Refused> {
-        Ok(Chance { share: share(parameters, "corruptPercent")?, correlation: share(parameters, CORRELATION.name)? })
+        chance(parameters, "corruptPercent")
     }
 
     fn effect(effect: Chance) -> Effect {
@@ -79,13 +66,13 @@ impl PacketFault for Corrupt {
     }
 
     fn before(_: &Chance) -> Sending {
-        Sending { size: SIZE, ..Sending::unknown(COUNT / 3) }
+        Sending { size: SIZE, ..Sending::unknown(MANY / 3) }
     }
 
     fn measure(look: &Look<'_, Chance>) -> Result<(String, bool), Failed> {
         let inflation = chance::inflation(look.effect.correlation);
         let patience = look.patience(REST / 2);
-        let count = enough(COUNT, inflation);
+        let count = enough(MANY, inflation);
         let now = look.send(Sending { size: SIZE, patience, rest: patience, ..Sending::unknown(count) })?;
         let damaged = Hits { hit: now.damaged(), of: now.arrived() };
         let before = Hits { hit: look.before.damaged(), of: look.before.arrived() };

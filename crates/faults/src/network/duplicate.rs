@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
+use model::catalogue::Entry;
 
 use crate::{
-    TARGETS,
     fault::{Failed, Refused},
     network::{
         Hits, Look, PacketFault, REST,
         engine::ENGINE,
         enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
-        latency::{CORRELATION, share},
-        netem, percent,
+        lots::{CORRELATION, MANY, PACKET_FAULT, chance, hit},
+        percent,
         probe::Sending,
     },
     packet::{
@@ -27,17 +26,10 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:duplicate",
-    about: "Sends some packets of an instance twice; the copy comes at once, and other faults do not change it.",
-    targets: TARGETS,
+    about: "Sends some packets of a target twice; the copy comes at once, and other faults do not change it.",
     parameters: &[
         DURATION,
-        Parameter {
-            name: "duplicatePercent",
-            kind: ParameterKind::Number { min: 0.1, max: 100.0 },
-            required: false,
-            default: Some("5"),
-            about: "The share of packets that come twice.",
-        },
+        hit("duplicatePercent", "5", "The share of packets that come twice."),
         CORRELATION,
         FLOWS,
         SOURCES,
@@ -46,19 +38,12 @@ pub const ENTRY: Entry = Entry {
         DIRECTION,
         ENGINE,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: "The rules and the queue go, and both are the kernel's to do when this process dies.",
     proven_by: "Of many datagrams sent along the link, as many arrive twice as chance allows at this share.",
-    needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
-    exclusive: netem::CLAIMS,
-    fis: &[],
     chaos_mesh: Some("NetworkChaos duplicate"),
+    ..PACKET_FAULT
 };
 
 pub(crate) struct Duplicate;
-
-/// So many datagrams show a share of one in a hundred.
-const COUNT: usize = 1_000;
 
 impl PacketFault for Duplicate {
     type Effect = Chance;
@@ -66,7 +51,7 @@ impl PacketFault for Duplicate {
     const ENTRY: &'static Entry = &ENTRY;
 
     fn read(parameters: Checked<'_>) -> Result<Chance, Refused> {
-        Ok(Chance { share: share(parameters, "duplicatePercent")?, correlation: share(parameters, CORRELATION.name)? })
+        chance(parameters, "duplicatePercent")
     }
 
     fn effect(effect: Chance) -> Effect {
@@ -78,7 +63,7 @@ impl PacketFault for Duplicate {
     }
 
     fn before(_: &Chance) -> Sending {
-        Sending { linger: LINGER, ..Sending::unknown(COUNT / 3) }
+        Sending { linger: LINGER, ..Sending::unknown(MANY / 3) }
     }
 
     fn measure(look: &Look<'_, Chance>) -> Result<(String, bool), Failed> {
@@ -86,7 +71,7 @@ impl PacketFault for Duplicate {
         let patience = look.patience(REST / 2);
         // A copy is not delayed by another fault, its original may be, and the other way round.
         let linger = LINGER + look.before.slowest().unwrap_or_default();
-        let count = enough(COUNT, inflation);
+        let count = enough(MANY, inflation);
         let now = look.send(Sending { patience, rest: patience, linger, ..Sending::unknown(count) })?;
         let doubled = Hits { hit: now.doubled(), of: now.sent() };
         let before = Hits { hit: look.before.doubled(), of: look.before.sent() };

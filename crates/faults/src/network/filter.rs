@@ -39,7 +39,7 @@ pub(crate) const PORT: Parameter = Parameter {
     kind: ParameterKind::Ports,
     required: false,
     default: None,
-    about: "Only packets to these ports: of the instance for ingress, of the other end for egress. What a process answers (egress) comes \
+    about: "Only packets to these ports: of the target for ingress, of the other end for egress. What a process answers (egress) comes \
             from its own port.",
 };
 pub(crate) const PROTOCOL: Parameter = Parameter {
@@ -54,7 +54,7 @@ pub(crate) const DIRECTION: Parameter = Parameter {
     kind: ParameterKind::OneOf { values: &["ingress", "egress", "both"] },
     required: false,
     default: Some("ingress"),
-    about: "Packets to the instance, from it, or both; a round trip passes each direction once. Of a process that shares its network, only \
+    about: "Packets to the target, from it, or both; a round trip passes each direction once. Of a process that shares its network, only \
             connections to the ports it listens on can be told: egress is what it answers.",
 };
 pub(crate) const FLOWS: Parameter = Parameter {

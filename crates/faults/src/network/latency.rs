@@ -2,17 +2,17 @@
 
 use std::{ops::Range, time::Duration};
 
-use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
+use model::catalogue::{Entry, Parameter, ParameterKind};
 
 use crate::{
-    TARGETS,
     fault::{Failed, Refused},
     network::{
         FEW, Look, PacketFault,
         engine::ENGINE,
         enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
-        millis, netem, percent,
+        lots::{CORRELATION, HELD_ARE_RELEASED, PACKET_FAULT, share},
+        millis, percent,
         probe::{Sending, Survey},
     },
     packet::{
@@ -27,8 +27,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:latency",
-    about: "Delays the packets of an instance, all or those of some flows, with jitter.",
-    targets: TARGETS,
+    about: "Delays the packets of a target, all or those of some flows, with jitter.",
     parameters: &[
         DURATION,
         Parameter {
@@ -61,31 +60,15 @@ pub const ENTRY: Entry = Entry {
         DIRECTION,
         ENGINE,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: "The rules go, held packets are released, and both are the kernel's to do when this process dies.",
+    undone_by: HELD_ARE_RELEASED,
     proven_by: "Datagrams sent along the link: their median way is longer by the delay; those of other flows are not.",
-    needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
-    exclusive: netem::CLAIMS,
     fis: &[
         "aws:ssm:send-command AWSFIS-Run-Network-Latency",
         "aws:ssm:send-command AWSFIS-Run-Network-Latency-Sources",
     ],
     chaos_mesh: Some("NetworkChaos delay"),
+    ..PACKET_FAULT
 };
-
-/// How much what happens to a packet depends on what happened to the one before.
-pub(crate) const CORRELATION: Parameter = Parameter {
-    name: "correlationPercent",
-    kind: ParameterKind::Number { min: 0.0, max: 95.0 },
-    required: false,
-    default: Some("0"),
-    about: "How often the lot that is drawn for a packet is that of the packet before; the share that is hit stays the same.",
-};
-
-/// Reads a share that is given in percent.
-pub(crate) fn share(parameters: Checked<'_>, name: &str) -> Result<f64, Refused> {
-    Ok(parameters.read::<f64>(name)? / 100.0)
-}
 
 pub(crate) struct Latency;
 

@@ -1,17 +1,16 @@
 //! `network:loss`: packets get lost.
 
-use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
+use model::catalogue::{Entry, Parameter, ParameterKind};
 
 use crate::{
-    TARGETS,
     fault::{Failed, Refused},
     network::{
         Hits, Look, PacketFault, REST,
         engine::ENGINE,
         enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
-        latency::{CORRELATION, share},
-        netem, percent,
+        lots::{CORRELATION, MANY, PACKET_FAULT, hit, share},
+        percent,
         probe::Sending,
     },
     packet::{engine::Report, loss::Loss as Model, schedule::Effect},
@@ -21,17 +20,10 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:loss",
-    about: "Loses packets of an instance, at random or in bursts.",
-    targets: TARGETS,
+    about: "Loses packets of a target, at random or in bursts.",
     parameters: &[
         DURATION,
-        Parameter {
-            name: "lossPercent",
-            kind: ParameterKind::Number { min: 0.1, max: 100.0 },
-            required: false,
-            default: Some("7"),
-            about: "The share of packets that are lost at random; not with `burstPercent`.",
-        },
+        hit("lossPercent", "7", "The share of packets that are lost at random; not with `burstPercent`."),
         CORRELATION,
         percent_parameter(
             "burstPercent",
@@ -52,16 +44,13 @@ pub const ENTRY: Entry = Entry {
         DIRECTION,
         ENGINE,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: "The rules and the queue go, and both are the kernel's to do when this process dies.",
     proven_by: "Of many datagrams sent along the link, as many are lost as chance allows at this share.",
-    needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
-    exclusive: netem::CLAIMS,
     fis: &[
         "aws:ssm:send-command AWSFIS-Run-Network-Packet-Loss",
         "aws:ssm:send-command AWSFIS-Run-Network-Packet-Loss-Sources",
     ],
     chaos_mesh: Some("NetworkChaos loss"),
+    ..PACKET_FAULT
 };
 
 const fn percent_parameter(name: &'static str, default: Option<&'static str>, about: &'static str) -> Parameter {
@@ -69,9 +58,6 @@ const fn percent_parameter(name: &'static str, default: Option<&'static str>, ab
 }
 
 pub(crate) struct Loss;
-
-/// So many datagrams show a share of one in a hundred.
-const COUNT: usize = 1_000;
 
 impl PacketFault for Loss {
     type Effect = Model;
@@ -126,14 +112,14 @@ impl PacketFault for Loss {
     }
 
     fn before(_: &Model) -> Sending {
-        Sending::unknown(COUNT / 3)
+        Sending::unknown(MANY / 3)
     }
 
     fn measure(look: &Look<'_, Model>) -> Result<(String, bool), Failed> {
         let loss = look.effect;
         let (share, inflation) = (loss.share(), loss.inflation());
         let patience = look.patience(REST / 2);
-        let sending = Sending { patience, rest: patience, ..Sending::unknown(enough(COUNT, inflation)) };
+        let sending = Sending { patience, rest: patience, ..Sending::unknown(enough(MANY, inflation)) };
         let now = look.send(sending)?;
         let lost = Hits { hit: now.lost(), of: now.sent() };
         // Another fault may lose some already; of the rest, ours loses its share.

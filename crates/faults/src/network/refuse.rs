@@ -33,7 +33,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:refuse",
-    about: "Refuses new TCP connections to an instance or from it, by a reset, as if nobody listened; those that exist go on.",
+    about: "Refuses new TCP connections to a target or from it, by a reset, as if nobody listened; those that exist go on.",
     targets: TARGETS,
     parameters: &[DURATION, SOURCES, PORT, DIRECTION],
     reversibility: Reversibility::SelfEnding,

@@ -2,22 +2,21 @@
 
 use std::time::Duration;
 
-use model::catalogue::{Entry, Need, Parameter, ParameterKind, Reversibility};
+use model::catalogue::{Entry, Parameter, ParameterKind};
 
 use crate::{
-    TARGETS,
     fault::{Failed, Refused},
     network::{
         Hits, Look, PacketFault,
         engine::ENGINE,
         enough,
         filter::{DIRECTION, DURATION, FLOWS, PORT, PROTOCOL, SOURCES},
-        latency::{CORRELATION, share},
-        millis, netem, percent,
+        lots::{CORRELATION, HELD_ARE_RELEASED, MANY, PACKET_FAULT, chance},
+        millis, percent,
         probe::Sending,
     },
     packet::{
-        chance::{self, Chance},
+        chance,
         engine::Report,
         schedule::{Effect, Reorder as Model},
     },
@@ -27,8 +26,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:reorder",
-    about: "Lets some packets of an instance overtake the others, which are delayed.",
-    targets: TARGETS,
+    about: "Lets some packets of a target overtake the others, which are delayed.",
     parameters: &[
         DURATION,
         Parameter {
@@ -60,19 +58,13 @@ pub const ENTRY: Entry = Entry {
         DIRECTION,
         ENGINE,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: "The rules go, held packets are released, and both are the kernel's to do when this process dies.",
+    undone_by: HELD_ARE_RELEASED,
     proven_by: "Of many datagrams sent along the link, as many are not delayed as chance allows at this share, the others are.",
-    needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Nfqueue],
-    exclusive: netem::CLAIMS,
-    fis: &[],
     chaos_mesh: Some("NetworkChaos delay.reorder"),
+    ..PACKET_FAULT
 };
 
 pub(crate) struct Reorder;
-
-/// So many datagrams show a share of one in a hundred.
-const COUNT: usize = 1_000;
 
 impl PacketFault for Reorder {
     type Effect = Model;
@@ -81,8 +73,7 @@ impl PacketFault for Reorder {
 
     fn read(parameters: Checked<'_>) -> Result<Model, Refused> {
         let delay = Duration::from_secs_f64(parameters.read::<f64>("delayMilliseconds")? / 1e3);
-        let share_of = share(parameters, "reorderPercent")?;
-        let chance = Chance { share: share_of, correlation: share(parameters, CORRELATION.name)? };
+        let chance = chance(parameters, "reorderPercent")?;
         let model = Model { chance, gap: parameters.read("gap")?, delay };
         if model.share() < 0.001 {
             return Err(Refused(format!("so {} of all packets overtake: 0.1 % is the least", percent(model.share()))));
@@ -104,7 +95,7 @@ impl PacketFault for Reorder {
     }
 
     fn before(_: &Model) -> Sending {
-        Sending::unknown(COUNT / 3)
+        Sending::unknown(MANY / 3)
     }
 
     fn measure(look: &Look<'_, Model>) -> Result<(String, bool), Failed> {
@@ -123,7 +114,7 @@ impl PacketFault for Reorder {
             1.0
         };
         let inflation = chance::inflation(chance.correlation);
-        let now = look.send(Sending { patience, rest: patience, ..Sending::unknown(enough(COUNT, inflation)) })?;
+        let now = look.send(Sending { patience, rest: patience, ..Sending::unknown(enough(MANY, inflation)) })?;
         // What a busy machine delays by half of ours is taken for delayed; a second look will tell.
         let shifts: Vec<Duration> = now.times().into_iter().map(|time| time.saturating_sub(usual)).collect();
         let hits = Hits { hit: shifts.iter().filter(|shift| **shift < model.delay / 2).count(), of: now.arrived() };

@@ -29,7 +29,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "network:reset",
-    about: "Breaks established TCP connections of an instance, once: the other ends get a reset, its processes an error.",
+    about: "Breaks established TCP connections of a target, once: the other ends get a reset, its processes an error.",
     targets: TARGETS,
     parameters: &[
         Parameter {
@@ -43,7 +43,7 @@ pub const ENTRY: Entry = Entry {
         PORT,
         Parameter {
             default: Some("both"),
-            about: "Connections that others opened to the instance, that it opened to others, or both.",
+            about: "Connections that others opened to the target, that it opened to others, or both.",
             ..DIRECTION
         },
     ],

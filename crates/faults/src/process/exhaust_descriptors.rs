@@ -24,7 +24,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "process:exhaust-descriptors",
-    about: "Lets an instance's processes open no more files and connections than they have: what would open another fails with EMFILE.",
+    about: "Lets a target's processes open no more files and connections than they have: what would open another fails with EMFILE.",
     targets: TARGETS,
     parameters: &[
         DURATION,

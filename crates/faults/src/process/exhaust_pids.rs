@@ -21,7 +21,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "process:exhaust-pids",
-    about: "Lets an instance start no more processes and threads than it has: what would start another fails with EAGAIN.",
+    about: "Lets a target start no more processes and threads than it has: what would start another fails with EAGAIN.",
     targets: TARGETS,
     parameters: &[
         DURATION,

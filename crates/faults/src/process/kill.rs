@@ -19,7 +19,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "process:kill",
-    about: "Sends the processes of an instance a signal that ends them.",
+    about: "Sends the processes of a target a signal that ends them.",
     targets: TARGETS,
     parameters: &[
         Parameter {
@@ -27,7 +27,7 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Text,
             required: false,
             default: None,
-            about: "Name of the processes to kill, as `ps` or the file they run calls them; without it, the instance's first process.",
+            about: "Name of the processes to kill, as `ps` or the file they run calls them; without it, the target's first process.",
         },
         Parameter {
             name: "signal",

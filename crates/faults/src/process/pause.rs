@@ -23,7 +23,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "process:pause",
-    about: "Stops all threads of an instance's processes; their connections stay open and say nothing.",
+    about: "Stops all threads of a target's processes; their connections stay open and say nothing.",
     targets: TARGETS,
     parameters: &[
         DURATION,
@@ -32,7 +32,7 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Text,
             required: false,
             default: None,
-            about: "Name of the processes to pause; without it, all of the instance.",
+            about: "Name of the processes to pause; without it, all of the target.",
         },
     ],
     reversibility: Reversibility::SelfEnding,

@@ -17,12 +17,13 @@ use crate::{
     object::{Kind, Object},
     ourselves,
     parameters::Checked,
+    service,
 };
 
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "process:restart",
-    about: "Ends processes of an instance, in an orderly way or not, for whoever supervises them to start them again: a master process, a supervisor, the lab.",
+    about: "Ends processes of a target, in an orderly way or not, for whoever supervises them to start them again: a master process, a supervisor, the lab.",
     targets: TARGETS,
     parameters: &[
         Parameter {
@@ -30,7 +31,7 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Text,
             required: false,
             default: None,
-            about: "Name of the processes, as `ps` or the file they run calls them; without it, the instance's first process. That of a lab's instance the lab starts again.",
+            about: "Name of the processes, as `ps` or the file they run calls them; without it, the target's first process. That of a lab's instance the lab starts again.",
         },
         Parameter {
             name: "signal",
@@ -97,20 +98,20 @@ impl Fault for Restart {
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
         let victims = victims(object, parameters.text("process"))?;
-        let places =
-            victims.iter().map(|victim| Place::of(*victim, &victims, object)).collect::<Result<Vec<_>, _>>()?;
+        let signal: String = parameters.read("signal")?;
+        let places = victims.iter().map(|victim| Place::of(*victim, &victims, object, number(&signal)));
+        let places = places.collect::<Result<Vec<_>, _>>()?;
         let others = Process::all()
             .into_iter()
             .filter(|other| !victims.contains(other) && places.iter().any(|place| place.suits(*other)))
             .collect();
         let time = |name| parameters.read::<Period>(name).map(Period::get);
-        let signal = parameters.read("signal")?;
         fault::written(&Plan { signal, grace: time("grace")?, within: time("within")?, places, others })
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
         let plan: Plan = undo.plan()?;
-        let signal = if plan.signal == "SIGKILL" { Signal::KILL } else { Signal::TERM };
+        let signal = number(&plan.signal);
         let mut reached = 0;
         for Place { process, .. } in &plan.places {
             let sent = process.signal(signal);
@@ -129,7 +130,7 @@ impl Fault for Restart {
 }
 
 impl Place {
-    fn of(process: Process, victims: &[Process], object: &Object) -> Result<Self, Refused> {
+    fn of(process: Process, victims: &[Process], object: &Object, signal: Signal) -> Result<Self, Refused> {
         let shown = format!("process {} of {}", process.pid, object.name);
         if object.kind == Kind::Instance && object.process().is_ok_and(|first| first == process) {
             return Err(Refused(format!("{shown} is the instance: with it all of it ends; use instance:reboot")));
@@ -147,11 +148,21 @@ impl Place {
                 "{shown} was started by this very process, or one that it was started by, which would not start another"
             )));
         }
-        if supervisor.pid == 1 {
-            return Err(Refused(format!(
-                "{shown} has no parent but process 1, and nothing says that this would start another in its place; \
-                 a unit of the service manager is restarted by service:restart, and process:kill ends it for good"
-            )));
+        match service::comes_again(process, signal) {
+            Some(true) => {}
+            None if supervisor.pid != 1 => {}
+            Some(false) => {
+                return Err(Refused(format!(
+                    "{shown} is the first one of a service whose unit does not start another after this signal \
+                     (`Restart=`); use service:restart"
+                )));
+            }
+            None => {
+                return Err(Refused(format!(
+                    "{shown} has no parent but process 1, and nothing says that this would start another in its place; \
+                     process:kill ends it for good"
+                )));
+            }
         }
         Ok(Self {
             process,
@@ -167,6 +178,11 @@ impl Place {
             && command_line(process).is_ok_and(|line| line == self.command_line)
             && ancestors(process).any(|ancestor| ancestor == self.supervisor)
     }
+}
+
+/// One of the two that the parameter can be.
+fn number(signal: &str) -> Signal {
+    if signal == "SIGKILL" { Signal::KILL } else { Signal::TERM }
 }
 
 /// Who starts another when a process ends: the nearest that it descends from and that stays.

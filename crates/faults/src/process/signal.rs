@@ -25,7 +25,7 @@ use crate::{
 /// The fault's entry in the catalogue.
 pub const ENTRY: Entry = Entry {
     id: "process:signal",
-    about: "Sends processes of an instance any signal, be it one that ends them or one that they handle.",
+    about: "Sends processes of a target any signal, be it one that ends them or one that they handle.",
     targets: TARGETS,
     parameters: &[
         Parameter {
@@ -33,7 +33,7 @@ pub const ENTRY: Entry = Entry {
             kind: ParameterKind::Text,
             required: false,
             default: None,
-            about: "Name of the processes that get it, as `ps` or the file they run calls them; without it, the instance's first process.",
+            about: "Name of the processes that get it, as `ps` or the file they run calls them; without it, the target's first process.",
         },
         Parameter {
             name: "signal",
