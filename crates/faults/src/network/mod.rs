@@ -11,6 +11,7 @@ pub(crate) mod gate;
 pub mod latency;
 pub(crate) mod link;
 pub mod loss;
+pub(crate) mod lots;
 pub(crate) mod netem;
 pub(crate) mod owner;
 pub mod partition;
@@ -523,6 +524,21 @@ pub(crate) fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_action_in_the_network_can_be_narrowed() {
+        let actions: Vec<_> = crate::catalogue().iter().filter(|entry| entry.id.starts_with("network:")).collect();
+        assert!(actions.len() >= 10);
+        for entry in actions {
+            let takes = |name: &str| entry.parameters.iter().any(|parameter| parameter.name == name);
+            assert!(takes("sources") && takes("direction"), "{}", entry.id);
+            // A partition is of hosts; one of ports is a blackhole with sources.
+            assert!(takes("port") || entry.id == "network:partition", "{}", entry.id);
+            // Those without are for connections, which only TCP has.
+            let for_connections = ["network:partition", "network:refuse", "network:reset"].contains(&entry.id);
+            assert!(takes("protocol") || for_connections, "{}", entry.id);
+        }
+    }
 
     #[test]
     fn chance_is_allowed_for_and_no_more() {

@@ -173,7 +173,9 @@ fn damaged_packets_are_sent_again_by_tcp_and_lost_by_udp() {
     let world = World::new();
     inject_and_undo(&world, "network:corrupt", [("corruptPercent", "20"), ("direction", "both")], |_| {
         assert!(transferred_intact(&world));
-        assert!((150..=190).contains(&datagrams_arriving(&world, 200)), "with checksums the damaged are dropped");
+        // Of 200 at 20 % some 160 are left: 137 to 183 in all but one of 16,000 cases.
+        let arriving = datagrams_arriving(&world, 200);
+        assert!((137..=183).contains(&arriving), "with checksums the damaged are dropped: {arriving}");
     });
 }
 
