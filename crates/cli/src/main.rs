@@ -60,7 +60,7 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
             terminal::out(&actions::actions(&call)?);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Doctor(call) => doctor::doctor(&call),
+        Command::Doctor(call) => doctor::doctor(&call, style),
         Command::Status(call) => status::status(&call, style),
         Command::Undo(call) => undo::undo(&call),
         Command::InstallRecovery(call) => install_recovery::install_recovery(&call),
