@@ -95,7 +95,9 @@ fn amounts(text: &str, units: &[(&str, u64)], name: impl Fn(&str) -> &str) -> Re
 /// An amount of units in nanoseconds, exactly; what is less than a nanosecond is dropped.
 fn scaled(amount: &str, unit: u64, fraction_allowed: bool) -> Result<u64, NoDuration> {
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
-    if whole.is_empty() || fraction.contains('.') || (amount.contains('.') && (fraction.is_empty() || !fraction_allowed))
+    if whole.is_empty()
+        || fraction.contains('.')
+        || (amount.contains('.') && (fraction.is_empty() || !fraction_allowed))
     {
         return Err(NoDuration::Unreadable);
     }
@@ -162,7 +164,9 @@ mod tests {
         for text in ["5", "5.0", "1m30"] {
             assert_eq!(parse_duration(text), Err(NoDuration::NoUnit), "{text}");
         }
-        for text in ["", "s", "-1s", "1x", "1s1m", "1s1s", "1.s", ".5s", "1.5m30s", "P", "PT", "P1M", "PT1D", "1..5s", "p1d"] {
+        for text in
+            ["", "s", "-1s", "1x", "1s1m", "1s1s", "1.s", ".5s", "1.5m30s", "P", "PT", "P1M", "PT1D", "1..5s", "p1d"]
+        {
             assert_eq!(parse_duration(text), Err(NoDuration::Unreadable), "{text}");
         }
         for text in ["999999999999d", "99999999999999999999s"] {

@@ -6,7 +6,7 @@ use crate::{
     pipeline::Options,
     registry::document::{
         Node, PIPELINE, Problem, Problems, Value, pipelines, read_yaml,
-        shape::{Field, Shape, Table, nearest},
+        shape::{Field, Shape, Table, join, nearest},
     },
     testing::Window,
 };
@@ -91,6 +91,9 @@ const MAX_CLIENTS: u64 = 1000;
 /// More are not compared in one picture.
 const MAX_PIPELINES: usize = 16;
 
+/// More attempts or hedges of one call than this are a mistake, and take long to follow.
+const MAX_TRIES: u32 = 100;
+
 const FILE: &[Field] = &[
     Field { name: "title", shape: Shape::Text, about: "What it is about." },
     Field {
@@ -102,25 +105,41 @@ const FILE: &[Field] = &[
 ];
 
 const SCENARIO: &[Field] = &[
-    Field { name: "duration", shape: Shape::Duration, about: "How long it lasts: at most 1h. 60s unless told otherwise." },
+    Field {
+        name: "duration",
+        shape: Shape::Duration,
+        about: "How long it lasts: at most 1h. 60s unless told otherwise.",
+    },
     Field {
         name: "step",
         shape: Shape::Duration,
         about: "How finely it is looked at. A sixtieth of the duration unless told otherwise.",
     },
-    Field { name: "seed", shape: Shape::Whole { min: 0, max: u64::MAX }, about: "Of all that is random. 1 unless told otherwise." },
+    Field {
+        name: "seed",
+        shape: Shape::Whole { min: 0, max: u64::MAX },
+        about: "Of all that is random. 1 unless told otherwise.",
+    },
     Field {
         name: "clients",
         shape: Shape::Whole { min: 1, max: MAX_CLIENTS },
         about: "How many processes call, each with its own breaker and budget. 10 unless told otherwise.",
     },
-    Field { name: "rate", shape: Shape::Number, about: "Calls per second of all clients together. 100 unless told otherwise." },
+    Field {
+        name: "rate",
+        shape: Shape::Number,
+        about: "Calls per second of all clients together. 100 unless told otherwise.",
+    },
     Field {
         name: "arrivals",
         shape: Shape::Word(&["poisson", "even"]),
         about: "How calls are spread over time. As a Poisson process unless told otherwise.",
     },
-    Field { name: "idempotent", shape: Shape::Bool, about: "Whether calls may be made twice. true unless told otherwise." },
+    Field {
+        name: "idempotent",
+        shape: Shape::Bool,
+        about: "Whether calls may be made twice. true unless told otherwise.",
+    },
     Field {
         name: "fallback",
         shape: Shape::List(&Shape::Text),
@@ -140,7 +159,11 @@ const DEPENDENCY: &[Field] = &[
         shape: Shape::Whole { min: 1, max: 1_000_000 },
         about: "It works on so many calls at a time. 10 unless told otherwise.",
     },
-    Field { name: "latency", shape: Shape::Duration, about: "How long it works on a call, in the mean. 50ms unless told otherwise." },
+    Field {
+        name: "latency",
+        shape: Shape::Duration,
+        about: "How long it works on a call, in the mean. 50ms unless told otherwise.",
+    },
     Field {
         name: "spread",
         shape: Shape::Word(&["constant", "exponential"]),
@@ -180,6 +203,9 @@ impl Simulation {
             let what = format!("must name 1 to {MAX_PIPELINES} pipelines; `none: {{}}` is one that does nothing");
             problem(&mut problems, &node, "pipelines", what);
         }
+        for (name, options) in &pipelines {
+            refuse_endless(name, options, &node, &mut problems);
+        }
         let empty = Node::new(Value::Null);
         let scenario = scenario(node.get("scenario").unwrap_or(&empty), &pipelines, &mut problems);
         let title = Table(&node).text("title").unwrap_or("simulation").to_owned();
@@ -209,10 +235,25 @@ fn problem(problems: &mut Vec<Problem>, node: &Node, path: &str, what: impl Into
     problems.push(Problem { path: path.to_owned(), place: node.place, what: what.into() });
 }
 
+/// What would keep a simulation busy for no insight.
+fn refuse_endless(name: &str, options: &Options, node: &Node, problems: &mut Vec<Problem>) {
+    let at = node.get("pipelines").and_then(|node| node.get(name)).unwrap_or(node);
+    let path = |option: &str| join(&join("pipelines", name), option);
+    if options.retry.as_ref().is_some_and(|retry| retry.max_attempts > MAX_TRIES) {
+        problem(problems, at, &path("retry"), format!("may have at most {MAX_TRIES} max_attempts in a simulation"));
+    }
+    if options.hedge.as_ref().is_some_and(|hedge| hedge.max_hedges > MAX_TRIES) {
+        problem(problems, at, &path("hedge"), format!("may have at most {MAX_TRIES} max_hedges in a simulation"));
+    }
+    if options.chaos.is_some() {
+        problem(problems, at, &path("chaos"), "has no place in a simulation: what happens is said by scenario.script");
+    }
+}
+
 fn scenario(node: &Node, pipelines: &[(String, Options)], problems: &mut Vec<Problem>) -> Scenario {
     let table = Table(node);
     let duration = table.duration("duration").unwrap_or(Duration::from_secs(60));
-    let step = table.duration("step").unwrap_or((duration / 60).max(Duration::from_nanos(1)));
+    let step = table.duration("step").unwrap_or_else(|| sixtieth(duration));
     let rate = table.number("rate").unwrap_or(100.0);
     let mut wrong = |name: &str, what: String| {
         let node = node.get(name).unwrap_or(node);
@@ -226,7 +267,8 @@ fn scenario(node: &Node, pipelines: &[(String, Options)], problems: &mut Vec<Pro
     }
     let calls = rate * duration.as_secs_f64();
     if rate <= 0.0 || calls > MAX_CALLS {
-        let what = format!("must be above zero, and make at most {MAX_CALLS} calls in all; here it would make {calls:.0}");
+        let what =
+            format!("must be above zero, and make at most {MAX_CALLS} calls in all; here it would make {calls:.0}");
         wrong("rate", what);
     }
     let fallback = node.get("fallback").map(Node::items).unwrap_or_default();
@@ -254,6 +296,12 @@ fn scenario(node: &Node, pipelines: &[(String, Options)], problems: &mut Vec<Pro
         dependency: dependency(table.table("dependency")),
         script,
     }
+}
+
+/// A sixtieth, rounded up so that there are not sixty-one steps.
+fn sixtieth(duration: Duration) -> Duration {
+    let nanos = duration.as_nanos().div_ceil(60).max(1);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// A line of the script, which YAML reads as a key with a value.
@@ -284,7 +332,8 @@ mod tests {
 
     #[test]
     fn the_script_reads_the_same_as_lines_and_as_texts() {
-        let file = |script: &str| Simulation::from_yaml(&format!("pipelines: {{ a: }}\nscenario:\n  script:\n{script}"));
+        let file =
+            |script: &str| Simulation::from_yaml(&format!("pipelines: {{ a: }}\nscenario:\n  script:\n{script}"));
         let lines = file("    - from 1s to 2s: error 50%\n    - from 3s: hang").unwrap();
         let texts = file("    - \"from 1s to 2s: error 50%\"\n    - 'from 3s: hang'").unwrap();
         assert_eq!(lines, texts);
@@ -295,11 +344,17 @@ mod tests {
     fn limits_are_told_with_their_reason() {
         let table = [
             ("scenario: {}", "pipelines must name 1 to 16"),
-            ("pipelines: { a: }\nscenario: { duration: 2h }", "line 2, column 25: scenario.duration must be"),
-            ("pipelines: { a: }\nscenario: { rate: 1000000 }", "at most 200000 calls in all; here it would make 60000000"),
+            ("pipelines: { a: }\nscenario: { duration: 2h }", "line 2, column 23: scenario.duration must be"),
+            (
+                "pipelines: { a: }\nscenario: { rate: 1000000 }",
+                "at most 200000 calls in all; here it would make 60000000",
+            ),
             ("pipelines: { a: }\nscenario: { rate: 0 }", "scenario.rate must be above zero"),
             ("pipelines: { a: }\nscenario: { step: 1us }", "at most 3600 steps"),
-            ("pipelines: { a: }\nscenario: { clients: 0 }", "scenario.clients cannot be 0: it must be a whole number from 1 to 1000"),
+            (
+                "pipelines: { a: }\nscenario: { clients: 0 }",
+                "scenario.clients cannot be 0: it must be a whole number from 1 to 1000",
+            ),
             ("pipelines: { abc: }\nscenario: { fallback: [abd] }", "did you mean `abc`?"),
             ("pipelines: { a: }\nscenario: { script: [from 5s to 1s: hang] }", "scenario.script[0] cannot be"),
             ("pipelines: { a: }\nscenario: { scrpt: [] }", "did you mean `script`?"),

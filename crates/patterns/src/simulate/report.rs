@@ -58,15 +58,16 @@ pub struct Step {
     pub rejected: u64,
     /// Calls that had not ended when the simulation did.
     pub unfinished: u64,
-    /// Half of the calls that ended took at most so long, in milliseconds.
+    /// Half of the calls took at most so long, in milliseconds. A call that had not ended counts with its time until then,
+    /// here and below.
     pub p50_ms: f64,
-    /// 99 of 100 calls that ended took at most so long, in milliseconds.
+    /// 99 of 100 calls took at most so long, in milliseconds.
     pub p99_ms: f64,
     /// Clients whose breaker was open or half-open at the end of the step.
     pub breakers_open: u32,
     /// Requests that the dependency worked on or had in its queue at the end of the step.
     pub under_way: u64,
-    /// How long each call took that has ended.
+    /// How long each call took, or had taken at the end.
     #[serde(skip)]
     pub(super) took: Vec<Duration>,
 }
@@ -94,7 +95,7 @@ pub struct Totals {
     pub unfinished: u64,
     /// Requests that the dependency worked on for callers who had gone.
     pub wasted: u64,
-    /// 99 of 100 calls that ended took at most so long, in milliseconds.
+    /// 99 of 100 calls took at most so long, in milliseconds.
     pub p99_ms: f64,
     /// How long after the last disturbance, in seconds, at least 95 of 100 calls of every step got their answer; nothing
     /// when that never came, or there was no disturbance, or it did not end.

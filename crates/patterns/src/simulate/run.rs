@@ -46,12 +46,7 @@ enum Answer {
 struct Instead(bool);
 
 impl Fallback<Answer, Refusal> for Instead {
-    fn instead(
-        &self,
-        _: &Context,
-        _: Option<&Error<Refusal>>,
-        _: Moment,
-    ) -> impl Future<Output = Option<Answer>> {
+    fn instead(&self, _: &Context, _: Option<&Error<Refusal>>, _: Moment) -> impl Future<Output = Option<Answer>> {
         ready(self.0.then_some(Answer::Instead))
     }
 }
@@ -129,13 +124,13 @@ impl<'s> World<'s> {
         let number = step_of(at, self.scenario.step, self.scenario.steps());
         steps.borrow_mut()[number].calls += 1;
         self.tasks.spawn(async move {
+            let _took = Took { steps: Rc::clone(&steps), number, at, clock };
             let result = policy
                 .call(&context, |_| {
                     let server = &server;
                     async move { server.call().await.map(|()| Answer::Fresh) }
                 })
                 .await;
-            let took = clock.now().since(at);
             let step = &mut steps.borrow_mut()[number];
             match result {
                 Ok(Answer::Fresh) => step.ok += 1,
@@ -143,7 +138,6 @@ impl<'s> World<'s> {
                 Err(Error::Rejected(_)) => step.rejected += 1,
                 Err(Error::Failed(_) | Error::TimedOut(_) | Error::Injected) => step.errors += 1,
             }
-            step.took.push(took);
         });
     }
 
@@ -154,6 +148,23 @@ impl<'s> World<'s> {
         let step = &mut self.steps.borrow_mut()[number];
         step.breakers_open = u32::try_from(open).unwrap_or(u32::MAX);
         step.under_way = self.server.under_way();
+    }
+}
+
+/// Writes down how long a call took, when it ends or the simulation does.
+struct Took {
+    steps: Rc<RefCell<Vec<Step>>>,
+    number: usize,
+    at: Moment,
+    clock: VirtualClock,
+}
+
+impl Drop for Took {
+    fn drop(&mut self) {
+        let took = self.clock.now().since(self.at);
+        if let Ok(mut steps) = self.steps.try_borrow_mut() {
+            steps[self.number].took.push(took);
+        }
     }
 }
 
@@ -172,7 +183,7 @@ struct Calls {
 impl Calls {
     fn new(scenario: &Scenario) -> Self {
         // Another sequence than that of the dependency, and the same whatever the pipelines do.
-        let random = SplitMix64::seeded(scenario.seed ^ 0x5eed_0f_ca11);
+        let random = SplitMix64::seeded(scenario.seed ^ 0x5eed_0fca);
         let mut calls = Self { random, gap: 1.0 / scenario.rate, arrivals: scenario.arrivals, next: Moment::ZERO };
         calls.step();
         calls

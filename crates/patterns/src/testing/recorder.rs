@@ -75,11 +75,8 @@ fn difference(expected: &[&str], made: &[String]) -> String {
     let mut common = vec![vec![0_usize; made.len() + 1]; expected.len() + 1];
     for i in (0..expected.len()).rev() {
         for j in (0..made.len()).rev() {
-            common[i][j] = if expected[i] == made[j] {
-                common[i + 1][j + 1] + 1
-            } else {
-                common[i + 1][j].max(common[i][j + 1])
-            };
+            common[i][j] =
+                if expected[i] == made[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
         }
     }
     let mut text = "the attempts are not those expected (- expected, + made):\n".to_owned();

@@ -11,11 +11,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Wake, Waker},
 };
 
 use crate::{
-    clock::{Clock as _, Moment, VirtualClock},
+    clock::{Moment, VirtualClock},
     sync::{Mutex, lock},
 };
 
@@ -197,9 +197,10 @@ impl fmt::Debug for Tasks {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{task::Poll, time::Duration};
 
     use super::*;
+    use crate::clock::Clock as _;
 
     #[test]
     fn tasks_spawn_tasks_and_run_in_the_order_in_which_they_wake() {

@@ -31,12 +31,15 @@ use serde::{
 };
 
 use self::shape::{Field, Shape};
-pub(crate) use self::options::{PIPELINE, pipeline};
-pub use crate::duration::{NoDuration, parse_duration, write_duration};
 pub use self::{
     node::{Entry, Node, Place, Value},
     problem::{Problem, Problems},
 };
+pub(crate) use self::{
+    options::{PIPELINE, pipeline},
+    schema::of as schema_of,
+};
+pub use crate::duration::{NoDuration, parse_duration, write_duration};
 use crate::pipeline::Options;
 
 /// Pipelines by name, as a document says.
@@ -47,11 +50,8 @@ pub struct Document {
 }
 
 /// Everything a document may hold.
-const DOCUMENT: &[Field] = &[Field {
-    name: "pipelines",
-    shape: Shape::Map(&Shape::Table(PIPELINE)),
-    about: "Pipelines by name.",
-}];
+const DOCUMENT: &[Field] =
+    &[Field { name: "pipelines", shape: Shape::Map(&Shape::Table(PIPELINE)), about: "Pipelines by name." }];
 
 /// A document larger than this is none: a thousand pipelines take a tenth of it.
 const MAX_BYTES: usize = 4 << 20;
@@ -113,7 +113,7 @@ impl Document {
     /// The JSON Schema (draft 2020-12) of documents, for editors: `schema/pipelines.schema.json` of this crate.
     #[must_use]
     pub fn json_schema() -> String {
-        schema::of("Pipelines", "Named pipelines and their options.", DOCUMENT)
+        schema_of("Pipelines", "Named pipelines and their options.", DOCUMENT)
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::shape::{Field, Shape};
 
 /// The durations that are read, as a pattern: units from the longest, each at most once.
-const DURATION: &str = r"^([0-9]+(\\.[0-9]+)? ?(d|h|m|s|ms|us|µs|ns) ?)+$|^P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+(\\.[0-9]+)?S)?)?$";
+const DURATION: &str =
+    r"^([0-9]+(\\.[0-9]+)? ?(d|h|m|s|ms|us|µs|ns) ?)+$|^P([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+(\\.[0-9]+)?S)?)?$";
 const PART: &str = r"^[0-9]+(\\.[0-9]+)? ?%?$";
 
 /// The schema of a document with these keys.

@@ -39,13 +39,13 @@ pub(crate) enum Shape {
     /// A table with these keys.
     Table(&'static [Field]),
     /// A table with any keys; what is under each.
-    Map(&'static Shape),
+    Map(&'static Self),
     /// A list; what each item is.
-    List(&'static Shape),
+    List(&'static Self),
     /// A table with one key, or a text: `from 1s to 2s: hang`, which YAML reads as the one and JSON writes as the other.
     Sentence,
     /// One of these, told apart by what the value looks like.
-    Either(&'static [Shape]),
+    Either(&'static [Self]),
 }
 
 impl Shape {
@@ -104,7 +104,9 @@ impl Shape {
     /// Whether somebody who wrote this value meant this shape.
     fn looks_like(&self, node: &Node) -> bool {
         match (self, &node.value) {
-            (Self::Duration, Value::Text(text)) => text.starts_with(|first: char| first.is_ascii_digit() || first == 'P'),
+            (Self::Duration, Value::Text(text)) => {
+                text.starts_with(|first: char| first.is_ascii_digit() || first == 'P')
+            }
             (Self::Table(_) | Self::Map(_), Value::Map(_))
             | (Self::Range | Self::List(_), Value::List(_))
             | (Self::Whole { .. } | Self::Number, Value::Number(_)) => true,
