@@ -13,6 +13,8 @@ mod processes;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod links;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod residue;
