@@ -41,8 +41,9 @@ pub(crate) fn check() -> Result<()> {
 }
 
 fn generate(into: &Path) -> Result<()> {
-    let into = into.to_str().context("the path is not UTF-8")?;
-    run::run("cargo", &["run", "--quiet", "--package", "shaketable-cli", "--", "__docs", into], &[])
+    let root = root();
+    let [into, root] = [into, &root].map(|path| path.to_str().context("the path is not UTF-8"));
+    run::run("cargo", &["run", "--quiet", "--package", "shaketable-cli", "--", "__docs", into?, root?], &[])
 }
 
 /// Files under `folder` by relative path.

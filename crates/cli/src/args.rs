@@ -128,6 +128,9 @@ Examples:
     },
 }
 
+        /// The repository, for its examples.
+        #[arg(default_value = ".")]
+        root: PathBuf,
 /// How a document is to be read.
 #[derive(Debug, Args)]
 pub(crate) struct Reading {

@@ -8,6 +8,7 @@ mod args;
 mod check;
 mod docs;
 mod doctor;
+mod examples;
 mod install_recovery;
 mod lab_command;
 mod live;
@@ -75,8 +76,8 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
             clap_mangen::Man::new(Shaketable::command()).render(&mut std::io::stdout())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Docs { into } => {
-            docs::write(&into)?;
+        Command::Docs { into, root } => {
+            docs::write(&into, &root)?;
             Ok(ExitCode::SUCCESS)
         }
     }

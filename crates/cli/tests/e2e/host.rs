@@ -28,6 +28,10 @@ fn listens(port: &str) {
 
 impl Shop {
     fn open(user: &User, change: impl Fn(&str) -> String) -> Self {
+        Self::with(&example("experiments/host-process-paused.yaml"), user, change)
+    }
+
+    fn with(file: &Path, user: &User, change: impl Fn(&str) -> String) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
         let mut command = user.command(&["demo-app", "--port", &port]);
         let process = Running::from_command(command.env("SHAKETABLE_TAGS", format!("app=shop-{port}")));
@@ -35,7 +39,7 @@ impl Shop {
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path());
         let document = folder.path().join("document.yaml");
-        let text = fs::read_to_string(example("experiments/host-process-paused.yaml")).unwrap();
+        let text = fs::read_to_string(file).unwrap();
         let text = text.replace("18080", &port).replace("app: shop }", &format!("app: shop-{port} }}"));
         fs::write(&document, change(&text)).unwrap();
         Self { process, document, _folder: folder }
@@ -69,6 +73,23 @@ fn an_ordinary_user_can_do_it_to_a_process_of_its_own() {
         return skipped("only root can become somebody else");
     }
     pauses(&User::nobody());
+}
+
+#[test]
+fn this_host_itself_is_stressed_when_it_is_named_and_not_otherwise() {
+    let (user, file) = (User::me(), example("experiments/host-machine-stressed.yaml"));
+    let name = rustix::system::uname().nodename().to_str().unwrap().to_owned();
+    let shop = Shop::with(&file, &user, |text| text.replace("shop-host", &name));
+    let finished = user.run(&shop.document, &[]);
+    finished.expect(0, "green");
+    for event in ["injecting", "undone"] {
+        assert_eq!(finished.events(event).len(), 2, "{}", finished.output());
+    }
+    assert!(finished.events("injecting").iter().all(|event| event["resource"] == name.as_str()));
+    assert!(finished.events("undone").iter().all(|event| event["cleanliness"]["state"] == "clean"));
+    let misnamed = user.run(&file, &[]);
+    assert_eq!(misnamed.code(), Some(2), "{}", misnamed.output());
+    assert!(misnamed.stderr.contains("this-host"), "{}", misnamed.output());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The built binary, real processes, real packets: what a user would do, and what must be left when it is over (nothing).
 
 #[cfg(test)]
+mod catalogue;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod harness;
