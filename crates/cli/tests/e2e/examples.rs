@@ -96,13 +96,40 @@ fn names_do_not_resolve() {
     assert_eq!(finished.events("undone")[0]["cleanliness"]["state"], "clean");
 }
 
+/// A fault in HTTP that took hold, hit requests, and left nothing.
+#[track_caller]
+fn hits_requests(file: &str) {
+    let finished = keeps_its_promise(file);
+    assert!(finished.events("injected").iter().all(|event| event["proof"]["holds"] == true), "{file}");
+    for undone in finished.events("undone") {
+        assert_eq!(undone["cleanliness"]["state"], "clean", "{file}");
+        assert_eq!(undone["proof"]["holds"], true, "requests were hit: {undone}");
+    }
+}
+
 #[test]
 fn http_slow_answers() {
-    let finished = keeps_its_promise("http-slow-answers.yaml");
-    assert_eq!(finished.events("injected")[0]["proof"]["holds"], true);
-    let undone = &finished.events("undone")[0];
-    assert_eq!(undone["cleanliness"]["state"], "clean");
-    assert_eq!(undone["proof"]["holds"], true, "requests were hit: {undone}");
+    hits_requests("http-slow-answers.yaml");
+}
+
+#[test]
+fn http_errors() {
+    hits_requests("http-errors.yaml");
+}
+
+#[test]
+fn http_downstream_fails() {
+    hits_requests("http-downstream-fails.yaml");
+}
+
+#[test]
+fn http_header_lost() {
+    hits_requests("http-header-lost.yaml");
+}
+
+#[test]
+fn http_body_changed() {
+    hits_requests("http-body-changed.yaml");
 }
 
 #[test]

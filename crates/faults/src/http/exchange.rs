@@ -117,26 +117,25 @@ impl StandIn {
         abort: &Abort,
     ) -> io::Result<Vec<Exchange>> {
         let left = AtomicUsize::new(times);
-        let done = Mutex::new(Vec::new());
+        let (done, failed) = (Mutex::new(Vec::new()), Mutex::new(None));
         let take = || left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
-        let work = || -> io::Result<()> {
+        let work = || {
             while take() && !abort.is_aborted() {
-                let exchange = self.exchange(request, patience, abort)?;
-                lock(&done).push(exchange);
+                match self.exchange(request, patience, abort) {
+                    Ok(exchange) => lock(&done).push(exchange),
+                    Err(why) => return *lock(&failed) = Some(why),
+                }
             }
-            Ok(())
         };
         // Threads are born into the network of whoever makes them.
         from.run(|| {
-            thread::scope(|scope| {
-                let askers: Vec<_> = (0..ASKERS.min(times)).map(|_| scope.spawn(work)).collect();
-                let outcomes = askers.into_iter().map(|asker| asker.join());
-                let outcomes: Vec<_> =
-                    outcomes.map(|one| one.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect();
-                outcomes.into_iter().collect::<io::Result<()>>()
-            })
+            thread::scope(|scope| (0..ASKERS.min(times)).for_each(|_| drop(scope.spawn(work))));
+            Ok(())
         })?;
-        Ok(std::mem::take(&mut lock(&done)))
+        match std::mem::take(&mut *lock(&failed)) {
+            Some(why) => Err(why),
+            None => Ok(std::mem::take(&mut *lock(&done))),
+        }
     }
 
     fn exchange(&self, request: &Request, patience: Duration, abort: &Abort) -> io::Result<Exchange> {

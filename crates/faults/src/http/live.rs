@@ -82,8 +82,8 @@ pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
     let (from, at) = plan.concern.asker(&undo.object, &network);
     let mut probe = Probe::open(&network, at, from, rule.clone())?;
     let rules = Rules { coming, listeners: &post.listeners, unless: unless(coming, mark) };
-    gate.catch(&rules.to_us(Match {
-        interface: (!probe.from_outside(&network)).then(|| "lo".to_owned()),
+    gate.catch(&rules.to_us(&Match {
+        interface: (!probe.is_asked_from_outside(&network)).then(|| "lo".to_owned()),
         destination: Some(Network::only(at)),
         destination_ports: Some(probe.stand_in.address.port()..=probe.stand_in.address.port()),
         protocol: Some(Protocol::Tcp),
@@ -160,7 +160,7 @@ impl Rules<'_> {
     }
 
     /// Packets to an address of the network.
-    fn to_us(&self, packets: Match) -> Vec<(Match, Action)> {
+    fn to_us(&self, packets: &Match) -> Vec<(Match, Action)> {
         let same =
             |listener: &&SocketAddr| packets.destination.is_none_or(|to| to.address.is_ipv4() == listener.is_ipv4());
         let packets = Match { unless_marks: Some(self.unless.clone()), ..packets.clone() };
@@ -211,7 +211,7 @@ impl Live {
     /// Whether a connection to a door of the object comes to us instead: one that says nothing, of which the object never
     /// hears.
     fn is_led_here(&self, door: Door) -> Result<bool, Failed> {
-        let outside = self.probe.from_outside(&self.network);
+        let outside = self.probe.is_asked_from_outside(&self.network);
         let at = self.probe.stand_in.address.ip();
         let open = door.address.is_unspecified() || door.address == at;
         let (from, to) = match door.inside().first() {
@@ -236,7 +236,7 @@ impl Live {
 
 impl Probe {
     /// Whether it is asked from another network than the stand-in's.
-    fn from_outside(&self, network: &NetworkNamespace) -> bool {
+    fn is_asked_from_outside(&self, network: &NetworkNamespace) -> bool {
         !self.from.is_same(network)
     }
 }

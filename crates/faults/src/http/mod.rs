@@ -15,17 +15,20 @@
 //! The rules belong to a socket of this process, the listeners and connections are this process's: with it all of that is
 //! gone, and new connections go where they are for.
 
+pub mod abort;
 mod before;
+pub mod body;
 pub mod delay;
 mod doors;
 mod exchange;
+pub mod header;
 mod live;
 mod order;
 mod post;
 mod proof;
 
 pub(crate) use live::{inject, undo};
-pub(crate) use order::{DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, SHARE, phase, plan};
+pub(crate) use order::{DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PHASE, SHARE, change, phase, plan, texts};
 
 use model::catalogue::Need;
 

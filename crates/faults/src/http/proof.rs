@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use proxy::http::{Abort as Aborts, BodyChange, Change, Matches, Phase, Rule, merge};
+use serde_json::{Value, json};
 
 use crate::{
     fault::{Abort, Failed},
@@ -66,8 +67,8 @@ impl Probe {
     ) -> Result<Self, Failed> {
         let mut fields = HeaderMap::new();
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        removable(&mut fields, &rule.response);
-        let answer = (fields, br#"{"shaketable":"stand-in"}"#.to_vec());
+        changeable(&mut fields, &rule.response);
+        let answer = (fields, document(&rule.response));
         let stand_in = StandIn::start(network, address, &answer.0, &answer.1)
             .map_err(Failed::to("listen in the network of the target"))?;
         let concerned = Request::concerned(&rule, &stand_in.address.to_string())?;
@@ -210,7 +211,7 @@ impl Request {
         let path = path.ok_or_else(|| Failed("no path fits the pattern".to_owned()))?;
         let mut fields = HeaderMap::new();
         fields.insert(header::HOST, HeaderValue::try_from(host).map_err(Failed::to("name the stand-in"))?);
-        removable(&mut fields, &rule.request);
+        changeable(&mut fields, &rule.request);
         for (name, pattern) in headers {
             let value = HeaderValue::try_from(pattern.example()).map_err(Failed::to("make up a header"))?;
             fields.insert(name, value);
@@ -218,7 +219,7 @@ impl Request {
         let mut body = Vec::new();
         if rule.request.body.is_some() {
             fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            body = br#"{"shaketable":"probe"}"#.to_vec();
+            body = document(&rule.request);
         }
         Ok(Self { method: method.as_ref().unwrap_or(&usual).to_string(), path, fields, body })
     }
@@ -245,10 +246,30 @@ impl Request {
     }
 }
 
-/// Gives a message what a change is to remove.
-fn removable(fields: &mut HeaderMap, change: &Change) {
-    for name in change.remove.iter().filter(|name| !FRAMING.contains(name)) {
-        fields.insert(name, HeaderValue::from_static("to-be-removed"));
+/// Gives a message what a change is to remove, and something else of what it is to set: nothing stays as it is by chance.
+fn changeable(fields: &mut HeaderMap, change: &Change) {
+    let names = change.set.iter().map(|(name, _)| name).chain(&change.remove);
+    for name in names.filter(|name| !FRAMING.contains(name)) {
+        fields.insert(name, HeaderValue::from_static("to-be-changed"));
+    }
+}
+
+/// A document that a change changes.
+fn document(change: &Change) -> Vec<u8> {
+    let mut document = json!({ "shaketable": "probe" });
+    if let Some(BodyChange::Patch(patch)) = &change.body {
+        merge(&mut document, &opposite(patch));
+    }
+    document.to_string().into_bytes()
+}
+
+/// What a patch changes, wherever it says something.
+fn opposite(patch: &Value) -> Value {
+    match patch {
+        Value::Object(members) if !members.is_empty() => {
+            members.iter().map(|(name, member)| (name.clone(), opposite(member))).collect()
+        }
+        _ => json!("to-be-changed"),
     }
 }
 
@@ -333,6 +354,18 @@ mod tests {
             assert!(!meant.spared(&of).unwrap().is_meant(&of));
         }
         assert!(request(&Matches::everything()).spared(&Matches::everything()).is_none());
+    }
+
+    #[test]
+    fn no_patch_leaves_the_document_as_it_is() {
+        for patch in [json!({"a": null}), json!({"a": {"b": null, "c": 1}, "d": {}}), json!([1]), json!(null)] {
+            let change = Change { body: Some(BodyChange::Patch(patch.clone())), ..Change::default() };
+            let before = document(&change);
+            let mut after = serde_json::from_slice(&before).unwrap();
+            merge(&mut after, &patch);
+            assert_ne!(after, serde_json::from_slice::<Value>(&before).unwrap(), "{patch}");
+        }
+        assert_eq!(opposite(&json!({"a": {"b": null}})), json!({"a": {"b": "to-be-changed"}}));
     }
 
     #[test]

@@ -12,8 +12,9 @@ use faults::{Object, Peer, journal::is_held, process::Process, sys::namespace::N
 use model::event::Cleanliness;
 use rustix::process::Signal;
 
-use crate::harness::{
-    FIRST, LEASE, View, World, guardian_of, has_netem, host, needed, only, privileged, program, until,
+use crate::{
+    harness::{FIRST, LEASE, View, World, guardian_of, has_netem, host, needed, only, privileged, program, until},
+    http::serving,
 };
 
 /// What the process that will be killed is told, in its environment: which fault, and where the world is.
@@ -111,6 +112,11 @@ fn recover(world: &World, what: &str) {
     assert!(!world.journal().exists(), "{what}");
 }
 
+/// A world in which a fault can be injected.
+fn world_for(fault: &str) -> World {
+    if fault.starts_with("http:") { serving() } else { World::new() }
+}
+
 const FAULTS: &[&str] = &[
     "cpu:stress",
     "disk:error",
@@ -120,6 +126,10 @@ const FAULTS: &[&str] = &[
     "disk:stress",
     "dns:fail",
     "dns:lie",
+    "http:abort",
+    "http:body",
+    "http:delay",
+    "http:header",
     "memory:stress",
     "network:bandwidth",
     "network:blackhole",
@@ -153,7 +163,7 @@ fn killed_with_a_fault_in_effect_it_leaves_nothing() {
         return;
     }
     for fault in doable() {
-        let world = World::new();
+        let world = world_for(fault);
         let before = world.view();
         let mut victim = start(&world, fault);
         let output = BufReader::new(victim.stdout.take().unwrap());
@@ -169,7 +179,7 @@ fn killed_with_its_guardian_the_next_start_finds_nothing_or_makes_it_good() {
         return;
     }
     for fault in FAULTS.iter().chain(UNDOABLE) {
-        let world = World::new();
+        let world = world_for(fault);
         let before = world.view();
         let mut victim = start(&world, fault);
         let output = BufReader::new(victim.stdout.take().unwrap());
@@ -239,7 +249,7 @@ fn killed_after_any_record_of_its_journal_it_leaves_nothing() {
     for fault in FAULTS.iter().chain(UNDOABLE) {
         // Killed as soon as the journal exists, says who injects, what is planned, what is injected.
         for records in 0..=3 {
-            let world = World::new();
+            let world = world_for(fault);
             let before = world.view();
             let mut victim = start(&world, fault);
             let written = || fs::read(world.journal()).is_ok_and(|bytes| count_records(&bytes) >= records);

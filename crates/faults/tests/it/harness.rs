@@ -265,6 +265,9 @@ pub(crate) fn needed(fault: &str) -> Parameters {
         "time:skew" => parameters([("offset", "PT1H")]),
         "cpu:throttle" => parameters([("percent", "20")]),
         "memory:limit" => parameters([("size", "50%")]),
+        "http:abort" | "http:delay" => parameters([("port", "8080")]),
+        "http:body" => parameters([("port", "8080"), ("message", "response"), ("replace", "")]),
+        "http:header" => parameters([("port", "8080"), ("message", "request"), ("setHeaders", r#"{"x": "y"}"#)]),
         _ if fault.starts_with("disk:") => parameters([("path", DISK)]),
         _ => Parameters::new(),
     }

@@ -27,6 +27,7 @@ use rustix::process::Signal;
 use crate::{
     crash::{count_records, object_of_environment, with_world},
     harness::{View, World, find_guardian, host, needed, only, privileged, until},
+    http::serving,
 };
 
 const POINTS: &str = "TORTURE_POINTS";
@@ -153,7 +154,7 @@ fn the_runner() {
 #[ignore = "a share of the torture, started by the test here"]
 fn a_shard() {
     let (first, points) = (from_environment(SEED).expect("told"), from_environment(POINTS).expect("told"));
-    let mut world = World::new();
+    let mut world = serving();
     let mut before = everything(&world);
     let mut injected = BTreeMap::<String, u64>::new();
     let mut blows = BTreeMap::<Blow, u64>::new();
@@ -174,7 +175,7 @@ fn a_shard() {
         *blows.entry(point.blow).or_default() += 1;
         // A fresh one now and then: a world that has seen much is not what users have.
         if seed % 50 == 49 {
-            world = World::new();
+            world = serving();
             before = everything(&world);
         }
     }

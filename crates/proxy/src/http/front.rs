@@ -80,20 +80,21 @@ impl Front {
     fn of(listeners: Vec<TcpListener>, lead: Lead, rules: Rules) -> io::Result<Self> {
         let first = listeners.first().ok_or(io::ErrorKind::InvalidInput)?;
         let address = first.local_addr()?;
-        let (until, retiring, carried) = (CancellationToken::new(), CancellationToken::new(), Arc::default());
+        let (until, retiring) = (CancellationToken::new(), CancellationToken::new());
+        let carried = Arc::<AtomicUsize>::default();
+        let accepting = Arc::new(Accepting {
+            lead,
+            rules,
+            until: until.clone(),
+            retiring: retiring.clone(),
+            carried: Arc::clone(&carried),
+        });
         for listener in listeners {
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            let accepting = Accepting {
-                lead: lead.clone(),
-                rules: rules.clone(),
-                until: until.clone(),
-                retiring: retiring.clone(),
-                carried: Arc::clone(&carried),
-            };
+            let accepting = Arc::clone(&accepting);
             runtime::Handle::current().spawn(async move {
-                let until = accepting.until.clone();
-                until.run_until_cancelled(accepting.run(listener)).await;
+                accepting.until.run_until_cancelled(accepting.run(listener)).await;
             });
         }
         Ok(Self { address, retiring, carried, _until: until.drop_guard() })
@@ -145,7 +146,7 @@ struct Accepting {
 
 impl Accepting {
     #[expect(clippy::infinite_loop, reason = "it ends when its future is dropped")]
-    async fn run(self, listener: tokio::net::TcpListener) {
+    async fn run(&self, listener: tokio::net::TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => match self.lead.of(&stream) {
