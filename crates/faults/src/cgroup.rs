@@ -73,6 +73,35 @@ impl Group {
         Ok(Self { version, folder, homes, limits: Vec::new() })
     }
 
+    /// Plans a group within the one of version 2 that all processes of a target are in: what limits them there, limits them still.
+    pub(crate) fn within(object: &Object) -> Result<Self, Refused> {
+        let members: Vec<Process> =
+            object.process()?.members().into_iter().filter(|one| !helper::is_one(*one)).collect();
+        if members.iter().any(|member| ourselves::is_among(*member)) {
+            let why = "has this very process among its processes, or one that it was started by";
+            return Err(Refused(format!("{} {why}", object.name)));
+        }
+        let homes: Vec<(Process, PathBuf)> =
+            members.into_iter().filter_map(|member| Some((member, of(member).unified?))).collect();
+        let Some((_, home)) = homes.first() else {
+            let why = "control groups of the second version are not mounted, by which its packets could be told";
+            return Err(Refused(format!("{}: {why}", object.name)));
+        };
+        if let Some((other, _)) = homes.iter().find(|(_, other)| other != home) {
+            let why = "not all processes are in one control group";
+            return Err(Refused(format!("{}: {why}: process {} is in another than the first", object.name, other.pid)));
+        }
+        rustix::fs::access(home.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).map_err(|why| {
+            Refused(format!(
+                "{} would have to be put into a control group of its own, in {}, to tell its packets from others': {why}; be root",
+                object.name,
+                home.display()
+            ))
+        })?;
+        let folder = home.join(format!("{NAME}{:016x}", fault::seed()));
+        Ok(Self { version: Version::Two, folder, homes, limits: Vec::new() })
+    }
+
     /// Plans a group for one process alone, within the one that it is in or beside that.
     pub(crate) fn around(process: Process, controller: &str) -> Result<Self, Refused> {
         let home = Home::find(process, controller)
@@ -109,6 +138,18 @@ impl Group {
     /// Whether all limits are in force.
     pub(crate) fn is_limited(&self) -> bool {
         self.limits.iter().all(|limit| self.read(&limit.file).is_ok_and(|now| now == limit.value))
+    }
+
+    /// The folder it has, or will have.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether all processes of a target are in it.
+    pub(crate) fn has_all_of(&self, object: &Object) -> bool {
+        let inside = members(&self.folder);
+        let all = object.process().map(Process::members).unwrap_or_default();
+        all.into_iter().filter(|member| !helper::is_one(*member)).all(|member| inside.contains(&member.pid))
     }
 
     /// Who is in it now; none when there is no such group.
@@ -296,6 +337,45 @@ fn none_has(who: &str, controller: &str) -> Refused {
 fn members(folder: &Path) -> Vec<i32> {
     let text = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
     text.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// The control groups that a process is in.
+pub(crate) struct Groups {
+    /// Their paths, in all hierarchies.
+    pub(crate) paths: Vec<String>,
+    /// The folder of the one of version 2.
+    pub(crate) unified: Option<PathBuf>,
+    /// The folder of the one of version 1's freezer.
+    pub(crate) freezer: Option<PathBuf>,
+}
+
+/// The control groups that a process is in; none, when it has ended.
+pub(crate) fn of(process: Process) -> Groups {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let (unified, others): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("0::"));
+    let folder = |groups: &[&str], version| {
+        let home = Home::among(&groups.join("\n"), &mounts, "freezer").filter(|home| home.version == version);
+        home.map(|home| home.folder)
+    };
+    Groups {
+        paths: text.lines().filter_map(|line| Some(line.split_once(':')?.1.split_once(':')?.1.to_owned())).collect(),
+        unified: folder(&unified, Version::Two),
+        freezer: folder(&others, Version::One),
+    }
+}
+
+/// Makes a group that can be frozen, and removes it.
+pub(crate) fn try_freezer() -> io::Result<()> {
+    let Groups { unified, freezer, .. } = of(Process::own()?);
+    let try_in = |folder: Option<PathBuf>, file: &str| {
+        let folder = folder.ok_or(io::ErrorKind::NotFound)?.join(format!("{NAME}{:016x}", fault::seed()));
+        fs::create_dir(&folder)?;
+        let there = folder.join(file).exists();
+        fs::remove_dir(&folder)?;
+        if there { Ok(()) } else { Err(io::Error::from(io::ErrorKind::NotFound)) }
+    };
+    try_in(unified, "cgroup.freeze").or_else(|first| try_in(freezer, "freezer.state").map_err(|_| first))
 }
 
 /// Makes a group with a controller as it would be made for a target, and removes it.

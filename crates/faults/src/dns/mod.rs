@@ -25,13 +25,19 @@ use model::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cgroup,
     dns::{
         engine::{Engine, Judge, Saying},
         stream::Doorman,
         wire::{A, AAAA, Code, Name, Pattern, Reply, ask},
     },
     fault::{self, Abort, Failed, Injection, Refused, Undo, UndoError, Undone},
-    network::{self, gate::Gate, owner::Owner, site},
+    network::{
+        self,
+        gate::Gate,
+        owner::{Owner, control_group},
+        site,
+    },
     object::Object,
     packet::copier::MARK,
     parameters::{Checked, Network},
@@ -63,29 +69,29 @@ struct Plan {
     judge: Judge,
     /// Whose queries of the namespace are meant; without it, all.
     group: Option<ControlGroup>,
+    /// The control group that is made for those who are meant.
+    #[serde(default)]
+    made: Option<cgroup::Group>,
 }
 
 /// Plans that this is said to queries of an object.
 pub(crate) fn plan(object: &Object, parameters: Checked<'_>, saying: Saying) -> Result<serde_json::Value, Refused> {
     let names = names(parameters.text("names").unwrap_or_default())?;
     let network = site::network(object)?;
-    let group = match Owner::of(object, &network)? {
-        Owner::Namespace => None,
-        Owner::Group(group) => Some(group),
-        Owner::Host if names.contains(&Pattern::All) => {
+    let (mut group, mut made) = (None, None);
+    match Owner::of_all(object, &network)? {
+        Some(Owner::Namespace) => {}
+        Some(Owner::Group(own)) => group = Some(own),
+        Some(Owner::Host) if names.contains(&Pattern::All) => {
             return Err(Refused(
                 "all names of the host would be hit, those by which you reach it too: say which `names`".to_owned(),
             ));
         }
-        Owner::Host => None,
-        Owner::Doors(_) => {
-            return Err(Refused(format!(
-                "what {} asks cannot be told from what others of its network ask: choose a service or a container",
-                object.name
-            )));
-        }
-    };
-    fault::written(&Plan { judge: Judge { names, saying }, group })
+        Some(Owner::Host) => {}
+        // A socket belongs to the control group in which its maker was, and queries are mostly asked by new ones.
+        Some(Owner::Doors(_)) | None => made = Some(cgroup::Group::within(object)?),
+    }
+    fault::written(&Plan { judge: Judge { names, saying }, group, made })
 }
 
 fn names(text: &str) -> Result<Vec<Pattern>, Refused> {
@@ -102,7 +108,22 @@ fn names(text: &str) -> Result<Vec<Pattern>, Refused> {
 
 /// Does what is planned.
 pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
-    let plan: Plan = undo.plan()?;
+    let mut plan: Plan = undo.plan()?;
+    let Some(made) = plan.made.clone() else { return inject_into(undo, plan) };
+    made.enter(&undo.object)?;
+    let told = control_group(made.folder()).map_err(Failed::to("tell the control group that was made"));
+    let injected = told.and_then(|group| {
+        plan.group = Some(group);
+        inject_into(undo, plan)
+    });
+    injected.map_err(|Failed(why)| match made.leave(&undo.object) {
+        Ok(_) => Failed(why),
+        Err(left) => Failed(format!("{why}; and {left}")),
+    })
+}
+
+/// The same, when those who are meant can be told.
+fn inject_into(undo: &Undo, plan: Plan) -> Result<Box<dyn Injection>, Failed> {
     let network = site::network(&undo.object).map_err(|Refused(why)| Failed(why))?;
     let probe = Probe::open(Arc::clone(&network))?;
     // The engine comes first: rules whose queue nobody has bound let packets pass, but not all at once.
@@ -150,6 +171,13 @@ impl Detour {
 
 /// Undoes it, by the record.
 pub(crate) fn undo(undo: &Undo) -> Result<Cleanliness, UndoError> {
+    let unread = |Failed(why)| UndoError {
+        why,
+        repair: "look for control groups named shaketable-*, move their processes out and remove them".to_owned(),
+    };
+    if let Some(made) = undo.plan::<Plan>().map_err(unread)?.made {
+        made.leave(&undo.object)?;
+    }
     network::undo_record(undo)
 }
 
@@ -182,7 +210,8 @@ impl Plan {
 
     fn words(&self) -> String {
         let names: Vec<String> = self.judge.names.iter().map(ToString::to_string).collect();
-        format!("{}: {}", names.join(", "), said(&self.judge.saying))
+        let whose = if self.made.is_some() { ", asked by sockets opened from now on" } else { "" };
+        format!("{}{whose}: {}", names.join(", "), said(&self.judge.saying))
     }
 }
 
@@ -460,7 +489,16 @@ impl Outcome {
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let (achieved, holds) = network::patiently(abort, || self.measured(abort));
+        let (mut achieved, mut holds) = network::patiently(abort, || self.measured(abort));
+        if let Some(made) = &self.plan.made {
+            let all = made.has_all_of(&self.object);
+            achieved.push_str(if all {
+                "; all its processes are in the group"
+            } else {
+                "; some of its processes are not in the group"
+            });
+            holds &= all;
+        }
         Proof { configured: self.plan.words(), achieved, holds }
     }
 
@@ -478,6 +516,10 @@ impl Injection for Live {
         let proof = Proof { configured: self.plan.words(), achieved, holds: cleared && closed };
         let queue = (!closed).then(|| "a packet queue that did not close in order".to_owned());
         let detour = self.detour.ok().and_then(Detour::close);
+        // Before anything is said of the rest: it is tried again by the record, which knows all.
+        if let Some(made) = &self.plan.made {
+            made.leave(&self.object)?;
+        }
         let residue: Vec<String> = self.gate.close().into_iter().chain(detour).chain(queue).collect();
         let cleanliness = match residue.is_empty() {
             true if self.object.has_ended() => Cleanliness::Gone,

@@ -43,32 +43,10 @@ pub(crate) struct Door {
 impl Owner {
     /// Finds out how the packets of an object can be told in its namespace.
     pub(crate) fn of(object: &Object, network: &NetworkNamespace) -> Result<Self, Refused> {
-        if object.kind == Kind::Machine {
-            return Ok(Self::Host);
-        }
-        let shared = NetworkNamespace::current().is_ok_and(|ours| ours.is_same(network));
-        match object.kind {
-            Kind::Instance | Kind::Container if !shared => return Ok(Self::Namespace),
-            Kind::Instance => {
-                let why = format!("{} has no network of its own: its packets would be all of this host", object.name);
-                return Err(Refused(why));
-            }
-            _ => {}
-        }
-        if let Some(folder) = &object.cgroup {
-            return control_group(folder).map(Self::Group).map_err(|why| {
-                Refused(format!(
-                    "the packets of {} cannot be told by its control group {}: {why}",
-                    object.name,
-                    folder.display()
-                ))
-            });
+        if let Some(whole) = Self::of_all(object, network)? {
+            return Ok(whole);
         }
         let members = object.process()?.members();
-        if !shared && members.iter().all(|member| lives_in(*member, network)) && others_in(network, &members).is_empty()
-        {
-            return Ok(Self::Namespace);
-        }
         let doors = doors(&members, network)
             .map_err(|why| Refused(format!("the ports of {} cannot be looked up: {why}", object.name)))?;
         if doors.is_empty() {
@@ -80,10 +58,40 @@ impl Owner {
         }
         Ok(Self::Doors(doors))
     }
+
+    /// How all packets of an object can be told in its namespace. `None`: at most those of some ports can.
+    pub(crate) fn of_all(object: &Object, network: &NetworkNamespace) -> Result<Option<Self>, Refused> {
+        if object.kind == Kind::Machine {
+            return Ok(Some(Self::Host));
+        }
+        let shared = NetworkNamespace::current().is_ok_and(|ours| ours.is_same(network));
+        match object.kind {
+            Kind::Instance | Kind::Container if !shared => return Ok(Some(Self::Namespace)),
+            Kind::Instance => {
+                let why = format!("{} has no network of its own: its packets would be all of this host", object.name);
+                return Err(Refused(why));
+            }
+            _ => {}
+        }
+        if let Some(folder) = &object.cgroup {
+            return control_group(folder).map(|group| Some(Self::Group(group))).map_err(|why| {
+                Refused(format!(
+                    "the packets of {} cannot be told by its control group {}: {why}",
+                    object.name,
+                    folder.display()
+                ))
+            });
+        }
+        let members = object.process()?.members();
+        let alone = !shared
+            && members.iter().all(|member| lives_in(*member, network))
+            && others_in(network, &members).is_empty();
+        Ok(alone.then_some(Self::Namespace))
+    }
 }
 
 /// The control group whose folder this is.
-fn control_group(folder: &Path) -> io::Result<ControlGroup> {
+pub(crate) fn control_group(folder: &Path) -> io::Result<ControlGroup> {
     let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, why.to_owned());
     let folder = folder.canonicalize()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;

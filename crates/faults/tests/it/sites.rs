@@ -153,6 +153,7 @@ fn the_stage() {
     stage.a_process_is_hit_over_the_loopback();
     stage.a_process_that_others_reach_is_hit_wherever_they_come_from();
     stage.a_service_is_hit_by_its_control_group();
+    stage.a_process_asks_from_a_control_group_that_is_made_for_it();
 }
 
 #[test]
@@ -334,6 +335,46 @@ impl Stage {
         self.undo();
     }
 
+    /// It listens nowhere, and shares its network and its control group with this process.
+    fn a_process_asks_from_a_control_group_that_is_made_for_it(&self) {
+        let resolver = UdpSocket::bind(RESOLVER).unwrap();
+        std::thread::spawn(move || {
+            let mut query = [0; 512];
+            while let Ok((length, from)) = resolver.recv_from(&mut query) {
+                resolver.send_to(&query[..length], from).unwrap();
+            }
+        });
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "--nocapture", "--ignored", "--test-threads=1", "sites::the_asker"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "ready"));
+        let mut orders = child.stdin.take().unwrap();
+        let mut told = || {
+            orders.write_all(b"?").unwrap();
+            lines.find_map(|line| line.unwrap().strip_prefix("told ").map(str::to_owned)).unwrap()
+        };
+        let groups = || std::fs::read_to_string(format!("/proc/{}/cgroup", child.id())).unwrap();
+        let (before, pid) = (groups(), i32::try_from(child.id()).ok());
+        let object = Object { name: "asker".to_owned(), pid, kind: Kind::Process, ..Object::default() };
+        match self.inject(&object, "dns:fail", [("names", "*.example.com")]) {
+            Err(why) if why.to_string().contains("second version") => println!("skipped: {why}"),
+            injected => {
+                injected.unwrap();
+                assert_eq!(
+                    (told(), ask()),
+                    ("3".to_owned(), 0),
+                    "it is told that there is no such name, and nobody else"
+                );
+                assert_ne!(groups(), before);
+                self.undo();
+                assert_eq!((told(), groups()), ("0".to_owned(), before));
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     fn a_service_is_hit_by_its_control_group(&self) {
         let listener = Listener::start(8084, Ipv4Addr::UNSPECIFIED, true);
         let _other = TcpListener::bind((HOST, 8085)).unwrap();
@@ -356,6 +397,30 @@ impl Stage {
         // Until it is sent once more.
         deaf.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         deaf.read_exact(&mut [0; 5]).unwrap();
+    }
+}
+
+/// Asks a resolver for the address of `www.example.com`, by a new socket; the code of the answer.
+fn ask() -> u8 {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www\x07example\x03com\x00\x00\x01\x00\x01";
+    socket.send_to(query, RESOLVER).unwrap();
+    let mut answer = [0; 512];
+    socket.recv(&mut answer).unwrap();
+    answer[3] & 0xf
+}
+
+/// Where one answers.
+const RESOLVER: (Ipv4Addr, u16) = (Ipv4Addr::new(127, 0, 0, 9), 53);
+
+/// Not a test: a process that asks whenever it is told to.
+#[test]
+#[ignore = "a process that asks, started by the stage"]
+fn the_asker() {
+    println!("\nready");
+    while let Ok(1) = std::io::stdin().read(&mut [0]) {
+        println!("told {}", ask());
     }
 }
 
