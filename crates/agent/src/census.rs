@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use faults::process::{self, Process};
+use faults::{
+    container::Id,
+    process::{self, Process},
+};
 
 /// The variable by which a process says what it is: `SHAKETABLE_TAGS=app=web,tier=front`.
 const TAGS: &str = "SHAKETABLE_TAGS";
@@ -169,13 +172,7 @@ pub(crate) fn unit(cgroup: &str) -> Option<String> {
 
 /// The container to which a cgroup belongs, by the first twelve digits of its id, as container tools show it.
 pub(crate) fn container(cgroup: &str) -> Option<String> {
-    cgroup.rsplit('/').find_map(|part| {
-        let name = part.strip_suffix(".scope").unwrap_or(part);
-        // docker-ID.scope, libpod-ID.scope, crio-ID.scope, cri-containerd-ID.scope, or ID alone
-        let id = name.rsplit(['-', ':']).next()?;
-        let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_id.then(|| id.get(..12).map(str::to_owned)).flatten()
-    })
+    Id::of_group(cgroup).map(|id| id.short().to_owned())
 }
 
 /// What an environment says of the process: `app=web,tier=front`.
@@ -206,22 +203,16 @@ mod tests {
 
     use super::*;
 
-    const ID: &str = "4f9c0c0e4f0b6f2f7e1d1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f";
-
     #[test]
     fn units_and_containers_are_told_from_the_paths_of_cgroups() {
         assert_eq!(unit("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
         let of_user = "/user.slice/user-1000.slice/user@1000.service/app.slice/web.service";
         assert_eq!(unit(of_user).as_deref(), Some("web.service"));
         assert_eq!(unit("/user.slice/session-1.scope"), None);
-        for path in [
-            format!("/system.slice/docker-{ID}.scope"),
-            format!("/docker/{ID}"),
-            format!("/kubepods.slice/kubepods-burstable.slice/cri-containerd-{ID}.scope"),
-            format!("/machine.slice/libpod-{ID}.scope/container"),
-        ] {
-            assert_eq!(container(&path).as_deref(), Some("4f9c0c0e4f0b"), "{path}");
-        }
+        let id = "4f9c0c0e4f0b".to_owned() + &"0".repeat(52);
+        assert_eq!(container(&format!("/system.slice/docker-{id}.scope")).as_deref(), Some("4f9c0c0e4f0b"));
+        // What looks after a container is not in it.
+        assert_eq!(container(&format!("/machine.slice/libpod-conmon-{id}.scope")), None);
         assert_eq!(container("/system.slice/nginx.service"), None);
     }
 

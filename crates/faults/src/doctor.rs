@@ -11,10 +11,11 @@ use rustix::net::{AddressFamily, SocketType};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    cgroup,
+    cgroup, container,
     fault::{Failed, Program, Tools, seed},
     helper::{self, Answer, Job},
     network::engine::{ENGINE, Lateness},
+    service,
     sys::{
         calls::{self, Stop},
         namespace::{self, NetworkNamespace},
@@ -58,14 +59,6 @@ pub struct Diagnosis {
     pub facts: Vec<Fact>,
     /// Fault by fault.
     pub faults: Vec<Ability>,
-}
-
-impl Diagnosis {
-    /// Whether an action can be carried out here: a fault of this crate, or one that is made of such.
-    #[must_use]
-    pub fn ability(&self, entry: &'static Entry) -> Ability {
-        ability(entry, &self.facts)
-    }
 }
 
 impl Diagnosis {
@@ -143,6 +136,9 @@ const fn fact_of(need: Need) -> Option<&'static str> {
         Need::CpuController => Some(CPU),
         Need::MemoryController => Some(MEMORY),
         Need::PidsController => Some(PIDS),
+        Need::Freezer => Some(FREEZER),
+        Need::ServiceManager => Some(SERVICES),
+        Need::ContainerRuntime => Some(CONTAINERS),
         Need::Signal => None,
     }
 }
@@ -158,6 +154,9 @@ const CALLS: &str = "system-calls";
 const CPU: &str = "cgroup-cpu";
 const MEMORY: &str = "cgroup-memory";
 const PIDS: &str = "cgroup-pids";
+const FREEZER: &str = "cgroup-freezer";
+const SERVICES: &str = "service-manager";
+const CONTAINERS: &str = "container-runtime";
 const PUNCTUAL: &str = "realtime-priority";
 
 /// Tries everything, in the helper.
@@ -218,6 +217,24 @@ pub(crate) fn examine() -> Vec<Finding> {
             "be root; with version 2, have the controller delegated (`systemd-run --user --scope -p Delegate=yes`)",
         ));
     }
+    found.push(fact(
+        FREEZER,
+        &cgroup::try_freezer(),
+        "control groups can be frozen",
+        "be root, on Linux 5.2 or later with version 2, or with version 1's freezer; process:pause works without",
+    ));
+    found.push(fact(
+        SERVICES,
+        &service::try_manager(),
+        "systemd answers over D-Bus",
+        "only where systemd is the first process are there services to stop; be root, or have a manager of your own (`loginctl enable-linger`)",
+    ));
+    found.push(fact(
+        CONTAINERS,
+        &container::try_runtime(),
+        "a container runtime answers over its API",
+        "start docker, or podman's API (`systemctl start podman.socket`), and be root or in its group; killing and pausing containers works without",
+    ));
     let punctual = if realtime::be_punctual() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::PermissionDenied)) };
     found.push(fact(
         PUNCTUAL,

@@ -15,6 +15,7 @@ mod abandoned;
 pub mod book;
 pub mod boot;
 mod cgroup;
+pub mod container;
 pub mod cpu;
 pub mod disk;
 pub mod dns;
@@ -40,8 +41,9 @@ mod pause;
 #[cfg(test)]
 mod planted;
 pub mod process;
-pub mod recovery;
 mod ramp;
+pub mod recovery;
+pub mod service;
 mod standstill;
 pub mod state;
 mod stress;
@@ -61,6 +63,9 @@ pub use state::State;
 
 /// The faults of this crate, ordered by id.
 const FAULTS: &[&dyn fault::Fault] = &[
+    &container::kill::Kill,
+    &container::pause::Pause,
+    &container::stop::Stop,
     &cpu::stress::CpuStress,
     &cpu::throttle::CpuThrottle,
     &disk::error::DiskError,
@@ -75,9 +80,9 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &http::delay::Delay,
     &http::header::Header,
     &memory::limit::MemoryLimit,
+    &memory::oom::MemoryOom,
     &memory::stress::MemoryStress,
     &network::bandwidth::Bandwidth,
-    &memory::oom::MemoryOom,
     &network::blackhole::Blackhole,
     &network::corrupt::Corrupt,
     &network::duplicate::Duplicate,
@@ -91,13 +96,18 @@ const FAULTS: &[&dyn fault::Fault] = &[
     &process::exhaust_pids::ExhaustPids,
     &process::kill::Kill,
     &process::pause::Pause,
+    &process::restart::Restart,
+    &process::signal::SendSignal,
+    &service::restart::Restart,
+    &service::stop::Stop,
     &time::skew::Skew,
 ];
 
-    &process::restart::Restart,
-    &process::signal::SendSignal,
 /// Their entries in the catalogue, in the same order.
 const ENTRIES: &[&Entry] = &[
+    &container::kill::ENTRY,
+    &container::pause::ENTRY,
+    &container::stop::ENTRY,
     &cpu::stress::ENTRY,
     &cpu::throttle::ENTRY,
     &disk::error::ENTRY,
@@ -112,12 +122,12 @@ const ENTRIES: &[&Entry] = &[
     &http::delay::ENTRY,
     &http::header::ENTRY,
     &memory::limit::ENTRY,
+    &memory::oom::ENTRY,
     &memory::stress::ENTRY,
     &network::bandwidth::ENTRY,
     &network::blackhole::ENTRY,
     &network::corrupt::ENTRY,
     &network::duplicate::ENTRY,
-    &memory::oom::ENTRY,
     &network::latency::ENTRY,
     &network::loss::ENTRY,
     &network::partition::ENTRY,
@@ -128,22 +138,24 @@ const ENTRIES: &[&Entry] = &[
     &process::exhaust_pids::ENTRY,
     &process::kill::ENTRY,
     &process::pause::ENTRY,
+    &process::restart::ENTRY,
+    &process::signal::ENTRY,
+    &service::restart::ENTRY,
+    &service::stop::ENTRY,
     &time::skew::ENTRY,
 ];
 
-/// What faults of processes hit: an instance, under its native type and the AWS type it stands for, and what runs on this host.
-const TARGETS: &[TargetKind] = &[INSTANCES, PROCESSES, SERVICES, CONTAINERS];
-
-    &process::restart::ENTRY,
-    &process::signal::ENTRY,
-/// What a load can be put on: the same, and this host itself.
-const TARGETS_AND_MACHINES: &[TargetKind] = &[INSTANCES, PROCESSES, SERVICES, CONTAINERS, MACHINES];
 const INSTANCES: TargetKind = TargetKind { key: "Instances", resource_types: &["lab:instance", "aws:ec2:instance"] };
 const PROCESSES: TargetKind = TargetKind { key: "Processes", resource_types: &["host:process"] };
 const SERVICES: TargetKind = TargetKind { key: "Services", resource_types: &["host:service"] };
 const CONTAINERS: TargetKind = TargetKind { key: "Containers", resource_types: &["host:container"] };
 const MACHINES: TargetKind = TargetKind { key: "Machines", resource_types: &["host:machine"] };
 
+/// What faults of processes hit: an instance, under its native type and the AWS type it stands for, and what runs on this host.
+const TARGETS: &[TargetKind] = &[INSTANCES, PROCESSES, SERVICES, CONTAINERS];
+
+/// What a load can be put on: the same, and this host itself.
+const TARGETS_AND_MACHINES: &[TargetKind] = &[INSTANCES, PROCESSES, SERVICES, CONTAINERS, MACHINES];
 
 /// What this crate can do: the entries of its faults, ordered by id.
 #[must_use]

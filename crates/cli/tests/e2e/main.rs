@@ -11,6 +11,8 @@ mod host;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod managed;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod proxy;

@@ -7,6 +7,7 @@ pub mod calls;
 pub mod connection;
 pub mod cpu_clock;
 pub mod daemon;
+pub mod dbus;
 pub mod ending;
 pub mod link;
 pub mod memory;

@@ -6,7 +6,9 @@
     reason = "what is shared between tests is test code too, though clippy only knows the tests themselves"
 )]
 
+mod apart;
 mod clocks;
+mod containers;
 mod crash;
 mod disks;
 mod doctor;
@@ -15,11 +17,12 @@ mod harness;
 mod host;
 mod http;
 mod limits;
-mod measure;
 mod loads;
+mod measure;
 mod names;
 mod network;
 mod ordinary;
 mod processes;
+mod services;
 mod sites;
 mod torture;

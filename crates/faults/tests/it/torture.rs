@@ -37,7 +37,7 @@ const SEED: &str = "TORTURE_SEED";
 const USUAL: u64 = 12;
 /// What CI runs, each time.
 const IN_CI: u64 = 300;
-/// Processes that torture side by side: most of a point is waiting.
+/// Processes that torture side by side, for each processor: most of a point is waiting.
 const SHARDS: u64 = 4;
 /// So short that a runner that hangs is noticed soon; renewed five times within it.
 const LEASE: Duration = Duration::from_millis(1500);
@@ -115,6 +115,8 @@ fn the_runner() {
     let kinds: Vec<&str> = faults::catalogue()
         .iter()
         .filter(|entry| matches!(entry.reversibility, Reversibility::SelfEnding | Reversibility::Undoable))
+        // What is tortured is an instance.
+        .filter(|entry| entry.targets.iter().any(|target| target.key == "Instances"))
         .map(|entry| entry.id)
         .collect();
     let chosen: Vec<(InjectionId, &str)> = (1..=random.random_range(1..=4))
@@ -321,8 +323,10 @@ fn whatever_dies_and_whenever_nothing_is_left() {
     let points = from_environment(POINTS).unwrap_or(usual);
     let first = from_environment(SEED).unwrap_or_else(any_seed);
     println!("{points} points from seed {first}");
-    let share = points.div_ceil(SHARDS);
-    let shards: Vec<(u64, Child)> = (0..SHARDS)
+    let processors = thread::available_parallelism().map_or(1, |number| number.get() as u64);
+    let side_by_side = SHARDS * processors;
+    let share = points.div_ceil(side_by_side);
+    let shards: Vec<(u64, Child)> = (0..side_by_side)
         .map(|shard| first + shard * share)
         .map(|seed| {
             let left = (first + points).saturating_sub(seed).min(share);
