@@ -322,7 +322,12 @@ fn demo_app(reader: &mut Reader<'_>, node: &Node) -> Option<DemoApp> {
 fn downstream(reader: &mut Reader<'_>, node: &Node) -> Option<Downstream> {
     let fields = reader.fields(node, "`downstream`", &["url", "timeout", "retries", "breaker", "fallback"])?;
     let url = fields.required("url", reader).and_then(|node| document::url(reader, node, &["http://"]));
-    let timeout = fields.get("timeout").map_or(Some(Period::from_secs(1)), |node| reader.some_time(node, "timeout"));
+    // `timeout: false` is none.
+    let timeout = match fields.get("timeout") {
+        None => Some(Some(Period::from_secs(1))),
+        Some(node) if node.as_text() == Some("false") => Some(None),
+        Some(node) => reader.some_time(node, "timeout").map(Some),
+    };
     let retries = fields.get("retries").map_or(Some(0), |node| reader.whole(node, "retries", 0..=10));
     let fallback = fields.get("fallback").map_or(Some(false), |node| reader.boolean(node, "fallback"));
     // `breaker:` with nothing behind it is a breaker with its defaults; `breaker: false` is none.

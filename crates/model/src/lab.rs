@@ -112,13 +112,13 @@ pub struct DemoApp {
 pub struct Downstream {
     /// `http://` URL, usually of a balancer: `http://api.lab/`.
     pub url: String,
-    /// Longest wait for one attempt.
-    pub timeout: Period,
+    /// Longest wait for one attempt; none: as long as it takes.
+    pub timeout: Option<Period>,
     /// Attempts after the first.
     pub retries: u32,
     /// Circuit breaker; none: every request tries.
     pub breaker: Option<Breaker>,
-    /// Whether a failed call is answered with a fallback body and status 200 instead of 503.
+    /// Whether a failed call is answered with the last good answer, if there was one, and status 200 instead of 503.
     pub fallback: bool,
 }
 

@@ -6,17 +6,24 @@ pub mod bulkhead;
 pub mod chaos;
 pub mod clock;
 mod context;
+pub mod duration;
 mod error;
 pub mod event;
 pub mod fallback;
 pub mod hedge;
+pub mod metrics;
 mod outcome;
 pub mod pipeline;
 pub mod random;
 pub mod rate_limit;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod retry;
 pub mod shed;
+#[cfg(feature = "simulate")]
+pub mod simulate;
 mod sync;
+pub mod testing;
 mod timeout;
 
 pub use self::{

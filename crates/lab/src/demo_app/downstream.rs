@@ -1,11 +1,12 @@
-//! The call to another service, and what protects the caller: a time limit per attempt, retries with backoff, a circuit
-//! breaker.
+//! The call to another service, and what protects the caller: a pipeline with a time limit per attempt, retries with
+//! backoff, a circuit breaker, and the last good answer in place of a failure.
 
 use std::{
+    future::{Future, ready},
     io,
     net::{IpAddr, SocketAddr},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -14,15 +15,17 @@ use std::{
 use http::{Request, StatusCode, Uri, header::HOST};
 use http_body_util::{BodyExt, Limited};
 use model::lab::Downstream;
-use observe::Clock;
-use rand::{Rng, SeedableRng, rngs::SmallRng};
-use tokio::time::{sleep, timeout};
+use patterns::{
+    Class, Context, Error, ErrorsAreTransient, Event, InvalidOption, Moment, Pipeline, Policy, Retry, TokioClock,
+    breaker::{Breaker, Mode},
+    event::{Kind, Outcome},
+    fallback::{Fallback, StaleCache},
+    metrics::Metrics,
+    pipeline::Options,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    breaker::{Admission, CircuitBreaker, State},
-    options::{HOSTS_ENV, Hosts},
-};
+use super::options::{HOSTS_ENV, Hosts};
 use crate::upstream::{Failure, Outgoing, Pool};
 
 /// The backoff before the first retry is at most this; it doubles with each further one. Of the order of a lab's response
@@ -34,15 +37,20 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(1);
 /// The longest response that is taken in: the demo application's own are a few hundred bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Why a call, after all its attempts, has no answer.
+/// An answer older than this is no longer given in place of a failure; no experiment's outage lasts longer.
+const MAX_STALENESS: Duration = Duration::from_secs(3600);
+
+/// The longest wait for a connection where there is no time limit: the kernel gives up after about two minutes.
+const NO_LIMIT: Duration = Duration::from_secs(3600);
+
+/// It only reads, so it may be made twice. The key is that of the one thing that is ever asked for.
+fn context() -> Context {
+    Context::idempotent().key("/")
+}
+
+/// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CallError {
-    /// The breaker is open.
-    #[error("the circuit breaker is open")]
-    Refused,
-    /// No answer in time.
-    #[error("no answer within {} ms", .0.as_millis())]
-    Timeout(Duration),
     /// An answer with a status of 500 or above.
     #[error("it answered {}", .0.as_u16())]
     Status(StatusCode),
@@ -51,26 +59,92 @@ pub(super) enum CallError {
     Connection(String),
 }
 
+/// What there is to show after a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// What the service said.
+    Fresh(String),
+    /// Something in place of a failure.
+    Instead {
+        /// What the service said the last time it said something.
+        said: Option<String>,
+        /// Why it says nothing now.
+        why: String,
+    },
+}
+
 /// How often attempts ended in which way.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
+    /// Requests sent, also those that have not ended yet.
+    pub(super) sent: AtomicU64,
     pub(super) ok: AtomicU64,
     pub(super) timeout: AtomicU64,
     pub(super) error: AtomicU64,
     pub(super) refused: AtomicU64,
 }
 
+impl Outcomes {
+    fn count(&self, event: &Event<'_>) {
+        let Kind::Attempt { outcome, .. } = event.kind else { return };
+        let counter = match outcome {
+            Outcome::Done(Class::Success) => &self.ok,
+            Outcome::TimedOut(_) => &self.timeout,
+            Outcome::Rejected(_) => &self.refused,
+            Outcome::Done(_) | Outcome::Injected => &self.error,
+            // The client went away; how it would have ended nobody knows.
+            Outcome::Cancelled => return,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+/// Remembers the last good answer, and gives it in place of a failure; without a cache it does neither.
+#[derive(Debug, Clone)]
+struct Memory(Option<StaleCache<String>>);
+
+impl Fallback<Answer, CallError> for Memory {
+    fn succeeded(&self, context: &Context, value: &Answer, now: Moment) {
+        if let (Some(cache), Some(key), Answer::Fresh(said)) = (&self.0, context.get_key(), value) {
+            cache.remember(key, said.clone(), now);
+        }
+    }
+
+    fn instead(
+        &self,
+        context: &Context,
+        error: Option<&Error<CallError>>,
+        now: Moment,
+    ) -> impl Future<Output = Option<Answer>> {
+        ready(self.0.as_ref().map(|cache| Answer::Instead {
+            said: context.get_key().and_then(|key| cache.recall(key, now)).map(|(said, _age)| said),
+            why: error.map(ToString::to_string).unwrap_or_default(),
+        }))
+    }
+}
+
 /// Calls one downstream service.
 #[derive(Debug)]
 pub(super) struct Caller {
-    rule: Downstream,
     authority: String,
     path: String,
     pool: Pool,
-    clock: Clock,
-    breaker: Option<Mutex<CircuitBreaker>>,
-    random: Mutex<SmallRng>,
-    pub(super) outcomes: Outcomes,
+    policy: Policy<TokioClock, ErrorsAreTransient, Memory>,
+    pub(super) outcomes: Arc<Outcomes>,
+    metrics: Arc<Metrics>,
+}
+
+/// The pipeline that a lab file asks for.
+fn pipeline(rule: &Downstream) -> Result<Pipeline, InvalidOption> {
+    let retry = (rule.retries > 0).then(|| {
+        // Without a budget: what retries do to the load is what one wants to see in a lab.
+        let retry = Retry::exponential(BACKOFF).max_delay(BACKOFF_LIMIT).without_budget();
+        retry.max_attempts(rule.retries.saturating_add(1))
+    });
+    let breaker = rule.breaker.map(|rule| Breaker::consecutive_failures(rule.failures).open_for(rule.open_for.get()));
+    let attempt_timeout = rule.timeout.map(model::Period::get);
+    let options = Options { retry, breaker, attempt_timeout, ..Options::default() };
+    Pipeline::builder("downstream").options(options).build()
 }
 
 impl Caller {
@@ -79,7 +153,7 @@ impl Caller {
     /// # Errors
     ///
     /// When the URL is not an `http://` URL or its host has no known address.
-    pub(super) async fn new(rule: Downstream, hosts: &Hosts, clock: Clock, seed: u64) -> io::Result<Self> {
+    pub(super) async fn new(rule: &Downstream, hosts: &Hosts) -> io::Result<Self> {
         let wrong = |why: &str| {
             let text = format!("downstream `{}`: {why}; write for example http://api.lab/", rule.url);
             io::Error::new(io::ErrorKind::InvalidInput, text)
@@ -90,65 +164,42 @@ impl Caller {
         }
         let authority = uri.authority().ok_or_else(|| wrong("without a host"))?.clone();
         let address = resolve(authority.host(), authority.port_u16().unwrap_or(80), hosts).await?;
+        let pipeline = pipeline(rule).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let (outcomes, metrics) = (Arc::new(Outcomes::default()), Arc::new(Metrics::new()));
+        let counting = Arc::clone(&outcomes);
+        pipeline.listen(Arc::new(move |event: &Event<'_>| counting.count(event)));
+        pipeline.listen(metrics.clone());
+        let memory = Memory(rule.fallback.then(|| StaleCache::new(1, MAX_STALENESS)));
+        // The limit on the whole attempt is the only one that matters.
+        let limit = rule.timeout.map_or(NO_LIMIT, model::Period::get);
         Ok(Self {
             authority: authority.as_str().to_owned(),
             path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-            // The limit on the whole attempt is the only one that matters.
-            pool: Pool::new(address, rule.timeout.get(), CancellationToken::new()),
-            clock,
-            breaker: rule.breaker.map(CircuitBreaker::new).map(Mutex::new),
-            random: Mutex::new(SmallRng::seed_from_u64(seed)),
-            outcomes: Outcomes::default(),
-            rule,
+            pool: Pool::new(address, limit, CancellationToken::new()),
+            policy: pipeline.classify(ErrorsAreTransient).fallback(memory),
+            outcomes,
+            metrics,
         })
     }
 
-    /// The body of the service's answer, after as many attempts as it takes and is allowed.
-    pub(super) async fn call(&self) -> Result<String, CallError> {
-        let mut retry = 0;
-        loop {
-            let error = match self.attempt().await {
-                Ok(body) => return Ok(body),
-                // The breaker has seen enough: waiting to be refused again helps nobody.
-                Err(CallError::Refused) => return Err(CallError::Refused),
-                Err(error) => error,
-            };
-            if retry == self.rule.retries {
-                return Err(error);
-            }
-            let share = lock(&self.random).random::<f64>();
-            sleep(backoff(retry, share)).await;
-            retry += 1;
-        }
+    /// What there is to show, after as many attempts as it takes and is allowed.
+    pub(super) async fn call(&self) -> Result<Answer, Error<CallError>> {
+        self.policy.call(&context(), |_attempt| async { self.exchange().await.map(Answer::Fresh) }).await
     }
 
     /// What the breaker does at present; nothing when there is none.
-    pub(super) fn breaker(&self) -> Option<State> {
-        self.breaker.as_ref().map(|breaker| lock(breaker).state())
+    pub(super) fn breaker(&self) -> Option<Mode> {
+        self.policy.pipeline().status().breaker.map(|breaker| breaker.mode)
     }
 
-    async fn attempt(&self) -> Result<String, CallError> {
-        let admission = self.breaker.as_ref().map_or(Admission::Pass, |breaker| lock(breaker).admit(self.clock.now()));
-        if admission == Admission::Refused {
-            self.outcomes.refused.fetch_add(1, Relaxed);
-            return Err(CallError::Refused);
-        }
-        let limit = self.rule.timeout.get();
-        let outcome = timeout(limit, self.exchange()).await.unwrap_or(Err(CallError::Timeout(limit)));
-        if let Some(breaker) = &self.breaker {
-            lock(breaker).report(admission, outcome.is_ok(), self.clock.now());
-        }
-        let counter = match &outcome {
-            Ok(_) => &self.outcomes.ok,
-            Err(CallError::Timeout(_)) => &self.outcomes.timeout,
-            Err(_) => &self.outcomes.error,
-        };
-        counter.fetch_add(1, Relaxed);
-        outcome
+    /// What its pipeline has to say to Prometheus.
+    pub(super) fn metrics(&self) -> String {
+        self.metrics.render()
     }
 
     /// One request and its whole response.
     async fn exchange(&self) -> Result<String, CallError> {
+        self.outcomes.sent.fetch_add(1, Relaxed);
         let broken = |failure: &dyn std::error::Error| CallError::Connection(failure.to_string());
         let mut lease = self.pool.lease().await.map_err(|failure| broken(&failure))?;
         let response = match lease.connection.send(self.request()?).await {
@@ -193,30 +244,24 @@ async fn resolve(name: &str, port: u16, hosts: &Hosts) -> io::Result<SocketAddr>
     })
 }
 
-/// The pause before retry number `retry` (from 0): a random `share` (0 to 1) of a limit that doubles, which spreads the
-/// retries of many callers evenly ("full jitter", AWS Architecture Blog, "Exponential Backoff And Jitter").
-fn backoff(retry: u32, share: f64) -> Duration {
-    let limit = BACKOFF.saturating_mul(2_u32.saturating_pow(retry)).min(BACKOFF_LIMIT);
-    limit.mul_f64(share)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_backoff_doubles_up_to_its_limit_and_is_shared_out_evenly() {
-        let limits = [50, 100, 200, 400, 800, 1000, 1000].map(Duration::from_millis);
-        for (retry, limit) in (0..).zip(limits) {
-            assert_eq!(backoff(retry, 1.0), limit);
-            assert_eq!(backoff(retry, 0.5), limit / 2);
-            assert_eq!(backoff(retry, 0.0), Duration::ZERO);
-        }
-        assert_eq!(backoff(u32::MAX, 1.0), BACKOFF_LIMIT);
+    fn a_lab_file_s_words_become_a_pipeline() {
+        let bare = Downstream { url: String::new(), timeout: None, retries: 0, breaker: None, fallback: false };
+        assert_eq!(pipeline(&bare).unwrap().options(), Options::default());
+        let full = Downstream {
+            timeout: Some(model::Period::from_millis(400)),
+            retries: 2,
+            breaker: Some(model::lab::Breaker { failures: 5, open_for: model::Period::from_secs(3) }),
+            ..bare
+        };
+        let options = pipeline(&full).unwrap().options();
+        assert_eq!(options.attempt_timeout, Some(Duration::from_millis(400)));
+        assert_eq!(options.retry.map(|retry| (retry.max_attempts, retry.budget)), Some((3, None)));
+        assert_eq!(options.breaker, Some(Breaker::consecutive_failures(5).open_for(Duration::from_secs(3))));
     }
 
     #[tokio::test]

@@ -7,12 +7,11 @@
 //! | `POST /health?fail=true` | tells it to fail its health checks; `fail=false` ends that |
 //! | `GET /work?ms=50` | sleeps so many milliseconds |
 //! | `GET /work?cpu=50` | burns so many milliseconds of CPU time: takes longer when the CPU is contended |
-//! | `GET /metrics` | Prometheus text: requests, downstream attempts, breaker state |
+//! | `GET /metrics` | Prometheus text: requests, downstream requests and attempts, breaker state, and the `patterns_` metrics of its pipeline |
 //!
 //! It is one thread and a few megabytes, since a lab runs dozens of it. [`Options`] says how it is configured and how that
 //! is written on a command line; [`run`] is the process.
 
-mod breaker;
 mod downstream;
 mod options;
 mod server;

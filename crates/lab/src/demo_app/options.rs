@@ -52,15 +52,16 @@ impl Options {
         }
         if let Some(downstream) = &self.app.downstream {
             add("downstream", &downstream.url);
-            add("timeout", &downstream.timeout);
+            if let Some(timeout) = &downstream.timeout {
+                add("timeout", timeout);
+            }
             add("retries", &downstream.retries);
             if let Some(breaker) = &downstream.breaker {
                 add("breaker-failures", &breaker.failures);
                 add("breaker-open-for", &breaker.open_for);
             }
-            if downstream.fallback {
-                args.push("--fallback".to_owned());
-            }
+            let flags = [("--no-timeout", downstream.timeout.is_none()), ("--fallback", downstream.fallback)];
+            args.extend(flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()));
         }
         args
     }
@@ -154,7 +155,7 @@ mod tests {
                 startup: Period::from_secs(1),
                 downstream: Some(Downstream {
                     url: "http://api.lab/".to_owned(),
-                    timeout: Period::from_secs(1),
+                    timeout: Some(Period::from_secs(1)),
                     retries: 2,
                     breaker: Some(Breaker { failures: 5, open_for: Period::from_secs(5) }),
                     fallback: true,

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     fmt::Write as _,
-    hash::{BuildHasher, Hasher, RandomState},
     io,
     net::SocketAddr,
     sync::{
@@ -20,6 +19,7 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use observe::Clock;
+use patterns::breaker::Mode;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 use tokio::{
@@ -30,7 +30,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{breaker::State, downstream::Caller, options::Options, spool::Spool};
+use super::{
+    downstream::{Answer, Caller},
+    options::Options,
+    spool::Spool,
+};
 
 /// Work is never longer than this: a minute is more than any client waits.
 const LONGEST_WORK: Duration = Duration::from_secs(60);
@@ -133,11 +137,8 @@ struct App {
 impl App {
     async fn new(options: Options) -> io::Result<Self> {
         let clock = Clock::start();
-        let downstream = match options.app.downstream.clone() {
-            Some(rule) => {
-                let seed = RandomState::new().build_hasher().finish();
-                Some(Caller::new(rule, &options.hosts, clock, seed).await?)
-            }
+        let downstream = match &options.app.downstream {
+            Some(rule) => Some(Caller::new(rule, &options.hosts).await?),
             None => None,
         };
         let spool = options.app.spool.clone().map(|folder| Spool::new(folder, &options.id));
@@ -204,10 +205,12 @@ impl App {
         let mut body = json!({ "instance": self.options.id, "zone": self.options.zone });
         let mut status = StatusCode::OK;
         if let Some(caller) = &self.downstream {
-            let fallback = self.options.app.downstream.as_ref().is_some_and(|downstream| downstream.fallback);
             body["downstream"] = match caller.call().await {
-                Ok(said) => json!({ "outcome": "ok", "said": said_by(&said) }),
-                Err(error) if fallback => json!({ "outcome": "fallback", "why": error.to_string() }),
+                Ok(Answer::Fresh(said)) => json!({ "outcome": "ok", "said": said_by(&said) }),
+                Ok(Answer::Instead { said: Some(said), why }) => {
+                    json!({ "outcome": "fallback", "why": why, "saidBefore": said_by(&said) })
+                }
+                Ok(Answer::Instead { said: None, why }) => json!({ "outcome": "fallback", "why": why }),
                 Err(error) => {
                     status = StatusCode::SERVICE_UNAVAILABLE;
                     json!({ "outcome": "failed", "why": error.to_string() })
@@ -259,21 +262,30 @@ impl App {
                 ("error", &outcomes.error),
                 ("refused", &outcomes.refused),
             ];
+            let sent = outcomes.sent.load(Relaxed);
+            line(format_args!(
+                "# HELP demo_downstream_requests_total Requests sent, also those that have not ended yet."
+            ));
+            line(format_args!("# TYPE demo_downstream_requests_total counter"));
+            line(format_args!("demo_downstream_requests_total {sent}"));
             line(format_args!("# HELP demo_downstream_attempts_total Attempts; refused: by the circuit breaker."));
             line(format_args!("# TYPE demo_downstream_attempts_total counter"));
             for (outcome, count) in counts {
                 line(format_args!("demo_downstream_attempts_total{{outcome=\"{outcome}\"}} {}", count.load(Relaxed)));
             }
         }
-        if let Some(state) = self.downstream.as_ref().and_then(Caller::breaker) {
-            let state = match state {
-                State::Closed { .. } => 0,
-                State::Open { .. } => 1,
-                State::HalfOpen { .. } => 2,
+        if let Some(mode) = self.downstream.as_ref().and_then(Caller::breaker) {
+            let state = match mode {
+                Mode::Closed | Mode::ForcedClosed => 0,
+                Mode::Open | Mode::ForcedOpen => 1,
+                Mode::HalfOpen => 2,
             };
             line(format_args!("# HELP demo_breaker_state 0 closed, 1 open, 2 half-open."));
             line(format_args!("# TYPE demo_breaker_state gauge"));
             line(format_args!("demo_breaker_state {state}"));
+        }
+        if let Some(caller) = &self.downstream {
+            out.push_str(&caller.metrics());
         }
         out
     }

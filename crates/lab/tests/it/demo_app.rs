@@ -25,7 +25,13 @@ use crate::{
 const HANGS: Duration = Duration::from_secs(20);
 
 fn calling(url: &str) -> Downstream {
-    Downstream { url: url.to_owned(), timeout: Period::from_millis(30), retries: 1, breaker: None, fallback: false }
+    Downstream {
+        url: url.to_owned(),
+        timeout: Some(Period::from_millis(30)),
+        retries: 1,
+        breaker: None,
+        fallback: false,
+    }
 }
 
 async fn caller(downstream: Downstream, api: SocketAddr) -> (Demo, Client) {
@@ -125,6 +131,35 @@ async fn a_failed_call_is_503_unless_there_is_a_fallback() {
     let reply = client.get("/").await;
     let front: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!((reply.status, &front["downstream"]["outcome"]), (StatusCode::OK, &json!("fallback")));
+    assert_eq!(front["downstream"].get("saidBefore"), None, "it never said anything");
+}
+
+#[tokio::test]
+async fn the_fallback_is_the_last_good_answer() {
+    let mut api = Demo::start(DemoApp::default()).await;
+    let (_web, mut client) = caller(Downstream { fallback: true, ..calling("http://api.lab/") }, api.address).await;
+    assert_eq!(client.get("/").await.status, StatusCode::OK);
+    api.process.kill().unwrap();
+    api.process.wait().unwrap();
+    let reply = client.get("/").await;
+    let front: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((reply.status, &front["downstream"]["outcome"]), (StatusCode::OK, &json!("fallback")));
+    assert_eq!(front["downstream"]["saidBefore"], json!({ "instance": api.id, "zone": "local-1a" }));
+    assert_eq!(metric(&mut client, "patterns_fallbacks_total{pipeline=\"downstream\",served=\"true\"}").await, Some(1));
+}
+
+#[tokio::test]
+async fn without_a_time_limit_it_waits_as_long_as_its_client() {
+    let api = blackhole().await;
+    let (_web, mut client) = caller(Downstream { timeout: None, retries: 0, ..calling("http://api.lab/") }, api).await;
+    let mut other = Client::connect(_web.address).await;
+    let waiting = client.get("/");
+    tokio::pin!(waiting);
+    let sent = async { while metric(&mut other, "demo_downstream_requests_total").await != Some(1) {} };
+    tokio::select! {
+        reply = &mut waiting => panic!("it answered {}", reply.status),
+        sent = timeout(HANGS, sent) => sent.expect("in time"),
+    }
 }
 
 #[tokio::test]

@@ -34,6 +34,7 @@ fn parse(args: &str, hosts: Hosts) -> Options {
         Some(args) => (args, true),
         None => (args, false),
     };
+    let args = args.strip_suffix(" --no-timeout").unwrap_or(args);
     let words: Vec<_> = args.split(' ').collect();
     let values: BTreeMap<_, _> =
         words.chunks_exact(2).map(|pair| (pair[0].trim_start_matches("--"), pair[1])).collect();
@@ -41,7 +42,7 @@ fn parse(args: &str, hosts: Hosts) -> Options {
         .map(|failures| Breaker { failures, open_for: value(&values, "breaker-open-for").unwrap() });
     let downstream = value(&values, "downstream").map(|url| Downstream {
         url,
-        timeout: value(&values, "timeout").unwrap(),
+        timeout: value(&values, "timeout"),
         retries: value(&values, "retries").unwrap(),
         breaker,
         fallback,

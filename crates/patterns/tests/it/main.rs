@@ -4,7 +4,10 @@
 
 mod cancellation;
 mod limits;
+mod metrics;
 mod order;
+mod registry;
 mod script;
+mod simulate;
 mod strategies;
 mod threads;
