@@ -306,7 +306,10 @@ impl Plan {
 
     fn hold(&self, process: Process, vdso: &Vdso, end: Instant) -> Result<Standstill, String> {
         let end = end.min(Instant::now() + PATIENCE);
-        Standstill::outside(process, &vdso.memory, &self.patch.code_at(vdso.base), end)
+        // All of the vDSO, not only what is changed: its functions call helpers beside them, which come back into them. (Linux 6.1
+        // without a clock that can be read from user space does so for its system call.)
+        let all = vdso.base..vdso.base + vdso.bytes.len() as u64;
+        Standstill::outside(process, &vdso.memory, &[all], end)
     }
 
     /// Makes all that this injection has changed as it was, wherever it is: also in processes that nobody has on record,

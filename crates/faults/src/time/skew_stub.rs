@@ -137,11 +137,6 @@ impl Patch {
         Ok(patch)
     }
 
-    /// Where no thread may be while this is changed: past the beginning of a function that is led elsewhere.
-    pub(crate) fn code_at(&self, base: u64) -> Vec<Range<u64>> {
-        self.entries.iter().map(|entry| base + entry.range.start as u64 + 1..base + entry.range.end as u64).collect()
-    }
-
     /// The functions that are led elsewhere.
     pub(crate) fn functions(&self) -> impl Iterator<Item = Function> {
         self.entries.iter().map(|entry| entry.function)
