@@ -109,6 +109,9 @@ Examples:
     Proxy(Proxy),
     /// The built-in demo application: a small HTTP service with a downstream call.
     DemoApp(DemoApp),
+    /// Show what retries, breakers and limits do to the load on a dependency.
+    #[command(subcommand)]
+    Patterns(Patterns),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example: shaketable completions bash > ~/.local/share/bash-completion/completions/shaketable"
@@ -125,12 +128,12 @@ Examples:
     Docs {
         /// The folder.
         into: PathBuf,
-    },
-}
-
         /// The repository, for its examples.
         #[arg(default_value = ".")]
         root: PathBuf,
+    },
+}
+
 /// How a document is to be read.
 #[derive(Debug, Args)]
 pub(crate) struct Reading {
@@ -319,6 +322,42 @@ pub(crate) enum Lab {
     },
 }
 
+/// `shaketable patterns`
+#[derive(Debug, Subcommand)]
+pub(crate) enum Patterns {
+    /// Put pipelines through a failure, on a virtual clock, and draw the load on the dependency.
+    #[command(after_help = "\
+The same file and seed give the same picture. See docs/patterns.md.
+
+Examples:
+  shaketable patterns simulate examples/patterns/retry-storm.yaml
+  shaketable patterns simulate examples/patterns/retry-storm.yaml --svg storm.svg
+  shaketable patterns simulate examples/patterns/breaker.yaml --json | jq '.runs[].totals'")]
+    Simulate(Simulate),
+    /// Print the JSON Schema of documents with pipelines, for editors.
+    Schema {
+        /// The schema of files for `simulate` instead.
+        #[arg(long)]
+        simulation: bool,
+    },
+}
+
+/// `shaketable patterns simulate`
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// Pipelines and a scenario, as YAML or JSON; `-` is standard input.
+    pub(crate) file: PathBuf,
+    /// Write the picture as SVG into this file too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Another seed than the file's.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Print all figures as JSON instead of the picture.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `shaketable proxy`
 #[derive(Debug, Args)]
 pub(crate) struct Proxy {
@@ -429,6 +468,9 @@ pub(crate) struct DemoApp {
     /// Longest wait for one call.
     #[arg(long, default_value = "PT1S", requires = "downstream")]
     pub(crate) timeout: Period,
+    /// Wait as long as it takes.
+    #[arg(long, requires = "downstream", conflicts_with = "timeout")]
+    pub(crate) no_timeout: bool,
     /// Attempts after the first.
     #[arg(long, default_value_t = 0, requires = "downstream")]
     pub(crate) retries: u32,
@@ -441,13 +483,17 @@ pub(crate) struct DemoApp {
     /// Answer from a fallback when the call fails, instead of 503.
     #[arg(long, requires = "downstream")]
     pub(crate) fallback: bool,
+    /// Keep each request in a file in this folder until it is answered; when that fails, answer 500.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) spool: Option<PathBuf>,
 }
 
 impl DemoApp {
     /// What the application is told.
     pub(crate) fn options(self, hosts: lab::demo_app::Hosts) -> lab::demo_app::Options {
         let breaker = self.breaker_failures.map(|failures| Breaker { failures, open_for: self.breaker_open_for });
-        let (timeout, retries, fallback) = (self.timeout, self.retries, self.fallback);
+        let timeout = (!self.no_timeout).then_some(self.timeout);
+        let (retries, fallback) = (self.retries, self.fallback);
         let downstream = self.downstream.map(|url| Downstream { url, timeout, retries, breaker, fallback });
         lab::demo_app::Options {
             host: self.host,
@@ -483,8 +529,5 @@ mod tests {
         let parsed = Shaketable::try_parse_from(with_two_dashes(split(one))).unwrap();
         let Command::Proxy(proxy) = parsed.command else { panic!("it is `proxy`") };
         assert_eq!((proxy.host.as_str(), proxy.port, proxy.seed), ("0.0.0.0", 1, Some(7)));
-    /// Keep each request in a file in this folder until it is answered; when that fails, answer 500.
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) spool: Option<PathBuf>,
     }
 }

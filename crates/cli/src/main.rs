@@ -12,6 +12,7 @@ mod examples;
 mod install_recovery;
 mod lab_command;
 mod live;
+mod patterns;
 mod proxy;
 mod run;
 mod status;
@@ -68,6 +69,7 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
         Command::Lab(call) => lab_command::lab(&call, style),
         Command::Proxy(call) => proxy::proxy(&call),
         Command::DemoApp(call) => demo_app(call),
+        Command::Patterns(call) => patterns::patterns(&call, style),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Shaketable::command(), "shaketable", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

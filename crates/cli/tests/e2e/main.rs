@@ -13,6 +13,8 @@ mod limits;
 #[cfg(test)]
 mod managed;
 #[cfg(test)]
+mod patterns;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod proxy;

@@ -119,7 +119,7 @@ impl Svg<'_> {
             recovery(run, self.report),
         ));
         let load = Area { top: top + 40.0, height: LOAD, most: top_of_load(self.report) };
-        let late = Area { top: load.top + LOAD + 16.0, height: LATENCY, most: round_up(most_late(self.report)) };
+        let late = Area { top: load.top + LOAD + 16.0, height: LATENCY, most: round_up(most_late(run)) };
         self.disturbances(load.top, LOAD + 16.0 + LATENCY);
         self.legend(run, top + 33.0);
         self.load(run, load);
@@ -208,7 +208,7 @@ impl Svg<'_> {
             // Writing to a string cannot fail.
             let _written = write!(
                 text,
-                "<tspan class=\"{class}\" style=\"stroke:none;fill:var(--{})\" dx=\"10\">{name}</tspan>",
+                "<tspan class=\"{class}\" style=\"stroke:none;fill-opacity:1;fill:var(--{})\" dx=\"10\">{name}</tspan>",
                 colour(class)
             );
         }
@@ -218,7 +218,7 @@ impl Svg<'_> {
     /// Seconds below the charts.
     fn times(&mut self, bottom: f64) {
         // About eight marks, at round numbers.
-        let gap = round_up(self.report.duration / 8.0);
+        let gap = round_time(self.report.duration / 8.0);
         let mut at = 0.0;
         while at <= self.report.duration * (1.0 + 1e-9) {
             let class = if at > self.report.duration * 0.97 { "end" } else { "middle" };
@@ -233,8 +233,15 @@ impl Svg<'_> {
     }
 }
 
-fn most_late(report: &Report) -> f64 {
-    report.runs.iter().flat_map(|run| &run.steps).map(|step| step.p99_ms).fold(1.0, f64::max)
+/// Of this run alone: a run without a time limit would flatten all others.
+fn most_late(run: &Run) -> f64 {
+    run.steps.iter().map(|step| step.p99_ms).fold(1.0, f64::max)
+}
+
+/// The next 1, 2, 5 or 10 times a power of ten.
+fn round_time(seconds: f64) -> f64 {
+    let power = 10_f64.powf(seconds.max(1e-9).log10().floor());
+    [1.0, 2.0, 5.0].into_iter().map(|step| step * power).find(|gap| *gap >= seconds).unwrap_or(power * 10.0)
 }
 
 fn colour(class: &str) -> &str {
