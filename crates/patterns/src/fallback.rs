@@ -26,22 +26,27 @@ pub trait Fallback<T, E> {
     /// Whether it ever gives anything.
     const GIVES: bool = true;
 
-    /// A call succeeded with this value.
+    /// A call succeeded with this value, which is as of this moment or later.
     fn succeeded(&self, _context: &Context, _value: &T, _now: Moment) {}
 
     /// What to give in place of the error, or in place of an `Ok` that was classified as a failure (then there is no
     /// error). `None` leaves the failure as it is.
-    fn instead(&self, context: &Context, error: Option<&Error<E>>, now: Moment) -> impl Future<Output = Option<T>>;
+    fn instead(
+        &self,
+        context: &Context,
+        error: Option<&Error<E>>,
+        now: Moment,
+    ) -> impl Future<Output = Option<T>> + Send;
 }
 
 /// No fallback.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoFallback;
 
-impl<T, E> Fallback<T, E> for NoFallback {
+impl<T: Send, E> Fallback<T, E> for NoFallback {
     const GIVES: bool = false;
 
-    fn instead(&self, _: &Context, _: Option<&Error<E>>, _: Moment) -> impl Future<Output = Option<T>> {
+    fn instead(&self, _: &Context, _: Option<&Error<E>>, _: Moment) -> impl Future<Output = Option<T>> + Send {
         ready(None)
     }
 }
@@ -50,8 +55,8 @@ impl<T, E> Fallback<T, E> for NoFallback {
 #[derive(Clone, Copy, Debug)]
 pub struct Value<T>(pub T);
 
-impl<T: Clone, E> Fallback<T, E> for Value<T> {
-    fn instead(&self, _: &Context, _: Option<&Error<E>>, _: Moment) -> impl Future<Output = Option<T>> {
+impl<T: Clone + Send, E> Fallback<T, E> for Value<T> {
+    fn instead(&self, _: &Context, _: Option<&Error<E>>, _: Moment) -> impl Future<Output = Option<T>> + Send {
         ready(Some(self.0.clone()))
     }
 }
@@ -64,9 +69,9 @@ pub struct Call<F>(pub F);
 impl<T, E, F, Fut> Fallback<T, E> for Call<F>
 where
     F: Fn(&Context) -> Fut,
-    Fut: Future<Output = Option<T>>,
+    Fut: Future<Output = Option<T>> + Send,
 {
-    fn instead(&self, context: &Context, _: Option<&Error<E>>, _: Moment) -> impl Future<Output = Option<T>> {
+    fn instead(&self, context: &Context, _: Option<&Error<E>>, _: Moment) -> impl Future<Output = Option<T>> + Send {
         (self.0)(context)
     }
 }
@@ -149,14 +154,14 @@ impl<T: Clone> StaleCache<T> {
     }
 }
 
-impl<T: Clone, E> Fallback<T, E> for StaleCache<T> {
+impl<T: Clone + Send, E> Fallback<T, E> for StaleCache<T> {
     fn succeeded(&self, context: &Context, value: &T, now: Moment) {
         if let Some(key) = context.get_key() {
             self.remember(key, value.clone(), now);
         }
     }
 
-    fn instead(&self, context: &Context, _: Option<&Error<E>>, now: Moment) -> impl Future<Output = Option<T>> {
+    fn instead(&self, context: &Context, _: Option<&Error<E>>, now: Moment) -> impl Future<Output = Option<T>> + Send {
         ready(context.get_key().and_then(|key| self.recall(key, now)).map(|(value, _)| value))
     }
 }

@@ -184,7 +184,6 @@ impl Latencies {
 }
 
 /// The bucket of so many nanoseconds.
-#[expect(clippy::cast_possible_truncation, reason = "the number of buckets is small")]
 fn bucket(nanos: u64) -> usize {
     let nanos = nanos.clamp(1 << OCTAVES.start, (1 << OCTAVES.end) - 1);
     let octave = nanos.ilog2();

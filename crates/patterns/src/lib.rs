@@ -25,6 +25,10 @@ pub mod simulate;
 mod sync;
 pub mod testing;
 mod timeout;
+#[cfg(feature = "tower")]
+pub mod tower;
+#[cfg(feature = "tracing")]
+pub mod trace;
 
 pub use self::{
     breaker::Breaker,

@@ -16,7 +16,7 @@
 
 mod circuit;
 mod state;
-mod window;
+pub(crate) mod window;
 
 use std::time::Duration;
 
@@ -220,6 +220,14 @@ impl Breaker {
         match &self.trip {
             Trip::Consecutive(most) => tally.failures >= *most,
             Trip::Rate(rate) => tally.calls >= rate.needed_calls() && rate.exceeded(tally),
+        }
+    }
+
+    /// Whether it makes a difference when a call that succeeded ended: for windows of time, and to slow calls.
+    pub(crate) fn wants_durations(&self) -> bool {
+        match &self.trip {
+            Trip::Consecutive(_) => false,
+            Trip::Rate(rate) => rate.slow.is_some() || matches!(rate.window, Window::Time(_)),
         }
     }
 

@@ -5,13 +5,12 @@
 //!
 //! How many is a number you choose, or one found by watching latency: [`Adaptive`].
 
-mod gate;
+pub(crate) mod gate;
 mod limit;
 mod patience;
 
 use std::time::Duration;
 
-pub(crate) use self::gate::Place;
 pub use self::patience::Patience;
 pub use self::{
     gate::{Entry, Gate, Ticket},

@@ -18,7 +18,7 @@ pub struct Patience {
 impl Patience {
     /// The queue is empty now.
     #[must_use]
-    pub const fn new(now: Moment) -> Self {
+    pub fn new(now: Moment) -> Self {
         Self { empty_at: AtomicU64::new(now.as_nanos()) }
     }
 

@@ -5,7 +5,7 @@ use std::{future::Future, pin::pin, sync::TryLockError};
 use super::{Inner, live::Live, policy::MakeUp};
 use crate::{
     breaker::{Change, Circuit, Permit, Verdict},
-    bulkhead::{self, Entry, Limit, Place},
+    bulkhead::{self, Entry, Limit, gate::Place},
     chaos::Fault,
     clock::{Clock, Moment},
     context::{Attempt, Context},
@@ -203,15 +203,21 @@ impl<'c, 'a, C: Clock> Call<'c, 'a, C> {
             });
             limited(&self.inner.clock, deadline, work).await
         };
-        let at = self.inner.clock.now();
         let ended = match result {
             Some(Some(result)) => {
                 let class = judge.classify.classify(result.as_ref());
+                let at = self.ended_at(class, began);
                 Ended { result: result.map_err(Error::Failed), outcome: Outcome::Done(class), at }
             }
-            Some(None) => Ended { result: Err(Error::Injected), outcome: Outcome::Injected, at },
-            None => Ended::refused(Refused::TimedOut(self.timed_out(began, deadline, at)), at),
+            Some(None) => {
+                Ended { result: Err(Error::Injected), outcome: Outcome::Injected, at: self.inner.clock.now() }
+            }
+            None => {
+                let at = self.inner.clock.now();
+                Ended::refused(Refused::TimedOut(self.timed_out(began, deadline, at)), at)
+            }
         };
+        let at = ended.at;
         if let Some(permission) = permission {
             permission.spend(self, ended.outcome, began, at);
         }
@@ -292,6 +298,12 @@ impl<'c, 'a, C: Clock> Call<'c, 'a, C> {
             self.tell(now, Kind::Chaos { number, fault });
         }
         (late, end)
+    }
+
+    /// When an attempt ended. To look at the clock is the dearest part of a call that succeeds; where nobody will ask how
+    /// long it took, it counts as having ended when it began.
+    fn ended_at(&self, class: Class, began: Moment) -> Moment {
+        if class == Class::Success && !self.live.timed { began } else { self.inner.clock.now() }
     }
 
     /// Which limit an attempt reached.

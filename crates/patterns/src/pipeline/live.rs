@@ -90,6 +90,12 @@ impl Options {
         self.chaos.as_ref().map_or(Ok(()), Chaos::validate)
     }
 
+    /// Whether a strategy wants to know how long, or until when, a call took that succeeded.
+    fn want_durations(&self) -> bool {
+        let adaptive = matches!(&self.bulkhead, Some(Bulkhead { limit: Limit::Adaptive(_), .. }));
+        self.hedge.is_some() || adaptive || self.breaker.as_ref().is_some_and(Breaker::wants_durations)
+    }
+
     pub(super) fn retry_budget(&self) -> Option<&Budget> {
         self.retry.as_ref()?.budget.as_ref()
     }
@@ -111,6 +117,8 @@ pub(super) struct Live {
     pub(super) meter: Option<Arc<Meter>>,
     pub(super) places: Option<Arc<Places>>,
     pub(super) listeners: Listeners,
+    /// Whether anybody wants to know how long a call took that succeeded.
+    pub(super) timed: bool,
 }
 
 /// The state of a bulkhead.
@@ -135,12 +143,13 @@ impl Live {
             (_, None) => None,
         };
         Ok(Self {
-            in_flight: kept(&self.in_flight, options.shed.as_ref(), |_| InFlight::new()),
-            retries: kept(&self.retries, options.retry_budget(), |budget| Bank::full(budget, now)),
-            hedges: kept(&self.hedges, options.hedge_budget(), |budget| Bank::full(budget, now)),
-            latencies: kept(&self.latencies, options.hedge.as_ref(), |_| Latencies::new()),
+            timed: self.listeners.any() || options.want_durations(),
+            in_flight: kept(self.in_flight.as_ref(), options.shed.as_ref(), |_| InFlight::new()),
+            retries: kept(self.retries.as_ref(), options.retry_budget(), |budget| Bank::full(budget, now)),
+            hedges: kept(self.hedges.as_ref(), options.hedge_budget(), |budget| Bank::full(budget, now)),
+            latencies: kept(self.latencies.as_ref(), options.hedge.as_ref(), |_| Latencies::new()),
             circuit,
-            meter: kept(&self.meter, options.rate_limit.as_ref(), |_| Meter::new()),
+            meter: kept(self.meter.as_ref(), options.rate_limit.as_ref(), |_| Meter::new()),
             places: options.bulkhead.as_ref().map(|bulkhead| self.places_for(bulkhead, now)),
             options,
             listeners: self.listeners.clone(),
@@ -182,12 +191,13 @@ impl Live {
             meter: self.meter.clone(),
             places: self.places.clone(),
             listeners,
+            timed: true,
         }
     }
 
     pub(super) fn status(&self, now: Moment) -> Status {
-        let tokens = |budget: Option<&Budget>, bank: &Option<Arc<Bank>>| {
-            budget.zip(bank.as_ref()).map(|(budget, bank)| bank.tokens(budget, now))
+        let tokens = |budget: Option<&Budget>, bank: Option<&Arc<Bank>>| {
+            budget.zip(bank).map(|(budget, bank)| bank.tokens(budget, now))
         };
         let hedge = self.options.hedge.as_ref().zip(self.latencies.as_ref());
         Status {
@@ -198,14 +208,14 @@ impl Live {
                 taken: places.gate.taken(),
                 waiting: places.gate.waiting(),
             }),
-            retry_tokens: tokens(self.options.retry_budget(), &self.retries),
-            hedge_tokens: tokens(self.options.hedge_budget(), &self.hedges),
+            retry_tokens: tokens(self.options.retry_budget(), self.retries.as_ref()),
+            hedge_tokens: tokens(self.options.hedge_budget(), self.hedges.as_ref()),
             hedge_delay: hedge.map(|(hedge, latencies)| hedge.wait(latencies)),
         }
     }
 }
 
 /// The state there is, or a new one, for a strategy that has options.
-fn kept<O, S>(state: &Option<Arc<S>>, options: Option<&O>, new: impl FnOnce(&O) -> S) -> Option<Arc<S>> {
-    options.map(|options| state.clone().unwrap_or_else(|| Arc::new(new(options))))
+fn kept<O, S>(state: Option<&Arc<S>>, options: Option<&O>, new: impl FnOnce(&O) -> S) -> Option<Arc<S>> {
+    options.map(|options| state.map_or_else(|| Arc::new(new(options)), Arc::clone))
 }

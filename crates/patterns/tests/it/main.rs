@@ -11,3 +11,5 @@ mod script;
 mod simulate;
 mod strategies;
 mod threads;
+mod tower_layer;
+mod tracing_events;
