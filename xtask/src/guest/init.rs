@@ -25,6 +25,9 @@ pub(crate) const TESTS: &str = "/tests";
 pub(crate) const MODULES: &str = "/modules";
 /// Where it has the programs that tests run.
 pub(crate) const PROGRAMS: &str = "/bin";
+/// Where it has programs that tests would build otherwise, and by what the tests know that.
+pub(crate) const READY: &str = "/programs";
+pub(crate) const READY_VARIABLE: &str = "SHAKETABLE_PROGRAMS";
 /// What it says last, before how the tests ended.
 pub(crate) const VERDICT: &str = "guest: the tests ended with ";
 
@@ -85,7 +88,13 @@ fn run(arguments: &[&str]) -> Result<ExitStatus> {
     let child = Command::new(Path::new(TESTS))
         .args(arguments)
         .env_clear()
-        .envs([("PATH", PROGRAMS), ("TMPDIR", "/tmp"), ("CI", "true"), ("SHAKETABLE_GUEST", "1")])
+        .envs([
+            ("PATH", PROGRAMS),
+            ("TMPDIR", "/tmp"),
+            ("CI", "true"),
+            ("SHAKETABLE_GUEST", "1"),
+            (READY_VARIABLE, READY),
+        ])
         .spawn()
         .context("cannot start the tests")?;
     let tests = Pid::from_child(&child);

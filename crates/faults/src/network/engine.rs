@@ -53,14 +53,22 @@ pub(crate) fn choose(
     effect: &Effect,
 ) -> Result<Option<netem::Plan>, Refused> {
     let share = parameters.read::<f64>("flowsPercent")?;
-    let by_netem = || netem::Plan::of(site, filter, share, effect);
-    match parameters.text(ENGINE.name) {
+    decide(parameters.text(ENGINE.name), own, || netem::Plan::of(site, filter, share, effect))
+}
+
+/// Which it is, of what is asked for and what can be had: our own, or netem with this plan.
+fn decide<P>(
+    asked: Option<&str>,
+    own: impl FnOnce() -> Result<(), String>,
+    netem: impl FnOnce() -> Result<P, String>,
+) -> Result<Option<P>, Refused> {
+    match asked {
         Some("own") => Ok(None),
-        Some("netem") => by_netem().map(Some).map_err(|why| Refused(format!("netem {why}: leave `engine` out"))),
-        // Or none: some faults are never netem's, which says why.
+        Some("netem") => netem().map(Some).map_err(|why| Refused(format!("netem {why}: leave `engine` out"))),
+        // Or nothing: some faults are never netem's, which says why.
         _ => match own() {
             Ok(()) => Ok(None),
-            Err(own) => by_netem()
+            Err(own) => netem()
                 .map(Some)
                 .map_err(|why| Refused(format!("our own packet engine cannot be had here ({own}), and netem {why}"))),
         },
@@ -174,5 +182,35 @@ impl Lateness {
         late.sort_unstable();
         let most = late.last().copied().unwrap_or_default();
         Ok(Self { median: late[late.len() / 2], most })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn auto_is_our_own_where_it_can_be_had_and_netem_elsewhere_if_it_does_the_same() {
+        let (had, lacking) = (|| Ok(()), || Err("no queues".to_owned()));
+        let (fits, does_not) = (|| Ok(7), || Err("is for all packets".to_owned()));
+        assert_eq!(decide(Some("auto"), had, fits), Ok(None));
+        assert_eq!(decide(Some("auto"), lacking, fits), Ok(Some(7)));
+        let Refused(why) = decide::<u8>(None, lacking, does_not).unwrap_err();
+        assert!(why.contains("no queues") && why.contains("all packets"), "{why}");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_done_or_refused() {
+        let (lacking, does_not) = (|| Err("no queues".to_owned()), || Err("is for all packets".to_owned()));
+        assert_eq!(decide(Some("own"), lacking, || Ok(7)), Ok(None), "its injection will tell");
+        assert_eq!(decide(Some("netem"), || Ok(()), || Ok(7)), Ok(Some(7)));
+        assert!(decide::<u8>(Some("netem"), || Ok(()), does_not).unwrap_err().0.contains("leave `engine` out"));
+    }
+
+    #[test]
+    fn an_engine_is_measured_by_how_late_it_is() {
+        let Ok(network) = NetworkNamespace::create() else { return };
+        let words = network.run(Lateness::of_own).unwrap().words();
+        assert!(words.starts_with("what is delayed by 10 ms comes "), "{words}");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use faults::{
-    InjectError,
+    Host, InjectError,
     process::{self, Process},
     sys::vdso::Vdso,
     time::skew::is_skewed,
@@ -16,7 +16,7 @@ use faults::{
 use model::event::{Cleanliness, InjectionId};
 use rustix::process::Signal;
 
-use crate::harness::{FIRST, LEASE, World, inject_and_undo, parameters, privileged, until};
+use crate::harness::{self, FIRST, LEASE, World, inject_and_undo, parameters, privileged, until};
 
 /// Reads the clock on four threads without a pause, and on a fifth writes what it says to a file.
 const CLOCK: &str = r#"
@@ -61,22 +61,45 @@ const BARE_BONES: &[&str] = &[
     "link-arg=-static",
 ];
 
-/// Builds a program; says so when that cannot be done here. In CI it must.
-fn built(folder: &Path, source: &str, options: &[&str]) -> Option<PathBuf> {
-    let program = folder.join("clock");
-    fs::write(folder.join("clock.rs"), source).unwrap();
-    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let status = Command::new(compiler)
-        .args(["--edition", "2024", "-O", "-o"])
-        .args([&program, &folder.join("clock.rs")])
-        .args(options)
-        .status();
-    if status.is_ok_and(|status| status.success()) {
-        return Some(program);
+/// The programs, by name: what they are built from, and how.
+const PROGRAMS: [(&str, &str, &[&str]); 3] =
+    [("clock", CLOCK, &[]), ("static-clock", CLOCK, STATIC), ("bare", BARE, BARE_BONES)];
+
+/// The folder in which they lie, built: for where there is no compiler.
+const BUILT: &str = "SHAKETABLE_PROGRAMS";
+
+/// Not a test: builds the programs into that folder, for a guest.
+#[test]
+#[ignore = "builds what the tests here run, for where they cannot build it"]
+fn the_programs() {
+    let folder = PathBuf::from(std::env::var_os(BUILT).expect("a folder is named"));
+    for (name, ..) in PROGRAMS {
+        assert!(build(&folder, name), "{name}");
+    }
+}
+
+/// A program, built if it has to be; says so when that cannot be done here. In CI it must.
+fn built(folder: &Path, name: &str) -> Option<PathBuf> {
+    if let Some(ready) = std::env::var_os(BUILT) {
+        return Some(PathBuf::from(ready).join(name));
+    }
+    if build(folder, name) {
+        return Some(folder.join(name));
     }
     assert!(std::env::var_os("CI").is_none(), "CI must be able to build a program");
     println!("skipped: no program can be built");
     None
+}
+
+/// Builds a program in a folder; whether that could be done.
+fn build(folder: &Path, name: &str) -> bool {
+    let (_, source, options) = PROGRAMS.into_iter().find(|(own, ..)| *own == name).unwrap();
+    let file = folder.join(name).with_extension("rs");
+    fs::write(&file, source).unwrap();
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(compiler);
+    command.args(["--edition", "2024", "-O", "-o"]).args([&folder.join(name), &file]).args(options);
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// A world whose instance runs a clock, and where that says what it shows.
@@ -87,10 +110,10 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(options: &[&str]) -> Option<Self> {
+    fn new(name: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("shown");
-        let program = built(folder.path(), CLOCK, options)?;
+        let program = built(folder.path(), name)?;
         let world = World::running(Command::new(program).arg(&file));
         until("the clock runs", || fs::read_to_string(&file).is_ok_and(|text| text.len() == 20));
         Some(Self { world, file, _folder: folder })
@@ -123,7 +146,7 @@ fn a_program_that_is_linked_statically_and_reads_the_clock_on_many_threads_is_wr
     if !privileged() {
         return;
     }
-    let Some(clock) = Clock::new(STATIC) else { return };
+    let Some(clock) = Clock::new("static-clock") else { return };
     clock.shows(0);
     assert!(clock.is_pristine());
     let whole = inject_and_undo(&clock.world, "time:skew", [("offset", "PT1H")], |proof| {
@@ -141,7 +164,7 @@ fn threads_that_are_always_reading_the_clock_survive_every_change_of_it() {
     if !privileged() {
         return;
     }
-    let Some(clock) = Clock::new(&[]) else { return };
+    let Some(clock) = Clock::new("clock") else { return };
     let host = clock.world.host();
     let threads = clock.process().threads().len();
     for round in 0..12 {
@@ -162,7 +185,7 @@ fn what_an_instance_starts_later_is_wrong_as_well() {
     }
     let folder = tempfile::tempdir().unwrap();
     let (file, sign) = (folder.path().join("shown"), folder.path().join("sign"));
-    let Some(program) = built(folder.path(), CLOCK, &[]) else { return };
+    let Some(program) = built(folder.path(), "clock") else { return };
     let script = "until [ -e \"$2\" ]; do sleep 0.01; done; \"$0\" \"$1\" & wait";
     let world = World::running(Command::new("sh").args(["-c", script]).args([&program, &file, &sign]));
     let before = world.view();
@@ -192,7 +215,7 @@ fn the_clock_of_a_stopped_process_is_changed_and_it_stays_stopped() {
     if !privileged() {
         return;
     }
-    let Some(clock) = Clock::new(&[]) else { return };
+    let Some(clock) = Clock::new("clock") else { return };
     clock.process().signal(Signal::STOP).unwrap();
     let is_stopped = || process::stat(clock.process().pid).unwrap().state == 'T';
     until("it stands still", is_stopped);
@@ -227,6 +250,13 @@ fn only_the_processes_and_clocks_that_are_named_are_wrong() {
     child.signal(Signal::KILL).unwrap();
 }
 
+/// A host with a journal of its own.
+fn another_host() -> (tempfile::TempDir, Host) {
+    let folder = tempfile::tempdir().unwrap();
+    let host = harness::host(&folder.path().join("journal"));
+    (folder, host)
+}
+
 #[test]
 fn a_clock_that_is_wrong_already_is_left_alone() {
     if !privileged() {
@@ -236,7 +266,9 @@ fn a_clock_that_is_wrong_already_is_left_alone() {
     let host = world.host();
     let given = parameters([("offset", "PT1H")]);
     host.inject(FIRST, "time:skew", &given, &world.object, LEASE).unwrap();
-    let error = host.inject(InjectionId(2), "time:skew", &given, &world.object, LEASE).unwrap_err();
+    // By another runner, which knows nothing of the first.
+    let (_folder, other) = another_host();
+    let error = other.inject(FIRST, "time:skew", &given, &world.object, LEASE).unwrap_err();
     assert!(matches!(&error, InjectError::Refused(why) if why.0.contains("changed already")), "{error}");
     assert!(is_skewed(world.object.pid.unwrap()).unwrap());
     host.undo(FIRST).unwrap();
@@ -248,15 +280,16 @@ fn a_process_that_is_held_is_right_at_once_and_as_it_was_when_it_is_let_go() {
     if !privileged() {
         return;
     }
-    let Some(clock) = Clock::new(&[]) else { return };
-    let (host, pause) = (clock.world.host(), InjectionId(2));
+    let Some(clock) = Clock::new("clock") else { return };
+    // One runner refuses to hold what it must trace; another knows nothing of that.
+    let (host, (_folder, other)) = (clock.world.host(), another_host());
     host.inject(FIRST, "time:skew", &parameters([("offset", "PT1H")]), &clock.world.object, LEASE).unwrap();
     clock.shows(3600);
-    host.inject(pause, "process:pause", &parameters([]), &clock.world.object, LEASE).unwrap();
+    other.inject(FIRST, "process:pause", &parameters([]), &clock.world.object, LEASE).unwrap();
     let error = host.undo(FIRST).unwrap_err();
     assert!(error.why.contains("the clocks are right") && error.why.contains("traces it"), "{error}");
     assert!(!is_skewed(clock.process().pid).unwrap() && !clock.is_pristine());
-    host.undo(pause).unwrap();
+    other.undo(FIRST).unwrap();
     clock.shows(0);
     assert_eq!(host.undo(FIRST).unwrap().cleanliness, Cleanliness::Clean);
     assert!(clock.is_pristine());
@@ -298,7 +331,7 @@ fn what_cannot_be_wrong_is_refused() {
     own.object.started = None;
     assert!(refused(&own, "PT1H").contains("this very process"));
     let folder = tempfile::tempdir().unwrap();
-    let Some(program) = built(folder.path(), BARE, BARE_BONES) else { return };
+    let Some(program) = built(folder.path(), "bare") else { return };
     let bare = World::running(&mut Command::new(program));
     assert!(refused(&bare, "PT1H").contains("by system calls"));
 }
@@ -308,7 +341,7 @@ fn a_stub_that_nobody_renews_adds_nothing_any_more() {
     if !privileged() {
         return;
     }
-    let Some(clock) = Clock::new(STATIC) else { return };
+    let Some(clock) = Clock::new("static-clock") else { return };
     let mut victim = crate::crash::start(&clock.world, "time:skew");
     clock.shows(3600);
     // It hangs, and its guardian too.
