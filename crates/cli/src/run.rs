@@ -18,7 +18,7 @@ use engine::{
     plan::{Plan, Rules},
     provider::Provider,
     record::Residue,
-    report,
+    report::{self, columns::wrap},
     stop::{StopHandle, StopSignal, stop_channel},
 };
 use lab::{LabOptions, Prepared};
@@ -46,12 +46,9 @@ pub(crate) fn run(call: &Run, style: Style) -> Result<ExitCode> {
     };
     let objections = doctor::objections(&documents.experiment, prepared.as_ref())?;
     if !objections.is_empty() {
-        let lines: Vec<_> = objections.iter().map(|line| format!("  {line}\n")).collect();
-        terminal::err(&format!(
-            "{} cannot be run on this machine by this user (`shaketable doctor` says more):\n{}",
-            documents.name,
-            lines.concat()
-        ));
+        let name = &documents.name;
+        let head = format!("{name} cannot be run on this machine by this user (`shaketable doctor` says more):");
+        terminal::err(&list(&head, &objections, style.width));
         return Ok(ExitCode::from(WRONG));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
@@ -134,8 +131,7 @@ async fn experiment(
     let plan: Plan = match plan {
         Ok(plan) => plan,
         Err(problems) => {
-            let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}\n")).collect();
-            terminal::err(&format!("{} cannot be run:\n{}", documents.name, lines.concat()));
+            terminal::err(&list(&format!("{} cannot be run:", documents.name), &problems, style.width));
             return Ok((WRONG, String::new()));
         }
     };
@@ -198,6 +194,19 @@ fn conclude(call: &Run, style: Style, outcome: Outcome) -> Result<(u8, String)> 
     Ok((code, format!("{summary}{where_to_read}")))
 }
 
+/// What is wrong, one after the other, as wide as the terminal.
+fn list(head: &str, wrong: &[impl ToString], width: usize) -> String {
+    let mut text = format!("{head}\n");
+    for one in wrong {
+        for (at, line) in (0..).zip(wrap(&one.to_string(), width.saturating_sub(4))) {
+            text.push_str(if at == 0 { "  " } else { "    " });
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
 /// What is said to somebody who waits for no report: whether it is clean, and if not, what to do.
 fn hurried(residue: &[Residue]) -> String {
     if residue.is_empty() {
@@ -249,6 +258,14 @@ mod tests {
         let text = hurried(&[residue]);
         assert!(text.contains("web-1: a delay; to repair it: run shaketable clean"), "{text}");
         assert!(!text.contains("everything is undone"), "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_fits_the_terminal() {
+        let wrong = ["actions.A: this is wrong because of that", "actions.B: so is this"];
+        let expected =
+            "it cannot be run:\n  actions.A: this is\n    wrong because of\n    that\n  actions.B: so is\n    this\n";
+        assert_eq!(list("it cannot be run:", &wrong, 22), expected);
     }
 
     #[test]

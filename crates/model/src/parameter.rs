@@ -47,9 +47,11 @@ pub fn signed_duration(text: &str, max_seconds: u64) -> Result<(bool, Period), S
     let period: Period = length
         .parse()
         .map_err(|_| format!("`{text}` is no ISO 8601 duration with a sign; write for example PT1H or -PT24H"))?;
-    let longest = Period::from_secs(max_seconds);
-    if period == Period::ZERO || period > longest {
-        return Err(format!("`{text}` is not between nothing and {longest} either way"));
+    if period == Period::ZERO {
+        return Err(format!("`{text}` is no offset"));
+    }
+    if period > Period::from_secs(max_seconds) {
+        return Err(format!("`{text}` is more than {} days", max_seconds / 86_400));
     }
     Ok((backwards, period))
 }

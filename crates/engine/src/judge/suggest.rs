@@ -240,6 +240,17 @@ fn after_inconclusive(evidence: &Evidence<'_>, clauses: &[ClauseResult], out: &m
     }
     for clause in clauses.iter().filter(|one| one.held == Some(Held::NotEnough)) {
         let windows = evidence.plan.windows;
+        // There was something to measure, until the fault came.
+        let [before, after] =
+            [&clause.baseline, &clause.recovery].map(|window| window.as_ref().map_or(0, |window| window.samples));
+        if clause.metric.name.starts_with("http.latency") && before > 0 && after == 0 {
+            out.push(Suggestion {
+                what: "Say what must hold when nothing is answered, too.".to_owned(),
+                why: format!("{}: {}; what is not answered is not slow.", clause.clause, clause.why),
+                change: Some("a clause on `http.success` or `http.errors`".to_owned()),
+            });
+            continue;
+        }
         out.push(Suggestion {
             what: format!("Collect more samples of {}.", clause.metric),
             why: format!("{}: {}", clause.clause, clause.why),

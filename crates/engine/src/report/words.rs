@@ -22,8 +22,12 @@ pub(super) fn seconds(seconds: f64) -> String {
     format!("{} min {} s", whole / 60, whole % 60)
 }
 
-/// A text that begins with a capital letter.
+/// A text that begins with a capital letter; unless it begins with a name, such as that of a metric.
 pub(super) fn sentence_case(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default();
+    if first.trim_end_matches(['.', ':', ',']).contains(['.', ':', '_']) {
+        return text.to_owned();
+    }
     let mut characters = text.chars();
     characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect()
 }

@@ -97,7 +97,7 @@ impl Injection for Plan {
         abort.until(PATIENCE, || (living() == 0).then_some(()));
         let left = living();
         Proof {
-            configured: format!("{} to {} of the instance", self.signal, count(self.victims.len())),
+            configured: format!("{} to {} of the target", self.signal, count(self.victims.len())),
             achieved: match left {
                 0 => format!("{} ended", count(self.victims.len())),
                 _ => format!("{left} of {} did not end within {} s", count(self.victims.len()), PATIENCE.as_secs()),

@@ -167,7 +167,7 @@ fn describe(kind: ParameterKind) -> String {
             "ports from 1 to 65535 and ranges of them, separated by commas: 80,8000-8100".to_owned()
         }
         ParameterKind::SignedDuration { max_seconds } => {
-            format!("a duration of at most {} with a sign: PT1H or -PT24H", Period::from_secs(max_seconds))
+            format!("a duration of at most {} days with a sign, such as PT1H or -PT24H", max_seconds / 86_400)
         }
         ParameterKind::IpAddresses { or } => format!("addresses separated by commas, or {or}"),
         ParameterKind::Names => {
