@@ -6,6 +6,7 @@
 mod abort;
 mod cpu;
 mod freeze;
+mod guardian;
 mod lab;
 mod latency;
 mod load;
@@ -69,6 +70,11 @@ const BENCHMARKS: &[Benchmark] = &[
         name: "network",
         about: "accuracy of loss and bandwidth, and a hundred instances hit at once",
         run: network::run,
+    },
+    Benchmark {
+        name: "guardian",
+        about: "memory of the guardian, and what it costs with a fault in effect and with none",
+        run: guardian::run,
     },
     Benchmark {
         name: "lab",

@@ -94,6 +94,20 @@ impl Entry {
     }
 }
 
+/// `the tracer of its processes (those that `process` names)`.
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what)?;
+        if let Some(part) = self.part {
+            write!(f, " (those that `{part}` names)")?;
+        }
+        for (at, (name, values)) in self.when.iter().enumerate() {
+            write!(f, "{} `{name}` {}", if at == 0 { ", with" } else { " and" }, values.join(" or "))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Exclusive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -156,6 +170,13 @@ mod tests {
         assert_eq!(TRACES.clash(&web, &ALSO, &log), None);
         assert_eq!(ALSO.clash(&web, &ALSO, &log), Some(Exclusive::Clock));
         assert_eq!(TRACES.clash(&all, &QUEUES, &all), None);
+    }
+
+    #[test]
+    fn a_claim_is_said_in_words() {
+        let said = |entry: &Entry| entry.exclusive.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        assert_eq!(said(&TRACES), "the tracer of its processes (those that `process` names)");
+        assert_eq!(said(&QUEUES), "the queueing discipline of what it receives, with `direction` in or both");
     }
 
     #[test]
