@@ -108,7 +108,7 @@ impl Plan {
     }
 
     fn ticks(&self) -> u64 {
-        self.init.members().into_iter().filter_map(|member| member.stat()).map(|stat| stat.cpu_ticks).sum()
+        self.init.members().into_iter().filter_map(Process::stat).map(|stat| stat.cpu_ticks).sum()
     }
 
     /// It was not frozen when it was planned, and is not now, or has gone.

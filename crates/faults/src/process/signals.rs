@@ -77,6 +77,7 @@ pub(crate) fn named(name: &str) -> Option<Known> {
 
 /// How a process stands to one signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a bit of a mask each, and any of them goes with any other")]
 pub(crate) struct Stance {
     /// It has a handler for it.
     pub(crate) caught: bool,

@@ -138,10 +138,7 @@ impl Unit {
     fn ask(&self) -> Result<Asked, Error> {
         let mut connection = self.manager.connect()?;
         let answer = manager_call(&mut connection, "LoadUnit", &[&self.name])?;
-        let path = match answer.into_iter().next() {
-            Some(Value::Text(path)) => path,
-            _ => return Err(unexpected("LoadUnit")),
-        };
+        let Some(Value::Text(path)) = answer.into_iter().next() else { return Err(unexpected("LoadUnit")) };
         Ok(Asked { connection, path, name: self.name.clone() })
     }
 
@@ -230,6 +227,9 @@ impl Asked {
     }
 
     fn state(&mut self) -> Result<State, Error> {
+        // Asked first: when no job is left, what is asked after that is how it ended.
+        let job = self.get(UNIT, "Job")?;
+        let has_job = !matches!(&job, Value::Many(of) if of.first() == Some(&Value::Number(0)));
         let active = self.text(UNIT, "ActiveState")?;
         let Value::Number(main) = self.get(SERVICE, "MainPID")? else { return Err(unexpected("MainPID")) };
         let Value::Many(invocation) = self.get(UNIT, "InvocationID")? else { return Err(unexpected("InvocationID")) };
@@ -237,8 +237,6 @@ impl Asked {
             Value::Number(byte) => u8::try_from(byte).ok(),
             _ => None,
         };
-        let job = self.get(UNIT, "Job")?;
-        let has_job = !matches!(&job, Value::Many(of) if of.first() == Some(&Value::Number(0)));
         Ok(State { active, main, invocation: invocation.into_iter().filter_map(byte).collect(), has_job })
     }
 

@@ -190,8 +190,8 @@ fn encode(call: Call<'_>, serial: u32, by_bus: bool) -> Vec<u8> {
         put_signature(&mut message, "g");
         put_signature(&mut message, &"s".repeat(call.arguments.len()));
     }
-    let fields = (message.len() - FIXED) as u32;
-    message[FIXED - 4..FIXED].copy_from_slice(&fields.to_le_bytes());
+    let fields = small(message.len() - FIXED).to_le_bytes();
+    message[FIXED - 4..FIXED].copy_from_slice(&fields);
     pad(&mut message, 8);
     message.extend(body);
     message
@@ -203,7 +203,11 @@ fn pad(message: &mut Vec<u8>, to: usize) {
 
 fn put_number(message: &mut Vec<u8>, number: usize) {
     pad(message, 4);
-    message.extend((number as u32).to_le_bytes());
+    message.extend(small(number).to_le_bytes());
+}
+
+fn small(length: usize) -> u32 {
+    u32::try_from(length).expect("what is said here are names and words")
 }
 
 fn put_text(message: &mut Vec<u8>, text: &str) {
@@ -213,7 +217,7 @@ fn put_text(message: &mut Vec<u8>, text: &str) {
 }
 
 fn put_signature(message: &mut Vec<u8>, signature: &str) {
-    message.push(signature.len() as u8);
+    message.push(u8::try_from(signature.len()).expect("a call has a handful of arguments"));
     message.extend(signature.as_bytes());
     message.push(0);
 }
@@ -456,8 +460,7 @@ mod tests {
         message.push(SIGNATURE);
         put_signature(&mut message, "g");
         put_signature(&mut message, signature);
-        let fields = (message.len() - FIXED) as u8;
-        message[12] = fields;
+        message[12] = u8::try_from(message.len() - FIXED).unwrap();
         pad(&mut message, 8);
         message.extend(body);
         message
