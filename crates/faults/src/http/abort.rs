@@ -5,7 +5,7 @@ use model::{
     catalogue::{Entry, Parameter, ParameterKind, Reversibility},
     event::Cleanliness,
 };
-use proxy::http::Abort as Aborts;
+use proxy::http::{Abort as Aborts, Rule};
 
 use crate::{
     TARGETS,
@@ -82,18 +82,7 @@ impl Fault for Abort {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let how = match parameters.text("failure") {
-            Some("reset") => match [STATUS, BODY, FIELDS].iter().find(|name| parameters.is_given(name)) {
-                Some(name) => return Err(Refused(format!("http:abort: a reset is no answer, and has no `{name}`"))),
-                None => Aborts::Connection,
-            },
-            _ => Aborts::Status {
-                status: StatusCode::from_u16(parameters.read(STATUS)?).map_err(|why| Refused(why.to_string()))?,
-                headers: fields(parameters, FIELDS)?,
-                body: parameters.text(BODY).unwrap_or_default().to_owned().into(),
-            },
-        };
-        faults::plan(object, parameters, |rule| Ok(rule.abort(how).at(faults::phase(parameters))))
+        faults::plan(object, parameters, act)
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -103,6 +92,22 @@ impl Fault for Abort {
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
         faults::undo(undo)
     }
+}
+
+/// Has a rule abort.
+pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
+    let how = match parameters.text("failure") {
+        Some("reset") => match [STATUS, BODY, FIELDS].iter().find(|name| parameters.is_given(name)) {
+            Some(name) => return Err(Refused(format!("http:abort: a reset is no answer, and has no `{name}`"))),
+            None => Aborts::Connection,
+        },
+        _ => Aborts::Status {
+            status: StatusCode::from_u16(parameters.read(STATUS)?).map_err(|why| Refused(why.to_string()))?,
+            headers: fields(parameters, FIELDS)?,
+            body: parameters.text(BODY).unwrap_or_default().to_owned().into(),
+        },
+    };
+    Ok(rule.abort(how).at(faults::phase(parameters)))
 }
 
 /// A parameter that has headers.

@@ -5,7 +5,7 @@ use model::{
     catalogue::{Entry, Parameter, ParameterKind, Reversibility},
     event::Cleanliness,
 };
-use proxy::http::{BodyChange, Change};
+use proxy::http::{BodyChange, Change, Rule};
 
 use crate::{
     TARGETS,
@@ -67,26 +67,7 @@ impl Fault for Body {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let body = match (parameters.text(REPLACE), parameters.text(PATCH)) {
-            (Some(with), None) => BodyChange::Replace(with.to_owned().into()),
-            (None, Some(patch)) => {
-                let patch: serde_json::Value =
-                    serde_json::from_str(patch).map_err(|why| Refused(format!("`{PATCH}`: it is no JSON: {why}")))?;
-                if patch.as_object().is_some_and(serde_json::Map::is_empty) {
-                    return Err(Refused(format!("`{PATCH}`: it changes nothing")));
-                }
-                BodyChange::Patch(patch)
-            }
-            _ => return Err(Refused(format!("http:body: say what to do, either by `{REPLACE}` or by `{PATCH}`"))),
-        };
-        let change = Change { body: Some(body), ..Change::default() };
-        faults::plan(object, parameters, |rule| {
-            let rule = faults::change(rule, change, parameters);
-            if rule.of.method == Some(Method::HEAD) && rule.response != Change::default() {
-                return Err(Refused("http:body: a response to HEAD has no body".to_owned()));
-            }
-            Ok(rule)
-        })
+        faults::plan(object, parameters, act)
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -96,4 +77,26 @@ impl Fault for Body {
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
         faults::undo(undo)
     }
+}
+
+/// Has a rule change bodies.
+pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
+    let body = match (parameters.text(REPLACE), parameters.text(PATCH)) {
+        (Some(with), None) => BodyChange::Replace(with.to_owned().into()),
+        (None, Some(patch)) => {
+            let patch: serde_json::Value =
+                serde_json::from_str(patch).map_err(|why| Refused(format!("`{PATCH}`: it is no JSON: {why}")))?;
+            if patch.as_object().is_some_and(serde_json::Map::is_empty) {
+                return Err(Refused(format!("`{PATCH}`: it changes nothing")));
+            }
+            BodyChange::Patch(patch)
+        }
+        _ => return Err(Refused(format!("http:body: say what to do, either by `{REPLACE}` or by `{PATCH}`"))),
+    };
+    let change = Change { body: Some(body), ..Change::default() };
+    let rule = faults::change(rule, change, parameters);
+    if rule.of.method == Some(Method::HEAD) && rule.response != Change::default() {
+        return Err(Refused("http:body: a response to HEAD has no body".to_owned()));
+    }
+    Ok(rule)
 }

@@ -6,6 +6,7 @@ use model::{
     catalogue::{Entry, Parameter, ParameterKind, Reversibility},
     event::Cleanliness,
 };
+use proxy::http::Rule;
 
 use crate::{
     TARGETS,
@@ -64,15 +65,7 @@ impl Fault for Delay {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let time = |name| parameters.read(name).map(Duration::from_millis);
-        let (delay, jitter) = (time("delayMilliseconds")?, time("jitterMilliseconds")?);
-        if jitter > delay / 2 {
-            return Err(Refused(
-                "http:delay: `jitterMilliseconds` is more than half of the delay; what is hit could not be told from what is not"
-                    .to_owned(),
-            ));
-        }
-        http::plan(object, parameters, |rule| Ok(rule.delay(delay, jitter).at(http::phase(parameters))))
+        http::plan(object, parameters, act)
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -82,4 +75,17 @@ impl Fault for Delay {
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
         http::undo(undo)
     }
+}
+
+/// Has a rule delay.
+pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
+    let time = |name| parameters.read(name).map(Duration::from_millis);
+    let (delay, jitter) = (time("delayMilliseconds")?, time("jitterMilliseconds")?);
+    if jitter > delay / 2 {
+        return Err(Refused(
+            "http:delay: `jitterMilliseconds` is more than half of the delay; what is hit could not be told from what is not"
+                .to_owned(),
+        ));
+    }
+    Ok(rule.delay(delay, jitter).at(http::phase(parameters)))
 }

@@ -8,7 +8,7 @@ use model::{
     catalogue::{Entry, Parameter, ParameterKind, Reversibility},
     event::Cleanliness,
 };
-use proxy::http::Change;
+use proxy::http::{Change, Rule};
 
 use crate::{
     TARGETS,
@@ -75,20 +75,7 @@ impl Fault for Header {
     }
 
     fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        let names = parameters.text(REMOVE).into_iter().flat_map(|text| text.split(','));
-        let remove: Vec<HeaderName> = names.map(|name| field_name(REMOVE, name)).collect::<Result<_, _>>()?;
-        if let Some(name) = remove.iter().find(|name| NEVER_REMOVED.contains(name)) {
-            return Err(Refused(format!("`{REMOVE}`: {name} says where messages end, and cannot be removed")));
-        }
-        let set = fields(parameters, SET)?;
-        if let Some((name, _)) = set.iter().find(|(name, _)| remove.contains(name)) {
-            return Err(Refused(format!("http:header: {name} cannot be set and removed")));
-        }
-        if set.is_empty() && remove.is_empty() {
-            return Err(Refused(format!("http:header: say what to do, by `{SET}` or `{REMOVE}`")));
-        }
-        let change = Change { set, remove, body: None };
-        faults::plan(object, parameters, |rule| Ok(faults::change(rule, change, parameters)))
+        faults::plan(object, parameters, act)
     }
 
     fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
@@ -98,4 +85,22 @@ impl Fault for Header {
     fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
         faults::undo(undo)
     }
+}
+
+/// Has a rule change headers.
+pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
+    let names = parameters.text(REMOVE).into_iter().flat_map(|text| text.split(','));
+    let remove: Vec<HeaderName> = names.map(|name| field_name(REMOVE, name)).collect::<Result<_, _>>()?;
+    if let Some(name) = remove.iter().find(|name| NEVER_REMOVED.contains(name)) {
+        return Err(Refused(format!("`{REMOVE}`: {name} says where messages end, and cannot be removed")));
+    }
+    let set = fields(parameters, SET)?;
+    if let Some((name, _)) = set.iter().find(|(name, _)| remove.contains(name)) {
+        return Err(Refused(format!("http:header: {name} cannot be set and removed")));
+    }
+    if set.is_empty() && remove.is_empty() {
+        return Err(Refused(format!("http:header: say what to do, by `{SET}` or `{REMOVE}`")));
+    }
+    let change = Change { set, remove, body: None };
+    Ok(faults::change(rule, change, parameters))
 }

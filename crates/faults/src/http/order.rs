@@ -81,15 +81,19 @@ pub(crate) struct Plan {
     pub(crate) open: Open,
 }
 
-/// Plans that this is done to exchanges of an object: `act` makes a rule for some a rule that does something.
-pub(crate) fn plan(
-    object: &Object,
-    parameters: Checked<'_>,
-    act: impl FnOnce(Rule) -> Result<Rule, Refused>,
-) -> Result<serde_json::Value, Refused> {
+/// What a fault has a rule do.
+pub(crate) type Act = fn(Rule, Checked<'_>) -> Result<Rule, Refused>;
+
+/// The rule of this name that does to exchanges what is ordered.
+pub(crate) fn rule(name: &str, parameters: Checked<'_>, act: Act) -> Result<Rule, Refused> {
     let share = parameters.read::<f64>(SHARE.name)?;
-    let rule = act(Rule::new(RULE, matches(parameters)?).percentage(share))?;
-    let rule = rule.checked().map_err(|why| Refused(why.to_string()))?;
+    let rule = act(Rule::new(name, matches(parameters)?).percentage(share), parameters)?;
+    rule.checked().map_err(|why| Refused(why.to_string()))
+}
+
+/// Plans that this is done to exchanges of an object.
+pub(crate) fn plan(object: &Object, parameters: Checked<'_>, act: Act) -> Result<serde_json::Value, Refused> {
+    let rule = rule(RULE, parameters, act)?;
     let filter = Filter::read(parameters)?;
     let others = filter.other_ends();
     let ports: Vec<RangeInclusive<u16>> = parameters.text("port").map_or(Ok(Vec::new()), ports).map_err(Refused)?;

@@ -244,7 +244,7 @@ impl LabProvider {
             _ => {
                 let Ok(seen) = running(lab, &order.resource).await else { return Ok(()) };
                 resolve(lab, &mut order, &seen).await?;
-                if let (Some(loopback), true) = (&lab.inner.loopback, order.fault.starts_with("network:")) {
+                if let (Some(loopback), true) = (&lab.inner.loopback, links::are_meant(&order)) {
                     return links::Undo::plan(loopback, &order, &seen, lab).map(drop);
                 }
                 let (host, object) = (Arc::clone(&self.host), object(&seen, lab));
@@ -300,7 +300,7 @@ impl LabProvider {
     async fn inside(&self, mut order: Order, under_way: &UnderWay) -> Result<Proof, InjectError> {
         let seen = running(&self.lab, &order.resource).await?;
         resolve(&self.lab, &mut order, &seen).await?;
-        if let (Some(loopback), true) = (&self.lab.inner.loopback, order.fault.starts_with("network:")) {
+        if let (Some(loopback), true) = (&self.lab.inner.loopback, links::are_meant(&order)) {
             let plan = links::Undo::plan(loopback, &order, &seen, &self.lab)?;
             under_way.note(order.injection, Undo::Links(plan.clone()))?;
             let handle = self.lab.handle();

@@ -31,6 +31,11 @@ use crate::{
     plane::Seen,
 };
 
+/// Whether an order is for links, where instances share a network: what is done to traffic.
+pub(super) fn are_meant(order: &Order) -> bool {
+    ["network:", "http:"].iter().any(|family| order.fault.starts_with(family))
+}
+
 /// What is needed to undo it: which links, and what was put on them.
 #[derive(Debug, Clone)]
 pub(super) struct Undo {
