@@ -36,7 +36,9 @@ impl Example {
             comment.split_once(VERDICT).with_context(|| format!("{file} does not promise a verdict"))?;
         let catalogue = actions::native();
         let read = formats::read_experiment(file, text.as_bytes(), &Options::new(&catalogue));
-        let Some(experiment) = read.experiment else { bail!("{file} is no experiment") };
+        let Some(experiment) = read.experiment else {
+            bail!("{file} has errors:\n{}", formats::render::terminal(&read.findings, &read.source, false));
+        };
         let natives = experiment.actions.values().map(|action| Ok(translate(action)?.fault));
         Ok(Self {
             file: file.to_owned(),
@@ -96,5 +98,13 @@ mod tests {
         assert!(example.uses("instance:terminate") && !example.uses("instance:reboot"));
         assert!(example.excerpt.starts_with("targets:\n  t:") && example.excerpt.ends_with("Instances: t } }\n"));
         assert!(Example::parse("x.yaml", "# Nothing.\n").is_err());
+    }
+
+    #[test]
+    fn every_native_action_has_an_example() {
+        let all = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(FOLDER)).unwrap();
+        let without: Vec<&str> =
+            actions::native().iter().map(|entry| entry.id).filter(|id| of(id, &all).is_empty()).collect();
+        assert!(without.is_empty(), "no example in {FOLDER} uses {}", without.join(", "));
     }
 }

@@ -101,6 +101,19 @@ fn instance_rebooted() {
 }
 
 #[test]
+fn process_exhaust_pids() {
+    if may_limit() {
+        takes_hold("process-exhaust-pids.yaml");
+    }
+}
+
+#[test]
+fn process_exhaust_descriptors() {
+    let finished = keeps_its_promise("process-exhaust-descriptors.yaml");
+    assert_eq!(proofs(&finished)[0]["holds"], true, "{}", finished.output());
+}
+
+#[test]
 fn a_template_of_aws_with_the_documents_for_disks_runs_on_the_disks_of_a_lab() {
     let lab = example("labs/spooling.yaml");
     let finished = User::me().run(&example("fis/fill-disk.json"), &["--lab", lab.to_str().unwrap()]);
