@@ -91,6 +91,7 @@ fn explain(entry: &Entry) -> String {
     part("Ends", vec![format!("{}: {}", reversibility(entry.reversibility), entry.undone_by)]);
     part("Proven by", vec![entry.proven_by.to_owned()]);
     part("Needs", entry.needs.iter().map(|need| need_text(*need).to_owned()).collect());
+    part("Has to itself", entry.exclusive.iter().map(ToString::to_string).collect());
     let equivalents = entry.fis.iter().map(|id| format!("AWS FIS: {id}"));
     part("Equivalents", equivalents.chain(entry.chaos_mesh.map(|kind| format!("Chaos Mesh: {kind}"))).collect());
     text

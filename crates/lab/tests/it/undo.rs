@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     os::fd::AsFd,
     path::PathBuf,
     pin::pin,
@@ -18,7 +18,7 @@ use faults::{
     process::Process,
     sys::{nfqueue, nft},
 };
-use lab::{Prepared, status::InstanceStatus};
+use lab::status::InstanceStatus;
 use model::{
     event::{Cleanliness, InjectionId, Proof},
     resource::ResourceId,
@@ -26,19 +26,14 @@ use model::{
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::oneshot;
 
-use crate::stage::{Stage, children, grounds, order, soon, until, web};
+use crate::stage::{Stage, children, grounds, networks, order, soon, until, web};
 
 /// Longer than a test may take: what is measured with this delay ends in time only because it is broken off.
 const ENDLESS: (&str, &str) = ("delayMilliseconds", "60000");
 
 /// A lab whose instances have networks of their own; none, with the reason printed, where that cannot be.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 async fn netns(instances: u32) -> Option<Stage> {
-    let Some(ground) = grounds().into_iter().find(|ground| matches!(ground, Prepared::Networks { .. })) else {
-        assert!(env::var_os("CI").is_none(), "CI must be able to make network namespaces");
-        println!("skipped: network namespaces cannot be made by this user");
-        return None;
-    };
+    let ground = networks()?;
     let mut spec = web(instances);
     // A blackhole is no reason to replace anything here.
     spec.groups.get_mut("web").unwrap().replace = false;
