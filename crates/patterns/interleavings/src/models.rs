@@ -132,7 +132,8 @@ pub fn a_full_window_of_calls_counts_what_is_in_it() {
     let calls = Arc::new(LastCalls::new(1));
     let other = Arc::clone(&calls);
     let bad = thread::spawn(move || other.record(0, BAD));
-    calls.record(0, GOOD);
+    let seen = calls.record(0, GOOD);
+    assert!(seen.calls <= 1 && seen.failures <= 1, "{seen:?} in a window of one");
     bad.join().expect("recording does not panic");
     let tally = calls.tally(0);
     assert!(tally.calls == 1 && tally.failures <= 1, "{tally:?}");
@@ -160,8 +161,9 @@ pub fn an_old_call_spoils_no_window() {
     calls.record(1, GOOD);
     streak.record(1, BAD);
     old.join().expect("recording does not panic");
-    let tally = calls.tally(1);
-    assert_eq!((tally.calls, tally.failures), (1, 0));
+    assert_eq!((calls.tally(1).calls, calls.tally(1).failures), (1, 0));
+    // The slot is still that of the call that was counted: the next one replaces it.
+    assert_eq!(calls.record(1, GOOD).calls, 1);
     assert_eq!(streak.tally(1).failures, 1);
 }
 
