@@ -111,13 +111,13 @@ fn ability(fault: &'static Entry, facts: &[Fact]) -> Ability {
         Some(Fact { detail, .. }) => Some(format!("{name}: {detail}")),
         None => Some(format!("{name}: not examined")),
     };
-    let lacking = fault.needs.iter().filter_map(|need| lacks(fact_of(*need)?)).collect::<Vec<_>>();
+    let lacking = fault.needs.iter().filter_map(|need| lacks(fact_of(*need)?));
     // Only what holds packets is the later the less it is preferred.
     let holds_packets = fault.needs.contains(&Need::Nfqueue);
     let mut less: Vec<String> = holds_packets.then(|| lacks(PUNCTUAL)).flatten().into_iter().collect();
     let by_netem = fault.parameters.iter().any(|parameter| parameter.name == ENGINE.name) && lacks(NETEM).is_none();
     let (instead, missing): (Vec<_>, Vec<_>) =
-        lacking.into_iter().partition(|why| by_netem && [OWNER, QUEUE].iter().any(|name| why.starts_with(name)));
+        lacking.partition(|why| by_netem && [OWNER, QUEUE].iter().any(|name| why.starts_with(name)));
     if !instead.is_empty() {
         less.push(format!("by netem alone, for all packets of a link: {}", instead.join("; ")));
     }

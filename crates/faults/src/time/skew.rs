@@ -292,7 +292,7 @@ impl Plan {
 
     fn skew_one(&self, token: u64, process: Process, end: Instant) -> Result<(), String> {
         let vdso = vdso_of(process).map_err(|why| why.to_string())?;
-        let held = self.hold(process, &vdso, end)?;
+        let held = hold(process, &vdso, end)?;
         let look = self.patch.look(&vdso.memory, vdso.base, token).map_err(|why| why.to_string())?;
         let written = match look {
             Found::Original => self.patch.write(&vdso.memory, vdso.base, token, self.offset, expiry()),
@@ -302,14 +302,6 @@ impl Plan {
         };
         drop(held);
         written.map_err(|why| why.to_string())
-    }
-
-    fn hold(&self, process: Process, vdso: &Vdso, end: Instant) -> Result<Standstill, String> {
-        let end = end.min(Instant::now() + PATIENCE);
-        // All of the vDSO, not only what is changed: its functions call helpers beside them, which come back into them. (Linux 6.1
-        // without a clock that can be read from user space does so for its system call.)
-        let all = vdso.base..vdso.base + vdso.bytes.len() as u64;
-        Standstill::outside(process, &vdso.memory, &[all], end)
     }
 
     /// Makes all that this injection has changed as it was, wherever it is: also in processes that nobody has on record,
@@ -356,7 +348,7 @@ impl Plan {
             self.patch.expire(memory, base, 0).ok();
         }
         let Ok(process) = Process::find(pid) else { return Ok(()) };
-        let held = match self.hold(process, vdso, end) {
+        let held = match hold(process, vdso, end) {
             Ok(held) => held,
             Err(_) if !process.is_alive() => return Ok(()),
             // It may have become another's business while we waited.
@@ -667,6 +659,15 @@ pub fn is_skewed(pid: i32) -> io::Result<bool> {
     let now = boot::now().as_secs();
     // Where the stub is may depend on whether the wall clock is among those that are wrong.
     Ok(vdso.bytes != own.bytes && (expires(libc::CLOCK_REALTIME)? > now || expires(libc::CLOCK_MONOTONIC)? > now))
+}
+
+/// Stops all threads of a process where none is in the middle of its vDSO.
+fn hold(process: Process, vdso: &Vdso, end: Instant) -> Result<Standstill, String> {
+    let end = end.min(Instant::now() + PATIENCE);
+    // All of the vDSO, not only what is changed: its functions call helpers beside them, which come back into them. (Linux 6.1
+    // without a clock that can be read from user space does so for its system call.)
+    let all = vdso.base..vdso.base + vdso.bytes.len() as u64;
+    Standstill::outside(process, &vdso.memory, &[all], end)
 }
 
 #[cfg(test)]
