@@ -9,7 +9,11 @@ mod harness;
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+mod laptop;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod links;
 #[cfg(test)]
 mod managed;
 #[cfg(test)]
@@ -18,8 +22,6 @@ mod patterns;
 mod processes;
 #[cfg(test)]
 mod proxy;
-#[cfg(test)]
-mod links;
 #[cfg(test)]
 mod reports;
 #[cfg(test)]
