@@ -40,11 +40,11 @@ fn sample(line: &str) -> Sample {
             let end = loop {
                 match characters.next().unwrap() {
                     (at, '"') => break at,
-                    (_, '\\') => value.push(match characters.next().unwrap().1 {
-                        'n' => '\n',
-                        same @ ('\\' | '"') => same,
-                        other => panic!("\\{other} is no escape: {line}"),
-                    }),
+                    (_, '\\') => {
+                        let escape = characters.next().unwrap().1;
+                        assert!(matches!(escape, 'n' | '\\' | '"'), "\\{escape} is no escape: {line}");
+                        value.push(if escape == 'n' { '\n' } else { escape });
+                    }
                     (_, other) => value.push(other),
                 }
             };

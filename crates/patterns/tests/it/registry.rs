@@ -246,7 +246,7 @@ fn a_reload_keeps_breakers_adds_and_removes_and_is_all_or_nothing() {
     assert!(matches!(refused, Err(Error::Rejected(Rejected::BreakerOpen { .. }))), "it is still open: {refused:?}");
     assert!(registry.reload(&next).unwrap().is_empty());
 
-    let mut wrong = next.clone();
+    let mut wrong = next;
     wrong.pipelines.insert("d".into(), Options { attempt_timeout: Some(millis(0)), ..Options::default() });
     wrong.pipelines.get_mut("a").unwrap().attempt_timeout = None;
     assert_eq!(registry.reload(&wrong).unwrap_err().option, "attempt_timeout");
@@ -256,8 +256,7 @@ fn a_reload_keeps_breakers_adds_and_removes_and_is_all_or_nothing() {
 
 #[test]
 fn breakers_are_forced_by_name_and_listed() {
-    let clock = VirtualClock::new();
-    let registry = Registry::new(clock.clone());
+    let registry = Registry::new(VirtualClock::new());
     registry
         .reload(
             &Document::from_yaml("pipelines: { users: { breaker: , retry: , bulkhead: { limit: 3 } }, plain: {} }")
@@ -302,7 +301,7 @@ fn a_file_is_read_when_it_changes_and_a_wrong_one_changes_nothing() {
         sheet.borrow_mut().push(result.map_err(|error| error.to_string()));
     };
     let file = FileWatch::new(&path);
-    tasks.spawn(watch(registry.clone(), clock.clone(), file, Duration::from_secs(1), Document::from_toml, tell));
+    tasks.spawn(watch(registry.clone(), clock, file, Duration::from_secs(1), Document::from_toml, tell));
     let mut second = 0;
     let mut look = || {
         second += 1;
