@@ -527,7 +527,7 @@ impl Run {
         one.undo(now);
         let action = one.action;
         let why = format!("{why}; it is undone as if it were in effect");
-        out.push(Effect::Record(What::InjectFailed { injection: id, why: why.clone() }));
+        out.push(Effect::Record(What::InjectFailed { injection: id, why }));
         out.push(Effect::Undo(id));
         self.fail(action, &format!("{id} was not injected"), now, out);
     }

@@ -119,9 +119,11 @@ impl Watch {
     #[must_use]
     pub fn wake(&self) -> Option<Duration> {
         match self.runner {
-            Runner::AtWork => {
-                self.leases.values().map(|lease| lease.overdue.map_or(lease.grant.due(), |seen| seen + GRACE)).min()
-            }
+            Runner::AtWork => self
+                .leases
+                .values()
+                .map(|lease| lease.overdue.map_or_else(|| lease.grant.due(), |seen| seen + GRACE))
+                .min(),
             Runner::Killed(since) => Some(since + DEATH),
             Runner::Over => None,
         }
