@@ -114,11 +114,11 @@ mod tests {
         }
 
         fn inject(&self, _: Order) -> Boxed<'_, Result<Proof, InjectError>> {
-            unreachable!("nothing is injected to find out")
+            panic!("nothing is injected to find out")
         }
 
         fn undo(&self, _: InjectionId) -> Boxed<'_, Result<Undone, UndoError>> {
-            unreachable!("nothing is undone")
+            panic!("nothing is undone")
         }
 
         fn renew(&self, _: &[InjectionId]) {}
