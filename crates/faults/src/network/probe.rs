@@ -135,6 +135,8 @@ const FLOWS_PROBED: usize = 20;
 const FLOWS_OF_ALL: usize = 4;
 /// Datagrams that are sent in one go, before what has arrived is taken out of the receiver's buffer.
 const IN_A_ROW: usize = 20;
+/// Between them: far less than what is measured.
+const BREATH: Duration = Duration::from_micros(50);
 /// Sockets opened at most in search of flows that are concerned: twenty of them among one in a hundred.
 const MOST_FLOWS: usize = 2_000;
 /// Room for all datagrams of a sending that come at once; where that is not allowed, for what is.
@@ -254,6 +256,8 @@ impl Probe {
             // So that the receiver's buffer does not overflow.
             if number % IN_A_ROW == 0 {
                 self.collect(way, chosen, &mut series);
+                // With real-time priority we go before the kernel's own threads, which carry some packets on.
+                std::thread::sleep(BREATH);
             }
         }
         let mut end = Instant::now() + sending.patience;
