@@ -10,8 +10,8 @@ use proxy::http::{Abort as Aborts, Rule};
 use crate::{
     TARGETS,
     fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
-    http::{self as faults, DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, SHARE},
-    network::filter::{DURATION, PORT, SOURCES},
+    http::{self as faults, DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES},
+    network::filter::DURATION,
     object::Object,
     parameters::Checked,
 };

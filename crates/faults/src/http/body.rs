@@ -10,8 +10,8 @@ use proxy::http::{BodyChange, Change, Rule};
 use crate::{
     TARGETS,
     fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
-    http::{self as faults, DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, SHARE},
-    network::filter::{DURATION, PORT, SOURCES},
+    http::{self as faults, DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PORT, SHARE, SOURCES},
+    network::filter::DURATION,
     object::Object,
     parameters::Checked,
 };

@@ -11,8 +11,8 @@ use proxy::http::Rule;
 use crate::{
     TARGETS,
     fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
-    http::{self, DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, SHARE},
-    network::filter::{DURATION, PORT, SOURCES},
+    http::{self, DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES},
+    network::filter::DURATION,
     object::Object,
     parameters::Checked,
 };

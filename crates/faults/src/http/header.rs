@@ -14,10 +14,10 @@ use crate::{
     TARGETS,
     fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
     http::{
-        self as faults, DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, SHARE,
+        self as faults, DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PORT, SHARE, SOURCES,
         abort::{field_name, fields},
     },
-    network::filter::{DURATION, PORT, SOURCES},
+    network::filter::DURATION,
     object::Object,
     parameters::Checked,
 };

@@ -28,7 +28,9 @@ mod post;
 mod proof;
 
 pub(crate) use live::{inject, undo};
-pub(crate) use order::{DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PHASE, SHARE, change, phase, plan, texts};
+pub(crate) use order::{
+    DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES, change, phase, plan, texts,
+};
 
 use model::catalogue::Need;
 

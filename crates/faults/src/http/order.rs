@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fault::{self, Failed, Refused},
     http::{before::Open, doors::Concern},
-    network::{self, filter::Filter, percent},
+    network::{
+        self,
+        filter::{self, Filter},
+        percent,
+    },
     object::Object,
     parameters::{Checked, ports},
 };
@@ -21,6 +25,14 @@ pub(crate) const DIRECTION: Parameter = Parameter {
     required: false,
     default: Some("ingress"),
     about: "Requests to the target, or those that it makes.",
+};
+pub(crate) const PORT: Parameter = Parameter {
+    about: "The ports to which the requests go: of the target (without it, its only one), or of others for egress (needed then).",
+    ..filter::PORT
+};
+pub(crate) const SOURCES: Parameter = Parameter {
+    about: "Only requests from these other ends, or to them for egress: addresses, networks, host names (looked up once, when it begins); ALL for any, over the loopback too.",
+    ..filter::SOURCES
 };
 pub(crate) const METHOD: Parameter = Parameter {
     name: "method",
