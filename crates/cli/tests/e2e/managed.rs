@@ -92,7 +92,9 @@ fn empty(group: &Path) {
 fn end_in(group: &Path) -> bool {
     let entries = fs::read_dir(group).into_iter().flatten().flatten();
     let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    inner.for_each(|entry| drop(end_in(&entry.path())));
+    for entry in inner {
+        end_in(&entry.path());
+    }
     for pid in fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default().lines() {
         if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::KILL).ok();
@@ -158,11 +160,11 @@ fn runtime(restart: &str) -> Option<Apart> {
     let service = service.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     until("podman answers", || UnixStream::connect("/run/podman/podman.sock").is_ok());
     let (tags, address) = (format!("SHAKETABLE_TAGS=app=shop-{}", apart.port), format!("127.0.0.1:{}", apart.port));
-    let restart = format!("--restart={restart}");
+    let (restart, rootfs) = (format!("--restart={restart}"), root.display().to_string());
     let mut arguments = vec!["run", "--detach", "--name", "shop", "--network", "host", "--env", &tags, &restart];
     // Limits that a machine without CAP_SYS_RESOURCE can set.
     arguments.extend(["--ulimit", "nofile=1000:1000", "--ulimit", "nproc=1000:1000", "--cgroup-parent", &apart.group]);
-    arguments.extend(["--rootfs", root.to_str().unwrap(), "/bin/busybox", "httpd", "-f", "-p", &address, "-h", "/www"]);
+    arguments.extend(["--rootfs", &rootfs, "/bin/busybox", "httpd", "-f", "-p", &address, "-h", "/www"]);
     let output = podman(&arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     apart.manager = Some(service);
