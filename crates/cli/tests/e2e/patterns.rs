@@ -105,7 +105,8 @@ fn a_simulation_that_makes_no_sense_is_refused_with_its_lines() {
     std::fs::write(&file, "pipelines:\n  a: { retry: { max_atempts: 3 } }\nscenario: { rate: 1e12 }\n").unwrap();
     let finished = User::me().call(&["patterns", "simulate", file.to_str().unwrap()]);
     assert_eq!(finished.code(), Some(2));
-    let expected = "wrong.yaml: line 2, column 17: pipelines.a.retry.max_atempts is not an option: did you mean `max_attempts`?";
+    let expected =
+        "wrong.yaml: line 2, column 17: pipelines.a.retry.max_atempts is not an option: did you mean `max_attempts`?";
     assert!(finished.stderr.contains(expected), "{}", finished.output());
     let schema = User::me().call(&["patterns", "schema"]);
     let schema: Value = serde_json::from_str(&schema.stdout).unwrap();
