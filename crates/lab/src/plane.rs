@@ -36,9 +36,9 @@ use crate::{
     builder::Builder,
     group::{Effect, Event, Group, Ordinal, Rules, Shortage},
     instance::Instance,
+    newcomers::Newcomers,
     spawner::Spawner,
     status::{InstanceState, InstanceStatus},
-    newcomers::Newcomers,
 };
 
 /// How often gauges are repeated though nothing has changed: a guard that waits for a sample waits no longer.
@@ -164,11 +164,11 @@ pub(crate) struct Plane {
     pub(crate) spawner: Spawner,
     pub(crate) recorder: Recorder,
     pub(crate) measurements: Measurements,
+    pub(crate) newcomers: Newcomers,
     pub(crate) progress: watch::Sender<Progress>,
     /// To itself: handed to the tasks that watch processes.
     pub(crate) messages: mpsc::UnboundedSender<Message>,
     groups: BTreeMap<String, Group>,
-    pub(crate) newcomers: Newcomers,
     instances: BTreeMap<ResourceId, Entry>,
     /// Zones without power, by what took it.
     dark: BTreeMap<InjectionId, BTreeSet<String>>,
@@ -233,6 +233,7 @@ pub(crate) struct Parts {
     pub(crate) spawner: Spawner,
     pub(crate) recorder: Recorder,
     pub(crate) measurements: Measurements,
+    pub(crate) newcomers: Newcomers,
 }
 
 /// Starts the control plane on the present runtime: launches everything, and then keeps it.
@@ -253,7 +254,7 @@ pub(crate) fn start(parts: Parts) -> (mpsc::UnboundedSender<Message>, watch::Rec
         spawner,
         recorder,
         measurements,
-    pub(crate) newcomers: Newcomers,
+        newcomers,
         progress,
         messages: messages.clone(),
         groups,
@@ -274,7 +275,6 @@ async fn report_health(balancer: balancer::Handle, messages: mpsc::UnboundedSend
 
 impl Plane {
     async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>) {
-        newcomers,
         for group in self.spec.clone().groups.keys() {
             self.step(group, Event::Begin);
         }
@@ -386,6 +386,7 @@ impl Plane {
     /// Starts an instance's process and watches it to its end.
     fn boot(&self, instance: &Arc<Instance>, boot: u32) {
         let (instance, spawner, messages) = (Arc::clone(instance), self.spawner.clone(), self.messages.clone());
+        let newcomers = self.newcomers.clone();
         let tell = move |message| {
             // The lab may be down already.
             let _nobody_listens = messages.send(message);
@@ -399,6 +400,10 @@ impl Plane {
                     tell(Message::Started(id(), boot, Ok(pid.unwrap_or_default())));
                     let ended = started.until_ended();
                     tokio::pin!(ended);
+                    let served = async {
+                        newcomers.welcome(&instance.id).await;
+                        report_answers(&instance, boot, &tell).await;
+                    };
                     let how = tokio::select! {
                         how = &mut ended => how,
                         () = served => ended.await,
@@ -406,7 +411,6 @@ impl Plane {
                     *instance.process() = None;
                     tell(Message::Ended(id(), boot, how));
                 }
-        let newcomers = self.newcomers.clone();
             }
         });
     }
@@ -420,10 +424,6 @@ impl Plane {
                 entry.state = InstanceState::Terminated;
                 entry.answer(Err(OrderError::Failed(why.clone())));
                 self.record(id, InstanceChange::Terminated, &format!("it could not be started: {why}"));
-                    let served = async {
-                        newcomers.welcome(&instance.id).await;
-                        report_answers(&instance, boot, &tell).await;
-                    };
                 self.fail(format!("an instance of group `{group}` could not be started: {why}"));
                 self.step(&group, Event::LaunchFailed(ordinal));
                 return;

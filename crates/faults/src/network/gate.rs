@@ -143,11 +143,6 @@ impl Gate {
         self.at_chain(Table::counted)
     }
 
-    fn at_chain<T>(&self, act: impl FnOnce(&mut Table, &str) -> Result<T, Error>) -> Result<T, Error> {
-        let mut hall = lock(&self.hall);
-        let gone = || Error::from(rustix::io::Errno::NOENT);
-        let Hall { table, chains, .. } = hall.as_mut().ok_or_else(gone)?;
-        act(table, &chains.get(self.chain).ok_or_else(gone)?.name)
     /// Takes what is left of the queue that its packets waited in. It is dropped with the table: [before](Queue::unbind), everybody
     /// in the namespace would wait for that. Of too many the first is dropped all the same, because descriptors are few.
     pub(crate) fn keep(&self, spent: Queue) {
@@ -160,6 +155,11 @@ impl Gate {
         drop(too_many);
     }
 
+    fn at_chain<T>(&self, act: impl FnOnce(&mut Table, &str) -> Result<T, Error>) -> Result<T, Error> {
+        let mut hall = lock(&self.hall);
+        let gone = || Error::from(rustix::io::Errno::NOENT);
+        let Hall { table, chains, .. } = hall.as_mut().ok_or_else(gone)?;
+        act(table, &chains.get(self.chain).ok_or_else(gone)?.name)
     }
 
     /// Closes the gate, whose packets nobody may hold any more; says what is left of it.

@@ -346,7 +346,7 @@ fn a_stub_that_nobody_renews_adds_nothing_any_more() {
     clock.shows(3600);
     // It hangs, and its guardian too.
     let runner = Process::find(victim.id().cast_signed()).unwrap();
-    let guardian = crate::harness::guardian_of(runner);
+    let guardian = harness::guardian_of(runner);
     for process in [guardian, runner] {
         process.signal(Signal::STOP).unwrap();
     }

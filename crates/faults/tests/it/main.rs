@@ -1,6 +1,7 @@
 //! Faults on real processes in real network namespaces, each made by the test that uses it.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "what is shared between tests is test code too, though clippy only knows the tests themselves"

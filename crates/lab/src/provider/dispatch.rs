@@ -55,7 +55,7 @@ struct Books {
 
 impl Books {
     /// Calls off whatever is under way of an injection; whether something is. And how it is undone, as far as that is known.
-    fn call_off(&mut self, injection: InjectionId) -> (bool, Option<Undo>) {
+    fn call_off(&self, injection: InjectionId) -> (bool, Option<Undo>) {
         let undo = self.undos.get(&injection).cloned();
         let parts = match &undo {
             Some(Undo::Parts(parts)) => parts.as_slice(),
@@ -248,8 +248,7 @@ impl LabProvider {
                     return links::Undo::plan(loopback, &order, &seen, lab).map(drop);
                 }
                 let (host, object) = (Arc::clone(&self.host), object(&seen, lab));
-                let look =
-                    tokio::task::spawn_blocking(move || host.foresee(&order.fault, &order.parameters, &object));
+                let look = tokio::task::spawn_blocking(move || host.foresee(&order.fault, &order.parameters, &object));
                 // What breaks off here breaks off again when it matters, and is told then.
                 look.await.unwrap_or(Ok(())).map_err(|why| InjectError::Refused(why.to_string()))
             }
