@@ -117,7 +117,7 @@ fn in_need(experiment: &Experiment, on_links: bool) -> Vec<(&str, &'static Entry
         .actions
         .iter()
         .filter_map(|(name, action)| Some((name.as_str(), entry(&formats::fis::translate(action).ok()?.fault)?)))
-        .filter(|(_, entry)| !entry.needs.is_empty() && !(on_links && is_carried_by_links(entry)))
+        .filter(|(_, entry)| !(entry.needs.is_empty() || on_links && is_carried_by_links(entry)))
         .collect()
 }
 
