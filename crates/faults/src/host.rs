@@ -135,7 +135,13 @@ impl Host {
     /// When it would.
     pub fn foresee(&self, fault: &str, parameters: &Parameters, object: &Object) -> Result<(), Refused> {
         let fault = fault::find(fault)?;
-        fault.plan(&object.identified(), Checked::new(fault.entry(), parameters)?).map(drop)
+        let checked = Checked::new(fault.entry(), parameters)?;
+        // Processes come and go: one of that name may be there when its turn has come.
+        let absent = |name: &String| object.process().is_ok() && object.processes_named(name).is_err();
+        if parameters.get("process").is_some_and(absent) {
+            return Ok(());
+        }
+        fault.plan(&object.identified(), checked).map(drop)
     }
 
     /// Injects a fault: checks, plans, journals, injects, and measures that the effect is there. `term` says how long it may

@@ -172,7 +172,7 @@ fn score(pid: i32) -> String {
 fn the_kernel_ends_one_process_for_want_of_memory_and_nobody_else() {
     let Some(group) = memory_group(std::process::id()) else { return };
     let log = tempfile::NamedTempFile::new().unwrap();
-    let script = format!("sleep 1000 & sleep 1001; echo $? > {}; wait", log.path().display());
+    let script = format!("sleep 1000 & sleep 1001; echo $? > {}; exec tail -f /dev/null", log.path().display());
     let world = World::running(Command::new("sh").args(["-c", &script]));
     let first = Process::find(world.object.pid.unwrap()).unwrap();
     until("two are started", || first.members().len() == 3);
