@@ -21,7 +21,10 @@ pub(crate) fn ci() -> Result<()> {
         Ok(())
     })?;
     step("doctests", || {
-        passed += count_cargo(&run::run_and_read("cargo", &["test", "--workspace", "--doc", "--quiet"], &[])?);
+        // The models of interleavings compile files of `patterns` over other types: their examples are that crate's.
+        let but = ["--exclude", "patterns-interleavings"];
+        let arguments = [["test", "--workspace", "--doc", "--quiet"].as_slice(), &but].concat();
+        passed += count_cargo(&run::run_and_read("cargo", &arguments, &[])?);
         Ok(())
     })?;
     step("rustdoc", || {

@@ -1,7 +1,7 @@
 //! Named pipelines from a configuration document, exchanged while they work.
 //!
 //! ```
-//! # #[cfg(feature = "yaml")] {
+//! # #[cfg(feature = "yaml")] (|| {
 //! use patterns::{VirtualClock, registry::{Document, Registry}};
 //!
 //! let registry = Registry::new(VirtualClock::new());
@@ -25,10 +25,10 @@
 //! let wrong = Document::from_yaml("pipelines: { users: { retry: { max_atempts: 3 } } }").unwrap_err();
 //! assert_eq!(
 //!     wrong.to_string(),
-//!     "line 1, column 34: pipelines.users.retry.max_atempts is not an option: did you mean `max_attempts`?"
+//!     "line 1, column 32: pipelines.users.retry.max_atempts is not an option: did you mean `max_attempts`?"
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # }.unwrap();
+//! # })().unwrap();
 //! ```
 
 pub mod document;
