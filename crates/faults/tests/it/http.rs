@@ -179,7 +179,7 @@ fn a_share_of_requests_is_hit() {
         return;
     }
     let world = serving();
-    let given = [("delayMilliseconds", "40"), ("jitterMilliseconds", "10"), ("requestsPercent", "20"), PORT_GIVEN];
+    let given = [("delayMilliseconds", "150"), ("jitterMilliseconds", "30"), ("requestsPercent", "20"), PORT_GIVEN];
     inject_and_undo(&world, "http:delay", given, |proof| {
         assert!(proof.configured.contains("20 % of *"), "{}", proof.configured);
         assert!(proof.achieved.contains("of 200 requests hit"), "{}", proof.achieved);
