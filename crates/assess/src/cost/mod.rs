@@ -1,0 +1,1 @@
+//! What an outage costs, and what it is worth to prevent one.

@@ -1,0 +1,1 @@
+//! Reviews by a lens: answers, risks, plans.
