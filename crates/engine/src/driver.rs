@@ -97,8 +97,8 @@ impl Driver<'_> {
             }
             Effect::JudgeSteadyState => {
                 let from = run.window_ends().unwrap_or_default().before(self.plan.windows.baseline.get());
-                let (held, reason) = judge::steady_state(self.experiment, self.measurements, from, clock.now());
-                self.send(Event::SteadyState { held, reason });
+                let (found, reason) = judge::steady_state(self.experiment, self.measurements, from, clock.now());
+                self.send(Event::SteadyState { found, reason });
             }
             Effect::CheckAlarms { action, alarms, states } => {
                 let result = self.alarms.check(&alarms, &states);

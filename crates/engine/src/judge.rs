@@ -32,7 +32,8 @@ pub(crate) use suggest::suggest;
 pub(crate) use times::times;
 pub(crate) use verdict::verdict;
 
-use crate::{plan::Plan, record::WindowSpan, timeline::Timeline};
+use self::lateness::Lateness;
+use crate::{plan::Plan, record::WindowSpan, run::Steady, timeline::Timeline};
 
 /// How long nothing may be answered where a system counts as recovered: one that hangs is silent, and so breaks no clause.
 /// Two of the seconds by which it is judged how long a clause has held.
@@ -67,33 +68,40 @@ pub(crate) fn recovery_clauses(experiment: &Experiment) -> &[Clause] {
     if hypothesis.recovery.is_empty() { &hypothesis.steady_state } else { &hypothesis.recovery }
 }
 
-/// Whether the steady state held over a window, and in words.
+/// What a baseline says of the steady state, and in words. A clause that is broken, or that too few samples tell anything of,
+/// while the load's own generator was late says nothing of the system where that may be all there is to it.
 pub(crate) fn steady_state(
     experiment: &Experiment,
     measurements: &Measurements,
     from: Moment,
     to: Moment,
-) -> (bool, String) {
+) -> (Steady, String) {
     let clauses = &experiment.hypothesis.steady_state;
     if clauses.is_empty() {
-        return (true, "no steady state is claimed".to_owned());
+        return (Steady::Held, "no steady state is claimed".to_owned());
     }
-    let wrong: Vec<String> = clauses
-        .iter()
-        .filter_map(|clause| {
-            let value = clauses::over(clause, measurements, from, to);
-            match value.judgement {
-                Judgement::Holds => None,
-                Judgement::Broken => Some(format!("{clause}: it was {}", value.text)),
-                Judgement::NotEnough { have, need } => Some(format!("{clause}: {}", clauses::too_few(have, need))),
+    let lateness = Lateness::over(measurements, from, to);
+    let mut found = Steady::Held;
+    let mut wrong = Vec::new();
+    for clause in clauses {
+        let value = clauses::over(clause, measurements, from, to);
+        let (disturbed, why) = match value.judgement {
+            Judgement::Holds => continue,
+            Judgement::Broken => (value.late.is_some(), format!("{clause}: it was {}", value.text)),
+            Judgement::NotEnough { have, need } => {
+                (lateness.is_late(), format!("{clause}: {}", clauses::too_few(have, need)))
             }
-        })
-        .collect();
-    if wrong.is_empty() {
-        (true, format!("{} of {} clauses hold", clauses.len(), clauses.len()))
-    } else {
-        (false, wrong.join("; "))
+        };
+        found = found.max(if disturbed { Steady::Disturbed } else { Steady::Broken });
+        wrong.push(why);
     }
+    let wrong = wrong.join("; ");
+    let reason = match found {
+        Steady::Held => format!("{} of {} clauses hold", clauses.len(), clauses.len()),
+        Steady::Disturbed => format!("{wrong}, while the load's own generator was late to send {}", lateness.text()),
+        Steady::Broken => wrong,
+    };
+    (found, reason)
 }
 
 /// Whether the system has recovered by now, watched since `began`: every recovery clause has held, without interruption,

@@ -18,6 +18,7 @@
 //!     Baseline --> Ended: guard fired
 //!     Baseline --> Ended: guards lost
 //!     Baseline --> Ended: stop requested
+//!     Judging --> Baseline: baseline disturbed
 //!     Judging --> Running: steady state held
 //!     Judging --> Ended: guard fired
 //!     Judging --> Ended: guards lost
@@ -88,6 +89,21 @@ pub enum Phase {
     Ended,
 }
 
+/// What a baseline says of the steady state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Steady {
+    /// It is there.
+    Held,
+    /// It may be there: this machine was too busy to measure it.
+    Disturbed,
+    /// It is not there.
+    Broken,
+}
+
+/// How many baselines there are at most. One that this machine itself disturbed says nothing of the system, and is measured
+/// again; a machine that is too busy six times over is no place for a measurement, and somebody should be told.
+pub const MOST_BASELINES: u32 = 6;
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -95,8 +111,8 @@ pub enum Event {
     Start,
     /// The steady state was judged.
     SteadyState {
-        /// Whether it is there.
-        held: bool,
+        /// What the baseline says.
+        found: Steady,
         /// In words.
         reason: String,
     },
@@ -234,6 +250,8 @@ pub struct Run {
     watch_recovery: bool,
     /// When the present window ends: the baseline, the shortest fault window, the longest recovery.
     window_ends: Option<Moment>,
+    /// How many baselines have begun.
+    baselines: u32,
     fault_began: bool,
     deadline: Moment,
     next_renewal: Moment,
@@ -276,6 +294,7 @@ impl Run {
             cause: None,
             watch_recovery: true,
             window_ends: None,
+            baselines: 0,
             fault_began: false,
             deadline: Moment::ZERO,
             next_renewal: Moment::ZERO,
@@ -354,7 +373,9 @@ impl Run {
         }
         match event {
             Event::Start if self.phase == Phase::Pending => self.start(now, out),
-            Event::SteadyState { held, reason } if self.phase == Phase::Judging => self.judged(held, &reason, now, out),
+            Event::SteadyState { found, reason } if self.phase == Phase::Judging => {
+                self.judged(found, &reason, now, out);
+            }
             Event::Injected { injection, proof } => self.injected(injection, proof, now, out),
             Event::InjectFailed { injection, why } => self.inject_failed(injection, &why, now, out),
             Event::InjectLost { injection, why } => self.inject_lost(injection, &why, now, out),
@@ -387,13 +408,24 @@ impl Run {
             }));
         }
         self.set_status(ExperimentStatus::Initiating, "the baseline fills", out);
+        self.begin_baseline(now, out);
+    }
+
+    fn begin_baseline(&mut self, now: Moment, out: &mut Vec<Effect>) {
         out.push(Effect::Record(What::WindowBegan { window: Window::Baseline }));
         self.phase = Phase::Baseline;
+        self.baselines += 1;
         self.window_ends = Some(now + self.plan.windows.baseline.get());
         self.deadline = now + self.plan.deadline.get();
     }
 
-    fn judged(&mut self, held: bool, reason: &str, now: Moment, out: &mut Vec<Effect>) {
+    fn judged(&mut self, found: Steady, reason: &str, now: Moment, out: &mut Vec<Effect>) {
+        if found == Steady::Disturbed && self.baselines < MOST_BASELINES {
+            out.push(Effect::Record(What::BaselineDisturbed { reason: reason.to_owned() }));
+            self.begin_baseline(now, out);
+            return;
+        }
+        let held = found == Steady::Held;
         out.push(Effect::Record(What::SteadyState { held, reason: reason.to_owned() }));
         if held {
             self.set_status(ExperimentStatus::Running, "the steady state is there", out);

@@ -91,12 +91,15 @@ impl Timeline {
             | What::Alarm { .. }
             | What::Instance { .. }
             | What::Target { .. }
+            | What::BaselineDisturbed { .. }
             | What::Verdict { .. }
             | What::Note { .. } => {}
         }
     }
 
     fn begin(&mut self, window: Window, at: Moment) {
+        // A baseline that was disturbed is none: the last one counts.
+        self.windows.retain(|before| before.window != window);
         if let Some(last) = self.windows.last_mut() {
             last.to = at;
         }

@@ -157,6 +157,11 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// The baseline says nothing of the system, because the machine of the measurement was too busy; it begins again.
+    BaselineDisturbed {
+        /// What was measured, and what disturbed it.
+        reason: String,
+    },
     /// The steady state was judged.
     SteadyState {
         /// Whether it was there.

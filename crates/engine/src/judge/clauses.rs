@@ -22,7 +22,7 @@ pub(super) struct Over {
     /// Where a clause judges stretches: the one that decided.
     stretch: Option<Moment>,
     /// Where it is broken: how late the load's generator was, if that may be all there is to it.
-    late: Option<Lateness>,
+    pub(super) late: Option<Lateness>,
 }
 
 /// All clauses of the hypothesis, judged.

@@ -40,6 +40,11 @@ impl Lateness {
         format!("{} of {} requests", self.late, self.due)
     }
 
+    /// Whether it was late at all.
+    pub(super) const fn is_late(self) -> bool {
+        self.late > 0
+    }
+
     /// Whether a clause that is broken over `(from, to]`, of which this is the lateness, might have held without it.
     pub(super) fn may_account_for(
         self,

@@ -527,6 +527,43 @@ fn a_latency_that_may_be_the_generators_own_delay_is_nobodys_fault() {
 }
 
 #[test]
+fn a_baseline_that_the_generator_disturbed_says_nothing_of_the_steady_state() {
+    let found = |late: u64, clauses: &[(&str, Option<&str>, &str)]| {
+        let mut case = Case::new();
+        // 120 of the 4,000 requests of the baseline are slow.
+        for tenth in 50..53 {
+            case.requests(f64::from(tenth) / 10.0, 40, 0, 1500);
+        }
+        case.measurements.count(&Metric::new(DUE_METRIC), s(5.0), 4_000);
+        case.measurements.count(&Metric::new(LATE_METRIC), s(5.0), late);
+        case.experiment.hypothesis.steady_state =
+            clauses.iter().map(|(metric, of, is)| clause(metric, *of, is)).collect();
+        steady_state(&case.experiment, &case.measurements, s(0.0), s(10.0))
+    };
+    let (healthy, quick) = (("group.healthy", Some("web"), "== 2"), ("http.latency.p99", None, "< 200ms"));
+    let (found_then, reason) = found(120, &[healthy, quick]);
+    assert_eq!(found_then, Steady::Disturbed);
+    assert_eq!(
+        reason,
+        "http.latency.p99 < 200 ms: it was 1.5 s, while the load's own generator was late to send 120 of 4000 requests"
+    );
+    assert_eq!(found(0, &[healthy, quick]).0, Steady::Broken, "it was in time");
+    assert_eq!(found(20, &[healthy, quick]).0, Steady::Broken, "it would be broken without the late ones as well");
+    let gone = ("group.healthy", Some("web"), "== 3");
+    assert_eq!(found(120, &[gone, quick]).0, Steady::Broken, "one clause is broken for certain");
+    // One slow request of forty is too few to say anything of the 99th percentile.
+    let too_few = |late| {
+        let mut case = Case::new();
+        case.requests(0.1, 1, 0, 1500);
+        case.measurements.count(&Metric::new(LATE_METRIC), s(0.1), late);
+        case.experiment.hypothesis.steady_state = vec![clause("http.latency.p99", None, "< 200ms")];
+        steady_state(&case.experiment, &case.measurements, s(0.0), s(0.15)).0
+    };
+    assert_eq!((too_few(0), too_few(1)), (Steady::Broken, Steady::Disturbed));
+    assert_eq!(found(4_000, &[healthy]).0, Steady::Held, "nothing that was late is claimed");
+}
+
+#[test]
 fn means_and_rates_are_excused_by_a_late_generator_only_as_far_as_it_goes() {
     // 4,000 requests in the fault window, of which 400 take 1.5 s instead of 10 ms: 159 ms in the mean, 400 per second.
     let case = |metric: &str, is: &str, late: u64| {

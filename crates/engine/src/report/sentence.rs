@@ -52,6 +52,7 @@ impl Topic {
             | What::Experiment { .. }
             | What::Action { .. }
             | What::StopRequested { .. }
+            | What::BaselineDisturbed { .. }
             | What::SteadyState { .. }
             | What::Recovered { .. }
             | What::Verdict { .. } => Self::Run,
@@ -107,6 +108,7 @@ impl Tone {
                 ..
             } => Self::Bad,
             What::WindowBegan { .. }
+            | What::BaselineDisturbed { .. }
             | What::TargetResolved { .. }
             | What::Experiment { .. }
             | What::Action { .. }
@@ -140,6 +142,7 @@ pub fn is_landmark(event: &Event, first_injection: Option<Moment>) -> bool {
         What::Target { .. } => underway,
         What::Instance { change, .. } => underway && *change != InstanceChange::Launched,
         What::WindowBegan { .. }
+        | What::BaselineDisturbed { .. }
         | What::TargetResolved { .. }
         | What::Experiment { .. }
         | What::Action { .. }
@@ -217,6 +220,7 @@ impl fmt::Display for Sentence<'_> {
             What::Target { balancer, instance, healthy: false, reason } => {
                 because(f, format_args!("{balancer} sends no more requests to {instance}"), reason)
             }
+            What::BaselineDisturbed { reason } => because(f, format_args!("the baseline begins again"), reason),
             What::SteadyState { held: true, reason } => because(f, format_args!("the steady state is there"), reason),
             What::SteadyState { held: false, reason } => {
                 because(f, format_args!("the steady state is not there"), reason)

@@ -76,6 +76,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::run::Steady;
     use crate::{
         provider::Undone,
         run::Event,
@@ -100,7 +101,7 @@ mod tests {
         let mut run = Run::new(Arc::new(plan(vec![action])));
         run.step(Event::Start, Moment::ZERO);
         run.step(Event::Tick, seconds(10));
-        run.step(Event::SteadyState { held: true, reason: String::new() }, seconds(10));
+        run.step(Event::SteadyState { found: Steady::Held, reason: String::new() }, seconds(10));
         for injection in [1, 2] {
             run.step(Event::Injected { injection: InjectionId(injection), proof: proof(true) }, seconds(10));
         }

@@ -48,10 +48,11 @@ const SITUATIONS: [Situation; 11] = [
     Ended,
 ];
 
-const EVENTS: [&str; 14] = [
+const EVENTS: [&str; 15] = [
     "start",
     "steady state held",
     "steady state broken",
+    "baseline disturbed",
     "injected",
     "fault not achieved",
     "inject failed",
@@ -66,7 +67,7 @@ const EVENTS: [&str; 14] = [
 ];
 
 /// The pairs that change the phase, and to what. Every other pair changes nothing.
-const TABLE: [(Situation, &str, Phase); 36] = [
+const TABLE: [(Situation, &str, Phase); 37] = [
     (Pending, "start", Phase::Baseline),
     (Pending, "guard fired", Phase::Ended),
     (Pending, "guards lost", Phase::Ended),
@@ -77,6 +78,7 @@ const TABLE: [(Situation, &str, Phase); 36] = [
     (Baseline, "stop requested", Phase::Ended),
     (Judging, "steady state held", Phase::Running),
     (Judging, "steady state broken", Phase::Ended),
+    (Judging, "baseline disturbed", Phase::Baseline),
     (Judging, "guard fired", Phase::Ended),
     (Judging, "guards lost", Phase::Ended),
     (Judging, "stop requested", Phase::Ended),
@@ -128,7 +130,7 @@ fn at(situation: Situation) -> (Run, Moment) {
     let fault = fault("delay", &[], [1], Some(Period::from_secs(10)), Reversibility::Undoable);
     let mut run = Run::new(Arc::new(plan(vec![fault])));
     let mut now = Moment::ZERO;
-    let held = || Event::SteadyState { held: true, reason: String::new() };
+    let held = || Event::SteadyState { found: Steady::Held, reason: String::new() };
     let injected = || Event::Injected { injection: ID, proof: proof(true) };
     let script: Vec<(u64, Event)> = match situation {
         Pending => vec![],
@@ -169,8 +171,9 @@ fn apply(run: &mut Run, event: &str, now: Moment) {
     let why = || "why".to_owned();
     let event = match event {
         "start" => Event::Start,
-        "steady state held" => Event::SteadyState { held: true, reason: why() },
-        "steady state broken" => Event::SteadyState { held: false, reason: why() },
+        "steady state held" => Event::SteadyState { found: Steady::Held, reason: why() },
+        "baseline disturbed" => Event::SteadyState { found: Steady::Disturbed, reason: why() },
+        "steady state broken" => Event::SteadyState { found: Steady::Broken, reason: why() },
         "injected" => Event::Injected { injection: ID, proof: proof(true) },
         "fault not achieved" => Event::Injected { injection: ID, proof: proof(false) },
         "inject failed" => Event::InjectFailed { injection: ID, why: why() },
@@ -304,7 +307,7 @@ fn what_is_over_at_once_is_undone_at_once_and_its_window_stays_open() {
     run.step(Event::Start, Moment::ZERO);
     let now = Moment::from_secs(10);
     run.step(Event::Tick, now);
-    run.step(Event::SteadyState { held: true, reason: String::new() }, now);
+    run.step(Event::SteadyState { found: Steady::Held, reason: String::new() }, now);
     let effects = run.step(Event::Injected { injection: ID, proof: proof(true) }, now);
     assert!(effects.contains(&Effect::Undo(ID)));
     run.step(Event::Undone { injection: ID, undone: undone() }, now);
@@ -321,11 +324,31 @@ fn what_has_no_end_of_its_own_lasts_until_the_fault_window_ends() {
     run.step(Event::Start, Moment::ZERO);
     let now = Moment::from_secs(10);
     run.step(Event::Tick, now);
-    run.step(Event::SteadyState { held: true, reason: String::new() }, now);
+    run.step(Event::SteadyState { found: Steady::Held, reason: String::new() }, now);
     let effects = run.step(Event::Injected { injection: ID, proof: proof(true) }, now);
     assert!(!effects.contains(&Effect::Undo(ID)));
     let effects = run.step(Event::Tick, now + Duration::from_secs(10));
     assert!(effects.contains(&Effect::Undo(ID)), "{effects:?}");
+}
+
+#[test]
+fn a_disturbed_baseline_is_measured_again_and_in_the_end_given_up() {
+    let mut run = Run::new(Arc::new(plan(vec![fault("stop", &[], [1], None, Reversibility::Undoable)])));
+    let disturbed = || Event::SteadyState { found: Steady::Disturbed, reason: "late".to_owned() };
+    let mut now = Moment::ZERO;
+    let mut recorded = run.step(Event::Start, now);
+    for baseline in 1..=MOST_BASELINES {
+        assert_eq!(run.phase(), Phase::Baseline, "baseline {baseline}");
+        now = run.next_due().unwrap();
+        assert_eq!(now, Moment::from_secs(10 * u64::from(baseline)), "each is as long as the document says");
+        recorded.extend(run.step(Event::Tick, now));
+        recorded.extend(run.step(disturbed(), now));
+    }
+    assert_eq!((run.phase(), run.status()), (Phase::Ended, ExperimentStatus::Cancelled));
+    let count = |wanted: &What| recorded.iter().filter(|one| **one == Effect::Record(wanted.clone())).count();
+    assert_eq!(count(&What::WindowBegan { window: Window::Baseline }), 6);
+    assert_eq!(count(&What::BaselineDisturbed { reason: "late".to_owned() }), 5);
+    assert_eq!(count(&What::SteadyState { held: false, reason: "late".to_owned() }), 1);
 }
 
 #[test]
@@ -340,7 +363,7 @@ fn a_run_that_does_not_finish_is_undone_at_its_deadline() {
     let mut run = Run::new(Arc::new(plan(vec![fault, wait])));
     run.step(Event::Start, Moment::ZERO);
     run.step(Event::Tick, Moment::from_secs(10));
-    run.step(Event::SteadyState { held: true, reason: String::new() }, Moment::from_secs(10));
+    run.step(Event::SteadyState { found: Steady::Held, reason: String::new() }, Moment::from_secs(10));
     run.step(Event::Injected { injection: ID, proof: proof(true) }, Moment::from_secs(10));
     let effects = run.step(Event::Tick, Moment::from_secs(600));
     assert!(effects.contains(&Effect::Undo(ID)), "{effects:?}");

@@ -102,8 +102,12 @@ impl World {
         match effect {
             Effect::Record(what) => self.recorded(what, plan),
             Effect::JudgeSteadyState => {
-                let held = self.random.random_bool(0.95);
-                self.report(Duration::ZERO, Event::SteadyState { held, reason: String::new() });
+                let found = match self.random.random_range(0..100) {
+                    0..5 => Steady::Broken,
+                    5..15 => Steady::Disturbed,
+                    _ => Steady::Held,
+                };
+                self.report(Duration::ZERO, Event::SteadyState { found, reason: String::new() });
             }
             Effect::CheckAlarms { action, .. } => {
                 let result = if self.random.random_bool(0.9) { Ok(String::new()) } else { Err(String::new()) };
