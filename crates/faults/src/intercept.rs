@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     disk::{
+        calls::SLACK,
         file_call::{Filter, Operation},
         folder::Folder,
         probe::{Measured, Probe},
@@ -65,10 +66,20 @@ pub(crate) struct Report {
     pub(crate) concerned: u64,
     /// Those that were hit.
     pub(crate) hits: u64,
-    /// Those of them whose delay is over, what they were delayed, together, and what had been meant.
+    /// Those of them whose delay is over, how many of these were delayed longer than meant, and all of them by how much,
+    /// together.
     pub(crate) delays: u32,
+    pub(crate) late: u32,
     pub(crate) delayed: Duration,
-    pub(crate) meant: Duration,
+}
+
+impl Report {
+    /// Counts a delay that is over.
+    pub(crate) fn count(&mut self, meant: Duration, took: Duration) {
+        self.delays = self.delays.saturating_add(1);
+        self.late = self.late.saturating_add(u32::from(took > meant + meant / 10 + SLACK));
+        self.delayed += took;
+    }
 }
 
 /// For threads to come to their first stop: those that wait for a disk themselves do not in time, and are hit from then on.
@@ -273,9 +284,7 @@ impl<'a> Tracer<'a> {
         while let Some(&(due, thread, since)) = self.delayed.first().filter(|(due, ..)| *due <= now) {
             self.delayed.remove(&(due, thread, since));
             if !self.probe.contains(&thread) {
-                self.report.delays = self.report.delays.saturating_add(1);
-                self.report.delayed += now - since;
-                self.report.meant += due - since;
+                self.report.count(due - since, now - since);
             }
             // One that was killed meanwhile reports its end.
             calls::resume(thread, 0).ok();

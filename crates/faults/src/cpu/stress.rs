@@ -15,6 +15,7 @@ use crate::{
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     helper::Job,
     load::Cpu,
+    measure,
     network::DURATION,
     object::Object,
     parameters::Checked,
@@ -50,7 +51,7 @@ pub const ENTRY: Entry = Entry {
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "The process that uses the CPUs ends; it does so by itself when this one or the instance dies.",
-    proven_by: "The CPU time of the process, as the kernel counts it: over half a second at the beginning, part by part while it rises, and over all of its life.",
+    proven_by: "The CPU time of the process, as the kernel counts it: over half a second at the beginning (some seconds, where the machine is busy), part by part while it rises, and over all of its life.",
     needs: &[],
     exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-CPU-Stress"],
@@ -95,7 +96,8 @@ impl Fault for CpuStress {
     }
 }
 
-/// Long enough that the kernel's slices of some milliseconds even out.
+/// Long enough that the kernel's slices of some milliseconds even out. What the load owes after a pause of the machine, it makes
+/// up for, and so evens out over a longer window.
 const WINDOW: Duration = Duration::from_millis(500);
 /// How far the measured share may be from the configured one, in points, over so short a window.
 const TOLERANCE: f64 = 5.0;
@@ -114,8 +116,9 @@ struct Seen {
 
 impl Seen {
     fn now(load: Process) -> Option<Self> {
-        let used = load.is_alive().then(|| cpu_clock::of_process(load.pid).ok()).flatten()?;
-        Some(Self { at: Instant::now(), used, idle: idle() })
+        let (at, used) = measure::at_a_moment(|| cpu_clock::of_process(load.pid));
+        // Looked at last: if it lives now, it was the one with this id all the while.
+        load.is_alive().then_some(Self { at, used: used.ok()?, idle: idle() })
     }
 }
 
@@ -175,15 +178,17 @@ impl Live {
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
         let process = self.load.process();
-        let before = Seen::now(process);
-        abort.until(WINDOW, || None::<()>);
-        let shares = before.zip(Seen::now(process)).map(|(from, to)| self.shares(from, to));
         let rising = if self.plan.ramp.is_there() { " at its beginning" } else { "" };
-        let achieved = shares.as_ref().map_or_else(
-            || "the load has ended".to_owned(),
-            |shares| format!("{:.1} % over {:.1} s{rising}{}", shares.used, WINDOW.as_secs_f64(), shares.note()),
-        );
-        Proof { configured: self.configured(), achieved, holds: shares.is_some_and(|shares| shares.holds()) }
+        let (achieved, holds) = measure::longer_and_longer(abort, WINDOW, |window| {
+            let ended = || Failed("the load has ended".to_owned());
+            let from = Seen::now(process).ok_or_else(ended)?;
+            abort.until(window, || None::<()>);
+            let to = Seen::now(process).ok_or_else(ended)?;
+            let shares = self.shares(from, to);
+            let time = (to.at - from.at).as_secs_f64();
+            Ok((format!("{:.1} % over {time:.1} s{rising}{}", shares.used, shares.note()), shares.holds()))
+        });
+        Proof { configured: self.configured(), achieved, holds }
     }
 
     fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {

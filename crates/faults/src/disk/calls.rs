@@ -88,11 +88,13 @@ pub(crate) fn plan(object: &Object, parameters: Checked<'_>, order: Order) -> Re
     }
     let Order { operations, only_to_write, share, effect } = order;
     let operation = *operations.first().ok_or_else(|| Refused("`operations` is empty".to_owned()))?;
-    let (hits, expected) = match effect {
-        Effect::Error(errno) => (ENOUGH, Expected::Error(errno)),
-        Effect::Delay { delay, jitter } => (enough(delay), Expected::Time(least(delay, jitter))),
+    let (hits, expected, longest) = match effect {
+        Effect::Error(errno) => (ENOUGH, Expected::Error(errno), None),
+        Effect::Delay { delay, jitter } => {
+            (enough(delay), Expected::Time(least(delay, jitter)), Some(longest(delay, jitter)))
+        }
     };
-    let probe = Probe { folder: folder.clone(), operation, expected, hits, most: most(hits, share) };
+    let probe = Probe { folder: folder.clone(), operation, expected, hits, most: most(hits, share), longest };
     fault::written(&Intercept { hold, folder, operations, only_to_write, share, effect, probe })
 }
 
@@ -131,6 +133,11 @@ fn enough(delay: Duration) -> u32 {
 /// From when on an operation counts as delayed: half of the shortest delay, but longer than a busy machine mostly takes for one.
 fn least(delay: Duration, jitter: Duration) -> Duration {
     (delay.saturating_sub(jitter) / 2).max(Duration::from_micros(500))
+}
+
+/// What a delayed operation takes at the median at most.
+fn longest(delay: Duration, jitter: Duration) -> Duration {
+    delay + jitter + delay / 10 + SLACK
 }
 
 /// In how many operations chance gives so many hits: all but certainly (for one hit, in all but one of 500 million cases).
@@ -172,7 +179,7 @@ const RETURN: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How much later than meant a delayed operation may be done, beside a tenth of the delay: what the operation itself takes, and
 /// the machine until it sees to it.
-const SLACK: Duration = Duration::from_millis(10);
+pub(crate) const SLACK: Duration = Duration::from_millis(10);
 
 impl Live {
     fn configured(&self) -> String {
@@ -211,7 +218,7 @@ impl Live {
         match self.plan.effect {
             Effect::Error(errno) => (format!("{hits} of {tried} probes ({operation}) got {}", name_of(errno)), enough),
             Effect::Delay { delay, jitter } => {
-                let in_time = median + jitter >= delay && median <= delay + jitter + delay / 10 + SLACK;
+                let in_time = median + jitter >= delay && median <= longest(delay, jitter);
                 let words = format!("{hits} of {tried} probes ({operation}) delayed, at the median {}", millis(median));
                 (words, enough && in_time)
             }
@@ -284,12 +291,15 @@ impl Injection for Live {
     }
 }
 
-/// What delays came to, and whether they were what was meant. Those that were still held in the end had only begun theirs.
+/// What delays came to, and whether they were what was meant: most of them, for a machine may be busy now and then. Those that
+/// were still held in the end had only begun theirs.
 fn delayed(report: &Report) -> (String, bool) {
-    let Report { concerned, delays, delayed, meant, .. } = report;
+    let Report { concerned, delays, late, delayed, .. } = report;
     let each = delayed.checked_div(*delays).unwrap_or_default();
-    let words = format!("{delays} of {concerned} operations of the target delayed, by {} on average", millis(each));
-    (words, *delayed <= *meant + *meant / 10 + SLACK * *delays)
+    let late_ones = if *late > 0 { format!("; {late} of them longer than meant") } else { String::new() };
+    let words =
+        format!("{delays} of {concerned} operations of the target delayed, by {} on average{late_ones}", millis(each));
+    (words, late * 2 <= *delays)
 }
 
 /// Whether chance gives that many hits, within four standard deviations (it does not in one of 16,000 cases) and one, for where
@@ -345,9 +355,18 @@ mod tests {
 
     #[test]
     fn delays_that_grow_on_the_way_are_told() {
-        let report = |delayed| Report { concerned: 10, hits: 5, delays: 5, delayed, meant: Duration::from_millis(500) };
-        assert!(delayed(&report(Duration::from_millis(501))).1);
-        assert!(!delayed(&report(Duration::from_millis(700))).1);
+        let report = |delays: &[(u64, u64)]| {
+            let mut report = Report { concerned: 10, hits: 5, ..Report::default() };
+            for (meant, took) in delays {
+                report.count(Duration::from_millis(*meant), Duration::from_millis(*took));
+            }
+            delayed(&report)
+        };
+        assert!(report(&[(100, 100), (100, 101), (50, 64)]).1);
+        // The machine stood still once.
+        let (words, holds) = report(&[(100, 100), (100, 2000), (50, 60)]);
+        assert!(holds && words.contains("3 of 10") && words.contains("1 of them longer"), "{words}");
+        assert!(!report(&[(100, 140), (100, 140), (50, 50)]).1);
     }
 
     #[test]

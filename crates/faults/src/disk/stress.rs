@@ -27,7 +27,7 @@ use crate::{
     },
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     helper::Job,
-    load,
+    load, measure,
     network::DURATION,
     object::Object,
     parameters::{Checked, Size},
@@ -89,7 +89,7 @@ pub const ENTRY: Entry = Entry {
     ],
     reversibility: Reversibility::SelfEnding,
     undone_by: "The process that reads and writes ends; its files have no name, so that the kernel frees them then, also when this process dies.",
-    proven_by: "The bytes that the process has read and written, as the kernel counts them, over half a second.",
+    proven_by: "The bytes that the process has read and written, as the kernel counts them, over half a second, or some seconds where the machine is busy.",
     needs: &[],
     exclusive: &[],
     fis: &["aws:ssm:send-command AWSFIS-Run-IO-Stress"],
@@ -327,22 +327,25 @@ impl fmt::Display for Traffic {
 }
 
 impl Live {
-    fn proof(&self, (since, before): (Instant, Moved), abort: Option<&Abort>) -> Proof {
-        let look = || Moved::by(&self.load).ok().map(|now| now.since(before));
+    /// What the load has moved by now.
+    fn now(&self) -> Option<(Instant, Moved)> {
+        let (at, moved) = measure::at_a_moment(|| Moved::by(&self.load));
+        Some((at, moved.ok()?))
+    }
+
+    /// What it has moved since, in words, and whether that is as it should be.
+    fn achieved(&self, (since, before): (Instant, Moved), abort: Option<&Abort>) -> (String, bool) {
+        let look = || self.now().map(|(at, now)| (at, now.since(before)));
         // Blocks arrive whole: over a window, half a block more or less is no error of the rate.
         let some = |moved: &Moved| moved.read + moved.written >= self.plan.block as u64;
-        let moved = match abort {
-            Some(abort) => abort.until(PATIENCE, || look().filter(some)).or_else(look),
+        let seen = match abort {
+            Some(abort) => abort.until(PATIENCE, || look().filter(|(_, moved)| some(moved))).or_else(look),
             None => look(),
         };
-        let seconds = since.elapsed().as_secs_f64();
-        let Some(moved) = moved.filter(|_| self.load.is_alive()) else {
-            return Proof {
-                configured: self.plan.to_string(),
-                achieved: "the load has ended".to_owned(),
-                holds: false,
-            };
+        let Some((at, moved)) = seen.filter(|_| self.load.is_alive()) else {
+            return ("the load has ended".to_owned(), false);
         };
+        let seconds = (at - since).as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "some gigabytes")]
         let achieved = (moved.read + moved.written) as f64 / seconds;
         #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
@@ -358,19 +361,23 @@ impl Live {
             amount(moved.read),
             amount(moved.fetched)
         );
-        Proof { configured: self.plan.to_string(), achieved: words, holds }
+        (words, holds)
     }
 }
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let start = (Instant::now(), Moved::by(&self.load).unwrap_or(self.begun.1));
-        abort.until(WINDOW, || None::<()>);
-        self.proof(start, Some(abort))
+        let (achieved, holds) = measure::longer_and_longer(abort, WINDOW, |window| {
+            let start = self.now().unwrap_or(self.begun);
+            abort.until(window, || None::<()>);
+            Ok(self.achieved(start, Some(abort)))
+        });
+        Proof { configured: self.plan.to_string(), achieved, holds }
     }
 
     fn end(self: Box<Self>) -> Result<Undone, UndoError> {
-        let proof = self.proof(self.begun, None);
+        let (achieved, holds) = self.achieved(self.begun, None);
+        let proof = Proof { configured: self.plan.to_string(), achieved, holds };
         Ok(Undone { cleanliness: self.load.end(), proof: Some(proof) })
     }
 }

@@ -32,6 +32,7 @@ use crate::{
         wire::{A, AAAA, Code, Name, Pattern, Reply, ask},
     },
     fault::{self, Abort, Failed, Injection, Refused, Undo, UndoError, Undone},
+    measure,
     network::{
         self,
         gate::Gate,
@@ -489,7 +490,7 @@ impl Outcome {
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let (mut achieved, mut holds) = network::patiently(abort, || self.measured(abort));
+        let (mut achieved, mut holds) = measure::patiently(abort, || self.measured(abort));
         if let Some(made) = &self.plan.made {
             let all = made.has_all_of(&self.object);
             achieved.push_str(if all {

@@ -22,6 +22,7 @@ use crate::{
         post::{Coming, Post},
         proof::Probe,
     },
+    measure,
     network::{self, gate::Gate, millis, site},
     object::{Kind, Object},
     parameters::Network,
@@ -301,7 +302,7 @@ impl fmt::Display for Changes<'_> {
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let (achieved, holds) = network::patiently(abort, || self.measured(abort));
+        let (achieved, holds) = measure::patiently(abort, || self.measured(abort));
         self.proven = self.post.done();
         Proof { configured: self.configured(), achieved, holds }
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     TARGETS,
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    measure,
     network::{
         self,
         both::Both,
@@ -189,7 +190,7 @@ impl Live {
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let measured = self.lanes.iter().map(|lane| network::patiently(abort, || self.measure(lane, abort))).collect();
+        let measured = self.lanes.iter().map(|lane| measure::patiently(abort, || self.measure(lane, abort))).collect();
         self.turn = None;
         network::proof(self.configured(), measured)
     }

@@ -22,10 +22,7 @@ pub mod reset;
 pub(crate) mod site;
 pub(crate) mod turn;
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
 use model::{
     catalogue::Entry,
@@ -35,6 +32,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    measure::patiently,
     network::{
         both::Both,
         filter::{Course, Filter, Over, Way},
@@ -125,6 +123,8 @@ impl<E> Look<'_, E> {
 pub(crate) const REST: Duration = Duration::from_millis(100);
 /// How often a link is looked at before the fault.
 const MOMENTS: usize = 3;
+/// How often more, if it is not the same: one that loses in bursts never is.
+const MORE_MOMENTS: usize = 6;
 /// Datagrams that show how long a link takes, or whether anything arrives.
 pub(crate) const FEW: usize = 8;
 /// What a first datagram may take because of other faults on the link.
@@ -202,14 +202,7 @@ impl<F: PacketFault> Fault for F {
             Probe::open(link, &plan.filter, plan.flows, |flow: &Flow| flow.place(plan.seed))
         })?;
         let sending = F::before(&plan.effect);
-        let look = |course: &Course| {
-            let probe = probes.of(*course);
-            // At several moments: the machine may be busy at any of them.
-            (0..MOMENTS).try_fold(Survey::default(), |mut all, _| {
-                all.add(probe.send(course.way, probe.concerned(), sending, &Abort::default())?);
-                Ok(all)
-            })
-        };
+        let look = |course: &Course| look_before(probes.of(*course), course.way, sending);
         let before = realtime::measure(|| courses.iter().map(look).collect::<Result<Vec<_>, Failed>>())?;
         let mechanism = match &plan.netem {
             Some(netem) => Mechanism::Netem(netem.put(site.network(), undo.token, &F::effect(plan.effect))?),
@@ -227,6 +220,23 @@ impl<F: PacketFault> Fault for F {
             _ => undo_record(undo),
         }
     }
+}
+
+/// What a link does before the fault: at several moments, because the machine may be busy at any of them, or another fault on the
+/// link may not be done with its own measurement; and again, if it was not the same at all of them.
+fn look_before(probe: &Probe, way: Way, sending: Sending) -> Result<Survey, Failed> {
+    let look = || probe.send(way, probe.concerned(), sending, &Abort::default());
+    let mut moments = (0..MOMENTS).map(|_| look()).collect::<Result<Vec<_>, Failed>>()?;
+    let mut more = 0;
+    while !Survey::agree(&moments) && more < MORE_MOMENTS {
+        moments.remove(0);
+        moments.push(look()?);
+        more += 1;
+    }
+    Ok(moments.into_iter().fold(Survey::default(), |mut all, one| {
+        all.add(one);
+        all
+    }))
 }
 
 /// Where the object of a record is, and on which courses packets concerned come there now.
@@ -452,24 +462,6 @@ pub(crate) fn proof(configured: String, measured: Vec<(String, bool)>) -> Proof 
     Proof { configured, achieved: achieved.join("; "), holds }
 }
 
-/// Measures, and measures again if the result is not as it should be: on a busy machine a measurement may be disturbed, and one
-/// that was not is enough to show that the effect is there.
-pub(crate) fn patiently(abort: &Abort, mut measure: impl FnMut() -> Result<(String, bool), Failed>) -> (String, bool) {
-    let begun = Instant::now();
-    let mut tries = 0;
-    loop {
-        let last = measure().unwrap_or_else(|why| (why.to_string(), false));
-        tries += 1;
-        // Thrice, and quick measurements for as long as a machine may well be busy.
-        if last.1 || abort.is_aborted() || tries >= 3 && begun.elapsed() >= BUSY {
-            return last;
-        }
-    }
-}
-
-/// How long a machine may be too busy to measure: while a hundred faults are measured at once, for one.
-const BUSY: Duration = Duration::from_secs(2);
-
 /// So many hits among so many tries, where each is hit with a probability that is itself known from a measurement only.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hits {
@@ -482,6 +474,14 @@ impl Hits {
     #[expect(clippy::cast_precision_loss, reason = "some thousand")]
     pub(crate) fn share(self) -> f64 {
         self.hit as f64 / (self.of as f64).max(1.0)
+    }
+
+    /// Whether there are as many as at the same probability as those of a whole that they are a part of: at most four standard
+    /// deviations apart, and `rounding`.
+    #[expect(clippy::cast_precision_loss, reason = "some thousand")]
+    pub(crate) fn is_like(self, whole: Self, rounding: f64) -> bool {
+        let (hit, of, share) = (self.hit as f64, self.of as f64, whole.share());
+        (hit - of * share).abs() <= 4.0 * (of * share * (1.0 - share)).sqrt() + rounding
     }
 
     /// Whether there are as many as chance gives at this probability: at most four standard deviations apart (it is not so in

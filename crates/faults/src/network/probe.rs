@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::{
     fault::{self, Abort, Failed},
     network::{
+        Hits,
         filter::{Filter, Way},
         link::Link,
     },
@@ -74,6 +75,17 @@ impl Survey {
     /// Adds what became of the datagrams of another sending.
     pub(crate) fn add(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    /// Whether these sendings met the same link: of each, as many datagrams were lost, doubled or damaged as of all of them, as
+    /// far as chance tells them apart.
+    pub(crate) fn agree(all: &[Self]) -> bool {
+        let same = |count: fn(&Self) -> usize| {
+            let whole = Hits { hit: all.iter().map(count).sum(), of: all.iter().map(Self::sent).sum() };
+            // One more or less is rounding.
+            all.iter().all(|one| Hits { hit: count(one), of: one.sent() }.is_like(whole, 1.0))
+        };
+        same(Self::lost) && same(Self::doubled) && same(Self::damaged)
     }
 
     /// How many were sent.
@@ -139,6 +151,8 @@ const IN_A_ROW: usize = 20;
 const BREATH: Duration = Duration::from_micros(50);
 /// Sockets opened at most in search of flows that are concerned: twenty of them among one in a hundred.
 const MOST_FLOWS: usize = 2_000;
+/// Between two looks whether more have arrived.
+const STEP: Duration = Duration::from_millis(5);
 /// Room for all datagrams of a sending that come at once; where that is not allowed, for what is.
 const ROOM: usize = 4 << 20;
 
@@ -260,23 +274,25 @@ impl Probe {
                 std::thread::sleep(BREATH);
             }
         }
-        let mut end = Instant::now() + sending.patience;
+        let mut patience = sending.patience;
         let (mut missing, mut complete) = (series.missing(), false);
         loop {
             self.collect(way, chosen, &mut series);
-            let now = Instant::now();
             let still = series.missing();
             if still < missing {
                 // They are arriving: on a busy machine, late.
-                (missing, end) = (still, now + sending.rest);
+                (missing, patience) = (still, sending.rest);
             }
             if missing == 0 && !complete {
-                (complete, end) = (true, now + sending.linger);
+                (complete, patience) = (true, sending.linger);
             }
-            if now >= end || abort.is_aborted() {
+            if patience.is_zero() || abort.is_aborted() {
                 return Ok(Survey(series.receipts));
             }
-            self.wait(way, chosen, (end - now).min(Duration::from_millis(5)))?;
+            let (step, since) = (patience.min(STEP), Instant::now());
+            self.wait(way, chosen, step)?;
+            // While the machine stood still, nothing could arrive: that is not waiting.
+            patience -= since.elapsed().min(step);
         }
     }
 
@@ -493,4 +509,32 @@ pub(crate) fn connect(link: &Link, way: Way, far: IpAddr, port: u16, patience: D
         Err(why) => Err(why),
     };
     from.run(attempt).map_err(Failed::to(format_args!("try to connect to {to}:{port}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survey(sent: usize, lost: usize, doubled: usize) -> Survey {
+        let receipt = |number| Receipt {
+            took: (number >= lost).then_some(Duration::from_millis(1)),
+            copies: if number >= sent - doubled { 2 } else { u32::from(number >= lost) },
+            damaged: false,
+        };
+        Survey((0..sent).map(receipt).collect())
+    }
+
+    #[test]
+    fn a_link_that_was_disturbed_for_a_moment_is_not_the_same_at_all_moments() {
+        let same = |lost: [usize; 3], doubled: [usize; 3]| {
+            Survey::agree(&[0, 1, 2].map(|moment| survey(333, lost[moment], doubled[moment])))
+        };
+        assert!(same([0, 0, 0], [0, 0, 0]));
+        assert!(same([17, 25, 30], [3, 9, 0]));
+        assert!(same([333, 333, 333], [0, 0, 0]));
+        // A queue that another measurement had left full.
+        assert!(!same([190, 0, 0], [0, 0, 0]));
+        assert!(!same([0, 0, 0], [0, 40, 0]));
+        assert!(!same([0, 0, 333], [0, 0, 0]));
+    }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     TARGETS,
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
+    measure,
     network::{
         self,
         both::Both,
@@ -179,7 +180,7 @@ const fn told(answer: Answer) -> &'static str {
 
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let measured = self.lanes.iter().map(|lane| network::patiently(abort, || self.measure(lane))).collect();
+        let measured = self.lanes.iter().map(|lane| measure::patiently(abort, || self.measure(lane))).collect();
         self.turn = None;
         network::proof(self.configured(), measured)
     }

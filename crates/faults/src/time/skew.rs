@@ -25,6 +25,7 @@ use crate::{
     fault::{self, Abort, Failed, Fault, Injection, Refused, Tools, Undo, UndoError, Undone},
     helper,
     lock::lock,
+    measure,
     network::DURATION,
     object::Object,
     parameters::Checked,
@@ -621,8 +622,8 @@ impl Live {
 }
 
 impl Injection for Live {
-    fn prove(&mut self, _: &Abort) -> Proof {
-        let (achieved, holds) = self.measured().unwrap_or_else(|Failed(why)| (why, false));
+    fn prove(&mut self, abort: &Abort) -> Proof {
+        let (achieved, holds) = measure::patiently(abort, || self.measured());
         Proof { configured: self.plan.words(), achieved, holds }
     }
 
