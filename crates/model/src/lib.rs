@@ -32,6 +32,7 @@ pub mod status;
 pub mod target;
 pub mod term;
 pub mod verdict;
+pub mod workload;
 
 pub use moment::Moment;
 pub use period::Period;
