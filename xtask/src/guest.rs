@@ -18,7 +18,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{ci, root};
+use crate::{root, suite};
 use archive::Archive;
 pub(crate) use init::{SUBCOMMAND, init};
 use kernel::Kernel;
@@ -220,7 +220,7 @@ fn judge(text: &str) -> Result<u64> {
         Some(other) => bail!("in the guest the tests ended with {other}"),
         None => bail!("the guest ended before its tests had"),
     }
-    match ci::count_cargo(text) {
+    match suite::count_cargo(text) {
         0 => bail!("in the guest no test ran"),
         passed => Ok(passed),
     }

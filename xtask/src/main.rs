@@ -8,6 +8,7 @@ mod docs;
 mod graph;
 mod guest;
 mod run;
+mod suite;
 mod torture;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -21,6 +21,15 @@ pub(crate) fn run(program: &str, arguments: &[&str], env: &[(&str, &str)]) -> Re
 
 /// Like [`run`], and gives back what it printed, both streams.
 pub(crate) fn run_and_read(program: &str, arguments: &[&str], env: &[(&str, &str)]) -> Result<String> {
+    let (text, succeeded) = attempt(program, arguments, env)?;
+    if !succeeded {
+        bail!("`{program} {}` failed", arguments.join(" "));
+    }
+    Ok(text)
+}
+
+/// Like [`run_and_read`], and leaves it to the caller what a failure means: what it printed, and whether it succeeded.
+pub(crate) fn attempt(program: &str, arguments: &[&str], env: &[(&str, &str)]) -> Result<(String, bool)> {
     let mut child = command(program, arguments, env)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -31,11 +40,7 @@ pub(crate) fn run_and_read(program: &str, arguments: &[&str], env: &[(&str, &str
     let errors = thread::spawn(move || tee(stderr, std::io::stderr()));
     let mut text = tee(stdout, std::io::stdout());
     text.push_str(&errors.join().unwrap_or_default());
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("`{program} {}` failed: {status}", arguments.join(" "));
-    }
-    Ok(text)
+    Ok((text, child.wait()?.success()))
 }
 
 fn command(program: &str, arguments: &[&str], env: &[(&str, &str)]) -> Command {
