@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
+use model::event::Cleanliness;
+use proxy::Course;
 use serde::{Deserialize, Serialize};
 
 use crate::{boot, fault::Refused, process::Process, sys::namespace::NetworkNamespace};
@@ -33,6 +35,10 @@ pub struct Object {
     /// Where its packets arrive when they leave it.
     #[serde(skip)]
     pub peer: Option<Peer>,
+    /// The links over which its connections go, where these are carried in user space and it has no network to itself: of a
+    /// lab on loopback addresses.
+    #[serde(skip)]
+    pub links: Vec<Path>,
     /// Its addresses. Faults in the network need one.
     pub addresses: Vec<IpAddr>,
     /// How much memory it has, nominally, in bytes: what percentages of memory refer to.
@@ -68,6 +74,19 @@ pub struct Peer {
     pub interface: String,
 }
 
+/// A link over which connections of an object go.
+#[derive(Debug, Clone)]
+pub struct Path {
+    /// Which way they go there.
+    pub course: Course,
+    /// Whether they are connections to the object; otherwise those that it opens itself.
+    pub inward: bool,
+    /// The port to which they are: of the object, or of the other end.
+    pub port: u16,
+    /// All the other ends that there may be.
+    pub others: Vec<IpAddr>,
+}
+
 impl Object {
     /// Its first process.
     ///
@@ -98,6 +117,11 @@ impl Object {
     /// Whether it had a process, and that has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.pid.is_some() && self.process().is_err()
+    }
+
+    /// What is said of it when nothing of a fault is left on it.
+    pub(crate) fn bare(&self) -> Cleanliness {
+        if self.has_ended() { Cleanliness::Gone } else { Cleanliness::Clean }
     }
 
     /// Whether this is the same object as another, by its process where both have one.

@@ -8,6 +8,7 @@ use rustix::{io::ioctl_fionread, net::Shutdown};
 use tokio::{net::TcpStream, sync::watch};
 
 use crate::{
+    course::Passing,
     faults::{Faults, Impairment},
     pipe::{Content, Pipe},
     statistics::{Gathered, Way},
@@ -49,6 +50,9 @@ pub(crate) enum Broken {
     /// A blackhole has ended in which something was stuck.
     #[error("something was stuck in it when a blackhole ended")]
     Stuck,
+    /// Its client is to come again, and then goes another way.
+    #[error("its course is another now")]
+    Diverted,
     /// The link is gone.
     #[error("the link has ended")]
     Ended,
@@ -63,6 +67,7 @@ pub(crate) struct Direction<'link> {
     pub(crate) pipe: Pipe,
     pub(crate) faults: watch::Receiver<Faults>,
     pub(crate) gathered: &'link Gathered,
+    pub(crate) passing: &'link Passing,
     pub(crate) clock: Clock,
     pub(crate) dice: SmallRng,
 }
@@ -134,6 +139,7 @@ impl Direction<'_> {
             Err(_reset) => Content::Reset,
         };
         let last = matches!(content, Content::End | Content::Reset);
+        self.passing.heard();
         let stall = self.pipe.push(content, self.clock.now(), impairment, || self.dice.random());
         if !stall.is_zero() {
             self.gathered.stalled(self.way);
@@ -157,7 +163,9 @@ impl Direction<'_> {
             }
             Content::Reset => return Err(Broken::Reset),
         };
-        if let Some(passage) = self.pipe.written(count, self.clock.now()) {
+        let now = self.clock.now();
+        if let Some(passage) = self.pipe.written(count, now) {
+            self.passing.said(self.way, now);
             self.gathered.passed(self.way, passage);
         }
         Ok(false)

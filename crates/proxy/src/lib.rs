@@ -37,9 +37,13 @@
 //!   Connections that were idle all the time go on.
 //! - **Ends and resets** of one side reach the other in their turn, delayed like data.
 //! - A target that refuses shows to the client as a reset right after connecting.
+//!
+//! A link can lead its connections through a [front](http::Front) on their way to the target: its [`Course`] says through which,
+//! and which connections there are. So faults in HTTP come on top of those of the network, as they do between machines.
 
 mod carry;
 mod chain;
+mod course;
 mod engine;
 mod faults;
 pub mod http;
@@ -52,6 +56,7 @@ pub mod toxic;
 pub mod toxiproxy;
 mod upstream;
 
+pub use course::{Course, Detour, Passing};
 pub use engine::Workers;
 pub use faults::{Faults, HANDSHAKE_RETRANSMISSION, Impairment, RETRANSMISSION};
 pub use link::Link;

@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     carry::{Broken, Clock, Direction},
+    course::{Course, End, Entry},
     faults::{Faults, HANDSHAKE_RETRANSMISSION},
     pipe::Pipe,
     statistics::{Gathered, Statistics, Way},
@@ -32,8 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// resets the connections it carries.
 #[derive(Debug)]
 pub struct Link {
-    address: SocketAddr,
-    target: SocketAddr,
+    course: Course,
     faults: watch::Sender<Faults>,
     gathered: Arc<Gathered>,
 }
@@ -48,31 +48,38 @@ impl Link {
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot listen on {listen} for {target}: {error}"))
         })?;
-        let address = listener.local_addr()?;
+        let clock = Clock::start();
+        let course = Course::new(listener.local_addr()?, target, clock);
         let (sender, faults) = watch::channel(Faults::default());
         let gathered = Arc::new(Gathered::default());
         let accepting = Accepting {
-            target,
+            course: course.clone(),
             faults,
             gathered: Arc::clone(&gathered),
-            clock: Clock::start(),
+            clock,
             seed,
             connections: AtomicU64::new(0),
         };
         tokio::spawn(accepting.run(listener));
-        Ok(Self { address, target, faults: sender, gathered })
+        Ok(Self { course, faults: sender, gathered })
     }
 
     /// Where it listens.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> SocketAddr {
+        self.course.link()
     }
 
     /// Where it leads.
     #[must_use]
-    pub const fn target(&self) -> SocketAddr {
-        self.target
+    pub fn target(&self) -> SocketAddr {
+        self.course.target()
+    }
+
+    /// Which way its connections go, where fronts can be put in between.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        self.course.clone()
     }
 
     /// What it does at present.
@@ -101,7 +108,7 @@ impl Link {
 }
 
 struct Accepting {
-    target: SocketAddr,
+    course: Course,
     faults: watch::Receiver<Faults>,
     gathered: Arc<Gathered>,
     clock: Clock,
@@ -122,13 +129,13 @@ impl Accepting {
                     let this = Arc::clone(&this);
                     tokio::spawn(async move {
                         if let Err(broken) = this.connection(&client).await {
-                            tracing::debug!(target = %this.target, %broken, "a connection was broken off");
+                            tracing::debug!(target = %this.course.target(), %broken, "a connection was broken off");
                             reset(&client);
                         }
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(target = %this.target, %error, "cannot accept a connection");
+                    tracing::warn!(target = %this.course.target(), %error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -144,10 +151,11 @@ impl Accepting {
             self.gathered.held();
             return hold(client, faults).await;
         }
-        let target = tokio::select! {
-            target = TcpStream::connect(self.target) => target?,
+        let (entry, target) = tokio::select! {
+            connected = self.connect(client) => connected?,
             () = ended(faults.clone()) => return Err(Broken::Ended),
         };
+        let passing = &entry.passing;
         // What is sent has been decided by the ends; waiting for more would only add delay.
         client.set_nodelay(true)?;
         target.set_nodelay(true)?;
@@ -158,16 +166,33 @@ impl Accepting {
         let direction = |way, source, sink, opens, dice| {
             let pipe = Pipe::new(opens);
             let (faults, gathered, clock) = (faults.clone(), &*self.gathered, self.clock);
-            Direction { way, source, sink, pipe, faults, gathered, clock, dice }
+            Direction { way, source, sink, pipe, faults, gathered, passing, clock, dice }
         };
         let other = SmallRng::from_rng(&mut dice);
         let forward = direction(Way::Forward, client, &target, opened, dice);
         let backward = direction(Way::Backward, &target, client, heard, other);
-        let carried = tokio::try_join!(forward.carry(), backward.carry());
+        let carried = tokio::select! {
+            carried = async { tokio::try_join!(forward.carry(), backward.carry()) } => carried.map(|((), ())| ()),
+            told = passing.told() => if told == End::InOrder { Ok(()) } else { Err(Broken::Diverted) },
+        };
         if carried.is_err() {
             reset(&target);
         }
-        carried.map(|((), ())| ())
+        carried
+    }
+
+    /// Connects to where a client is led.
+    async fn connect(&self, client: &TcpStream) -> io::Result<(Entry, TcpStream)> {
+        let from = client.peer_addr()?;
+        loop {
+            let entry = self.course.begin(from);
+            let first = entry.passing.first();
+            match TcpStream::connect(first).await {
+                // A front that has just gone: there is another way now.
+                Err(_) if !self.course.leads_to(first) => {}
+                connected => return Ok((entry, connected?)),
+            }
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Each is ended at a moment when nothing seems to be under way on it, as if its server had closed an idle connection, which
 //! clients that keep connections have to bear anyway. Only one that has no such moment within a second is broken off.
+//!
+//! The kernel's connections are watched from outside; those that a link carries know themselves whether they rest.
 
 use std::{
     collections::BTreeSet,
@@ -10,6 +12,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+use proxy::{Detour, Passing};
 
 use crate::{
     fault::Failed,
@@ -49,6 +53,9 @@ pub(crate) struct Ended {
     pub(crate) busy: usize,
 }
 
+/// The connections that go over links, but not through us.
+pub(crate) struct Beside<'a>(pub(crate) &'a [Detour]);
+
 /// How long it is waited for a moment when nothing is under way.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked for: a fraction of the pauses of a connection that is busy, and not much work.
@@ -66,22 +73,13 @@ impl Standing<'_> {
 
     /// Ends those that are still there of `before`.
     pub(crate) fn end(&self, before: &[(Connection, Activity)]) -> Result<Ended, Failed> {
-        let mut ended = Ended::default();
-        let begun = Instant::now();
-        loop {
+        let end_resting = || {
             let mut left = self.list().map_err(Failed::to("list the connections that stand"))?;
             left.retain(|(one, _)| before.iter().any(|(other, _)| other == one));
-            let late = begun.elapsed() >= PATIENCE;
             let (resting, busy): (Vec<_>, Vec<_>) = left.into_iter().partition(|(_, activity)| self.rests(activity));
-            ended.resting += self.destroy(resting)?;
-            if late {
-                ended.busy = self.destroy(busy)?;
-            } else if !busy.is_empty() {
-                thread::sleep(LOOK_AGAIN);
-                continue;
-            }
-            return Ok(ended);
-        }
+            Ok((self.destroy(resting)?, busy))
+        };
+        end_when_resting(end_resting, |busy| self.destroy(busy))
     }
 
     fn destroy(&self, connections: Vec<(Connection, Activity)>) -> Result<usize, Failed> {
@@ -97,9 +95,50 @@ impl Standing<'_> {
         // The object's end is listed: it answers those who come, and is answered by others.
         let (request, answer) = match self.concern {
             Concern::To { .. } => (received, sent),
-            Concern::From { .. } => (sent, received),
+            Concern::From { .. } | Concern::Over { .. } => (sent, received),
         };
         !pending && rests(request, answer, round_trip)
+    }
+}
+
+impl Beside<'_> {
+    /// Those that there are now.
+    pub(crate) fn list(&self) -> Vec<Passing> {
+        self.0.iter().flat_map(|detour| detour.passing().1).collect()
+    }
+
+    /// Ends them all: no new ones come.
+    pub(crate) fn end(&self) -> Result<Ended, Failed> {
+        let end_resting = || {
+            let (resting, busy): (Vec<_>, Vec<_>) = self.list().into_iter().partition(|one| one.end_at_rest(QUIET));
+            Ok((resting.len(), busy))
+        };
+        end_when_resting(end_resting, |busy| {
+            busy.iter().for_each(Passing::break_off);
+            Ok(busy.len())
+        })
+    }
+}
+
+/// Ends connections: `end_resting` those that rest, of which it says how many, and which others are left; what does not rest within
+/// a second is broken off.
+fn end_when_resting<C>(
+    mut end_resting: impl FnMut() -> Result<(usize, Vec<C>), Failed>,
+    break_off: impl FnOnce(Vec<C>) -> Result<usize, Failed>,
+) -> Result<Ended, Failed> {
+    let mut ended = Ended::default();
+    let begun = Instant::now();
+    loop {
+        let late = begun.elapsed() >= PATIENCE;
+        let (count, busy) = end_resting()?;
+        ended.resting += count;
+        if late {
+            ended.busy = break_off(busy)?;
+        } else if !busy.is_empty() {
+            thread::sleep(LOOK_AGAIN);
+            continue;
+        }
+        return Ok(ended);
     }
 }
 

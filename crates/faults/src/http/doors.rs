@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     fault::Refused,
     network::owner::{Owner, sockets},
-    object::Object,
+    object::{Object, Path},
     parameters::Network,
     process::Process,
     sys::{
@@ -29,6 +29,9 @@ pub(crate) enum Concern {
     To { doors: BTreeSet<Door>, others: Vec<Network> },
     /// Those from the object to these ports of these other ends; none named: of any.
     From { ports: Vec<RangeInclusive<u16>>, others: Vec<Network>, group: Option<ControlGroup> },
+    /// Those that go over links of the object, to it or from it, to these ports, and are from or to these other ends; none
+    /// named: all of them.
+    Over { inward: bool, ports: Vec<RangeInclusive<u16>>, others: Vec<Network> },
 }
 
 /// Where somebody listens. The address may be the unspecified one: all that the host has, of IPv6 those of IPv4 too.
@@ -91,6 +94,57 @@ impl Concern {
         Ok(Self::From { ports, others, group })
     }
 
+    /// Connections that go over links of an object: those to it, to the ports named or all, or those that it opens.
+    pub(crate) fn over(
+        object: &Object,
+        inward: bool,
+        ports: Vec<RangeInclusive<u16>>,
+        others: Vec<Network>,
+    ) -> Result<Self, Refused> {
+        let name = &object.name;
+        if !inward && ports.is_empty() {
+            return Err(Refused("say to which `port` of others the requests go".to_owned()));
+        }
+        let listed: BTreeSet<u16> =
+            object.links.iter().filter(|path| path.inward == inward).map(|path| path.port).collect();
+        let is_one = |ports: &RangeInclusive<u16>| listed.iter().any(|port| ports.contains(port));
+        if let Some(none) = ports.iter().find(|ports| !is_one(ports)) {
+            let none = Ports(std::slice::from_ref(none));
+            let listed: Vec<String> = listed.iter().map(u16::to_string).collect();
+            let listed = listed.join(", ");
+            return Err(Refused(if inward {
+                format!("{name} does not listen on port {none}, but on {listed}")
+            } else {
+                format!("no link leads from {name} to port {none} of others, but to {listed}")
+            }));
+        }
+        let concern = Self::Over { inward, ports, others: others.clone() };
+        let chosen = concern.paths(object);
+        let among = |end: &IpAddr| others.is_empty() || others.iter().any(|other| other.contains(*end));
+        if let Some(shared) = chosen.iter().find(|path| !path.others.iter().all(among)) {
+            let ends: Vec<String> = shared.others.iter().map(ToString::to_string).collect();
+            return Err(Refused(format!(
+                "`sources`: a link of {name} carries requests of {} alike, and some of these are not named",
+                ends.join(", ")
+            )));
+        }
+        if chosen.is_empty() {
+            return Err(Refused(format!("no link of {name} carries such requests")));
+        }
+        Ok(concern)
+    }
+
+    /// The links that are concerned, also in part.
+    pub(crate) fn paths<'a>(&self, object: &'a Object) -> Vec<&'a Path> {
+        let Self::Over { inward, ports, others } = self else { return Vec::new() };
+        let is_meant = |path: &&Path| {
+            path.inward == *inward
+                && (ports.is_empty() || ports.iter().any(|ports| ports.contains(&path.port)))
+                && (others.is_empty() || path.others.iter().any(|end| others.iter().any(|other| other.contains(*end))))
+        };
+        object.links.iter().filter(is_meant).collect()
+    }
+
     /// The packets concerned that are of this version of IP (`family`: all addresses of it), but for those of ours with one
     /// of these marks.
     pub(crate) fn packets(&self, family: Network, unless: &RangeInclusive<u32>) -> Vec<Match> {
@@ -117,6 +171,8 @@ impl Concern {
                     }
                 }
             }
+            // Links lead them by themselves.
+            Self::Over { .. } => {}
         }
         // A match without an interface leaves out the loopback.
         let inside = found.iter().map(|packets| Match { interface: Some("lo".to_owned()), ..packets.clone() });
@@ -135,6 +191,7 @@ impl Concern {
                 let mine = group.is_none() || own.contains(&connection.inode);
                 mine && ports.iter().any(|ports| ports.contains(&connection.remote.port())) && among(others)
             }
+            Self::Over { .. } => false,
         }
     }
 }
@@ -188,6 +245,13 @@ impl fmt::Display for Concern {
             }
             Self::From { ports, others, .. } => {
                 write!(f, "requests from it to port {}", Ports(ports))?;
+                others
+            }
+            Self::Over { inward, ports, others } => {
+                f.write_str(if *inward { "requests to it" } else { "requests from it" })?;
+                if !ports.is_empty() {
+                    write!(f, " to port {}", Ports(ports))?;
+                }
                 others
             }
         };

@@ -107,10 +107,10 @@ impl StandIn {
         Ok(Self { address, inner })
     }
 
-    /// Asks it, from this network, so many times; `patience` is what an answer may take.
+    /// Asks it, from this network and at this address, which leads to it, so many times; `patience` is what an answer may take.
     pub(crate) fn ask(
         &self,
-        from: &NetworkNamespace,
+        (from, at): (&NetworkNamespace, SocketAddr),
         request: &Request,
         times: usize,
         patience: Duration,
@@ -121,7 +121,7 @@ impl StandIn {
         let take = || left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
         let work = || {
             while take() && !abort.is_aborted() {
-                match self.exchange(request, patience, abort) {
+                match self.exchange(at, request, patience, abort) {
                     Ok(exchange) => lock(&done).push(exchange),
                     Err(why) => return *lock(&failed) = Some(why),
                 }
@@ -138,13 +138,13 @@ impl StandIn {
         }
     }
 
-    fn exchange(&self, request: &Request, patience: Duration, abort: &Abort) -> io::Result<Exchange> {
+    fn exchange(&self, at: SocketAddr, request: &Request, patience: Duration, abort: &Abort) -> io::Result<Exchange> {
         let number = self.inner.next.fetch_add(1, Ordering::Relaxed);
         let mut fields = request.fields.clone();
         fields.insert(NUMBER, HeaderValue::from(number));
         let bytes = written(&format!("{} {} HTTP/1.1", request.method, request.path), &fields, &request.body);
         let begun = Instant::now();
-        let outcome = self.outcome(&bytes, request.method == "HEAD", patience, abort);
+        let outcome = outcome(at, &bytes, request.method == "HEAD", patience, abort);
         let took = begun.elapsed();
         let outcome = match outcome {
             Ok(message) => message.map_or(Outcome::Nothing, Outcome::Answered),
@@ -154,20 +154,21 @@ impl StandIn {
         };
         Ok(Exchange { outcome, arrived: lock(&self.inner.arrived).remove(&number), took })
     }
+}
 
-    fn outcome(
-        &self,
-        request: &[u8],
-        bodiless: bool,
-        patience: Duration,
-        abort: &Abort,
-    ) -> io::Result<Option<Message>> {
-        let mut stream = TcpStream::connect_timeout(&self.address, patience)?;
-        stream.set_nodelay(true)?;
-        stream.write_all(request)?;
-        let end = Instant::now() + patience;
-        receive(&mut stream, bodiless, || abort.is_aborted() || Instant::now() >= end)
-    }
+/// What is answered at an address; `None`: the connection ended before.
+fn outcome(
+    at: SocketAddr,
+    request: &[u8],
+    bodiless: bool,
+    patience: Duration,
+    abort: &Abort,
+) -> io::Result<Option<Message>> {
+    let mut stream = TcpStream::connect_timeout(&at, patience)?;
+    stream.set_nodelay(true)?;
+    stream.write_all(request)?;
+    let end = Instant::now() + patience;
+    receive(&mut stream, bodiless, || abort.is_aborted() || Instant::now() >= end)
 }
 
 impl Drop for StandIn {

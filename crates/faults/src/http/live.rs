@@ -1,8 +1,7 @@
-//! The life of a fault in HTTP: who is led to us, what was measured, how it ends.
+//! The life of a fault in HTTP where the kernel leads connections to us, and, as far as records say, of any.
 
 use std::{
     collections::BTreeSet,
-    fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     ops::RangeInclusive,
     sync::Arc,
@@ -10,20 +9,20 @@ use std::{
 };
 
 use model::event::{Cleanliness, Proof};
-use proxy::http::{Abort as Aborts, BodyChange, Change, Done, Phase, Rule};
 
 use crate::{
     fault::{Abort, Failed, Injection, Refused, Undo, UndoError, Undone},
     http::{
-        before::{Ended, Open, Standing},
+        before::Standing,
         doors::{ANY_FOUR, ANY_SIX, Concern, Door, own_sockets},
+        effect::{Effect, Stood, told},
         exchange::speaks_http,
-        order::{Plan, meant},
+        links,
+        order::Plan,
         post::{Coming, Post},
         proof::Probe,
     },
-    measure,
-    network::{self, gate::Gate, millis, site},
+    network::{self, gate::Gate, site},
     object::{Kind, Object},
     parameters::Network,
     sys::{
@@ -37,33 +36,24 @@ use crate::{
 const FIRST_MARK: u32 = 0x5348_2100;
 const LAST_MARK: u32 = FIRST_MARK + 0xff;
 /// Where stand-ins are that are asked from inside their network: where nobody else listens.
-const HOME: Ipv4Addr = Ipv4Addr::new(127, 83, 84, 85);
+pub(crate) const HOME: Ipv4Addr = Ipv4Addr::new(127, 83, 84, 85);
 /// How long a port may take to answer before there is any fault.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Live {
     gate: Gate,
-    post: Post,
-    probe: Probe,
-    plan: Plan,
-    rule: Rule,
+    effect: Effect,
     network: Arc<NetworkNamespace>,
     mark: u32,
     object: Object,
-    stood: Stood,
-    /// What was done up to the end of the proof: to our own requests.
-    proven: Done,
-}
-
-/// What became of connections that stood before.
-enum Stood {
-    Ended(Ended),
-    Left(usize),
 }
 
 /// Does what is planned.
 pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
     let plan: Plan = undo.plan()?;
+    if let Concern::Over { .. } = plan.concern {
+        return links::inject(undo, plan);
+    }
     let rule = plan.rule()?;
     let network = site::network(&undo.object).map_err(failed)?;
     if let Concern::To { doors, .. } = &plan.concern {
@@ -73,7 +63,7 @@ pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
     }
     let (hook, coming) = match plan.concern {
         Concern::To { .. } => (Hook::Arriving, Coming::Diverted),
-        Concern::From { .. } => (Hook::Opened, Coming::Redirected),
+        Concern::From { .. } | Concern::Over { .. } => (Hook::Opened, Coming::Redirected),
     };
     let gate = Gate::open(&network, hook, undo.token)?;
     let mark = u32::try_from(gate.place()).ok().map(|place| FIRST_MARK + place).filter(|mark| *mark <= LAST_MARK);
@@ -94,24 +84,25 @@ pub(crate) fn inject(undo: &Undo) -> Result<Box<dyn Injection>, Failed> {
     probe.before()?;
     let own = match (&plan.concern, undo.object.kind) {
         (_, Kind::Machine) | (Concern::To { .. }, _) => BTreeSet::new(),
-        (Concern::From { .. }, _) => own_sockets(&undo.object).map_err(failed)?,
+        (Concern::From { .. } | Concern::Over { .. }, _) => own_sockets(&undo.object).map_err(failed)?,
     };
     let standing = Standing { network: &network, concern: &plan.concern, own, mark };
     let listed = || standing.list().map_err(Failed::to("list the connections that stand"));
     let before = listed()?;
     post.put(rule.clone());
     gate.catch(&rules.all(&plan.concern))?;
-    let stood = match plan.open {
-        Open::Leave => Stood::Left(before.len()),
-        Open::Reset => Stood::Ended(standing.end(&before)?),
-    };
-    let (object, proven) = (undo.object.clone(), Done::default());
-    Ok(Box::new(Live { gate, post, probe, plan, rule, network, mark, object, stood, proven }))
+    let stood = Stood::after(plan.open, before.len(), || standing.end(&before))?;
+    let effect = Effect::new(post, probe, plan, rule, stood);
+    Ok(Box::new(Live { gate, effect, network, mark, object: undo.object.clone() }))
 }
 
 /// Undoes it, by the record.
 pub(crate) fn undo(undo: &Undo) -> Result<Cleanliness, UndoError> {
-    network::undo_record(undo)
+    match undo.plan() {
+        // The links, and whom they led to, were that process's.
+        Ok(Plan { concern: Concern::Over { .. }, .. }) => Ok(undo.object.bare()),
+        _ => network::undo_record(undo),
+    }
 }
 
 fn failed(Refused(why): Refused) -> Failed {
@@ -120,12 +111,15 @@ fn failed(Refused(why): Refused) -> Failed {
 
 /// Looks whether somebody behind a door speaks HTTP: what speaks otherwise (in TLS, for one) would be broken, and not as ordered.
 fn greet(network: &NetworkNamespace, door: Door) -> Result<(), Failed> {
-    let speaks = door.inside().into_iter().map(|address| speaks_http(network, address, PATIENCE));
-    let mut answers: Vec<_> = speaks.collect();
+    greet_at(network, door.port, &door.inside())
+}
+
+/// The same, of a port that is reached at these addresses.
+pub(crate) fn greet_at(network: &NetworkNamespace, port: u16, at: &[SocketAddr]) -> Result<(), Failed> {
+    let mut answers: Vec<_> = at.iter().map(|address| speaks_http(network, *address, PATIENCE)).collect();
     if answers.iter().any(|answer| matches!(answer, Ok(true))) {
         return Ok(());
     }
-    let port = door.port;
     Err(Failed(match answers.pop() {
         Some(Err(why)) => format!("port {port} does not answer an HTTP request before the fault: {why}"),
         _ => format!("port {port} does not speak HTTP without TLS: only network faults work there"),
@@ -139,6 +133,12 @@ const fn unless(coming: Coming, mark: u32) -> RangeInclusive<u32> {
         Coming::Diverted => FIRST_MARK..=mark,
         Coming::Redirected => mark..=LAST_MARK,
     }
+}
+
+/// Who is led here: those whose connections the kernel marks so.
+struct Led<'a> {
+    network: &'a NetworkNamespace,
+    mark: u32,
 }
 
 /// How rules lead here.
@@ -188,36 +188,31 @@ impl Concern {
     }
 }
 
-impl Live {
-    fn measured(&self, abort: &Abort) -> Result<(String, bool), Failed> {
-        let (mut words, mut holds) = self.probe.measure(abort)?;
-        match &self.plan.concern {
+impl Led<'_> {
+    /// Whether the connections that are concerned come to us.
+    fn is_all(&self, probe: &Probe, plan: &Plan) -> Result<(String, bool), Failed> {
+        match &plan.concern {
             Concern::To { doors, .. } => {
-                for door in doors {
-                    let led = self.is_led_here(*door)?;
-                    holds &= led;
-                    let told = if led { "come to us" } else { "do not come to us" };
-                    words = format!("{words}; connections to port {} {told}", door.port);
-                }
+                let led = doors.iter().map(|door| Ok((format!("to port {}", door.port), self.is(probe, *door)?)));
+                Ok(told(led.collect::<Result<Vec<_>, Failed>>()?))
             }
+            // A socket of ours is not of its control group, and cannot be without making us a part of it.
             Concern::From { group: Some(_), .. } => {
-                // A socket of ours is not of its control group, and cannot be without making us a part of it.
-                words.push_str("; asked from beside its control group, under a rule for us alone");
+                Ok(("; asked from beside its control group, under a rule for us alone".to_owned(), true))
             }
-            Concern::From { .. } => {}
+            Concern::From { .. } | Concern::Over { .. } => Ok((String::new(), true)),
         }
-        Ok((format!("{words}{}", self.stood), holds))
     }
 
     /// Whether a connection to a door of the object comes to us instead: one that says nothing, of which the object never
     /// hears.
-    fn is_led_here(&self, door: Door) -> Result<bool, Failed> {
-        let outside = self.probe.is_asked_from_outside(&self.network);
-        let at = self.probe.stand_in.address.ip();
+    fn is(&self, probe: &Probe, door: Door) -> Result<bool, Failed> {
+        let outside = probe.is_asked_from_outside(self.network);
+        let at = probe.stand_in.address.ip();
         let open = door.address.is_unspecified() || door.address == at;
         let (from, to) = match door.inside().first() {
-            _ if outside && open => (&self.probe.from, SocketAddr::new(at, door.port)),
-            Some(inside) => (&self.network, *inside),
+            _ if outside && open => (&*probe.from, SocketAddr::new(at, door.port)),
+            Some(inside) => (self.network, *inside),
             None => return Ok(false),
         };
         let connect = || TcpStream::connect_timeout(&to, PATIENCE);
@@ -229,10 +224,6 @@ impl Live {
         let row = self.mark..=LAST_MARK;
         Ok(all.iter().any(|one| one.remote == own && one.local == to && row.contains(&one.mark)))
     }
-
-    fn configured(&self) -> String {
-        format!("{}: {}, {}", What(&self.rule), self.plan.concern, meant(&self.rule))
-    }
 }
 
 impl Probe {
@@ -242,84 +233,18 @@ impl Probe {
     }
 }
 
-impl fmt::Display for Stood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ended(Ended { resting: 0, busy: 0 }) | Self::Left(0) => Ok(()),
-            Self::Ended(Ended { resting, busy: 0 }) => write!(f, "; {resting} connections that stood were ended"),
-            Self::Ended(Ended { resting, busy }) => {
-                write!(f, "; {resting} connections that stood were ended, and {busy} broken off")
-            }
-            Self::Left(count) => write!(f, "; {count} connections that stood go on unhit"),
-        }
-    }
-}
-
-/// What a rule does, in words.
-struct What<'a>(&'a Rule);
-
-impl fmt::Display for What<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rule { delay, abort, request, response, at, .. } = self.0;
-        if let Some(delay) = delay {
-            write!(f, "delay {}", millis(delay.latency))?;
-            if !delay.jitter.is_zero() {
-                write!(f, " ± {}", millis(delay.jitter))?;
-            }
-        }
-        match abort {
-            Some(Aborts::Status { status, .. }) => write!(f, "answer {}", status.as_u16())?,
-            Some(Aborts::Connection) => f.write_str("reset")?,
-            None => {}
-        }
-        if (delay.is_some() || abort.is_some()) && *at == Phase::Response {
-            f.write_str(" of what has been answered")?;
-        }
-        for (name, change) in [("request", request), ("response", response)] {
-            if *change != Change::default() {
-                write!(f, "{name} {}", Changes(change))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What is changed, in words.
-struct Changes<'a>(&'a Change);
-
-impl fmt::Display for Changes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Change { set, remove, body } = self.0;
-        let set = set.iter().map(|(name, value)| format!("with {name}: {}", String::from_utf8_lossy(value.as_bytes())));
-        let remove = remove.iter().map(|name| format!("without {name}"));
-        let body = body.iter().map(|body| match body {
-            BodyChange::Replace(with) => format!("with a body of {} bytes", with.len()),
-            BodyChange::Patch(patch) => format!("with {patch} merged into its body"),
-        });
-        f.write_str(&set.chain(remove).chain(body).collect::<Vec<_>>().join(", "))
-    }
-}
-
 impl Injection for Live {
     fn prove(&mut self, abort: &Abort) -> Proof {
-        let (achieved, holds) = measure::patiently(abort, || self.measured(abort));
-        self.proven = self.post.done();
-        Proof { configured: self.configured(), achieved, holds }
+        let led = Led { network: &self.network, mark: self.mark };
+        self.effect.prove(abort, |probe, plan| led.is_all(probe, plan))
     }
 
     fn end(mut self: Box<Self>) -> Result<Undone, UndoError> {
-        let configured = self.configured();
-        let all = self.post.done();
-        let (matched, hit) = (all.matched - self.proven.matched, all.chosen - self.proven.chosen);
-        let unchanged = match all.unchanged - self.proven.unchanged {
-            0 => String::new(),
-            some => format!(", and {some} bodies left as they were: too long, compressed, or no JSON"),
-        };
+        let whole = self.effect.whole();
         // No rule, no new connections; then those that there are end.
         let cleared = self.gate.clear().is_ok();
-        self.post.retire();
-        let achieved = format!("{hit} of {matched} requests hit{unchanged}");
-        let proof = Proof { configured, achieved, holds: cleared && matched > 0 };
+        self.effect.post.retire(|| true);
+        let proof = Proof { holds: cleared && whole.holds, ..whole };
         Ok(Undone { cleanliness: network::close(vec![self.gate], [], &self.object), proof: Some(proof) })
     }
 }

@@ -12,6 +12,9 @@
 //! not caught again. Several faults make a row: each passes on to the next, because it catches what those behind it in the
 //! row have marked, and not what those before have.
 //!
+//! Where links carry an object's connections in user space, in a lab on loopback addresses, no rule is needed: the links lead
+//! them to us, in the same row, and all else is the same.
+//!
 //! The rules belong to a socket of this process, the listeners and connections are this process's: with it all of that is
 //! gone, and new connections go where they are for.
 
@@ -20,8 +23,10 @@ mod before;
 pub mod body;
 pub mod delay;
 mod doors;
+mod effect;
 mod exchange;
 pub mod header;
+mod links;
 mod live;
 mod order;
 mod post;

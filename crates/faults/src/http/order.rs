@@ -109,10 +109,16 @@ pub(crate) fn plan(object: &Object, parameters: Checked<'_>, act: Act) -> Result
     let filter = Filter::read(parameters)?;
     let others = filter.other_ends();
     let ports: Vec<RangeInclusive<u16>> = parameters.text("port").map_or(Ok(Vec::new()), ports).map_err(Refused)?;
-    let network = network::site::network(object)?;
-    let concern = match parameters.text(DIRECTION.name) {
-        Some("egress") => Concern::from(object, &network, ports, others)?,
-        _ => Concern::to(object, &network, &ports, others)?,
+    let inward = parameters.text(DIRECTION.name) != Some("egress");
+    let concern = if object.links.is_empty() {
+        let network = network::site::network(object)?;
+        if inward {
+            Concern::to(object, &network, &ports, others)?
+        } else {
+            Concern::from(object, &network, ports, others)?
+        }
+    } else {
+        Concern::over(object, inward, ports, others)?
     };
     let open = match parameters.text(OPEN.name) {
         Some("leave") => Open::Leave,

@@ -1,6 +1,7 @@
 //! Where connections are taken: listeners in the object's network, and behind them a front that does what its rules say.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     sync::{Arc, mpsc},
@@ -8,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use proxy::http::{Done, Front, Road, Rule, Rules};
+use proxy::{
+    Course,
+    http::{Done, Front, Road, Rule, Rules},
+};
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, ipproto, listen,
     sockopt::{ip_original_dst, ipv6_original_dst},
@@ -33,12 +37,12 @@ pub(crate) enum Coming {
     Redirected,
 }
 
-/// Listeners and a front, on a thread in the object's network. Dropping it ends all its connections.
+/// Listeners and a front, on a thread in the object's network (over links: ours). Dropping it ends all its connections.
 #[derive(Debug)]
 pub(crate) struct Post {
     front: Option<Front>,
     rules: Rules,
-    /// Where it listens, by IPv4, and by IPv6 where there is any.
+    /// Where it listens: by IPv4, and by IPv6 where there is any; or for each link, and for the stand-in.
     pub(crate) listeners: Vec<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -50,15 +54,40 @@ const BACKLOG: i32 = 4096;
 const RETIREMENT: Duration = Duration::from_secs(1);
 
 impl Post {
-    /// Opens it, without rules. What it sends carries this mark.
+    /// Opens it, without rules, for connections that the kernel leads here. What it sends carries this mark.
     pub(crate) fn open(network: Arc<NetworkNamespace>, coming: Coming, mark: u32) -> io::Result<Self> {
-        let four = network.run(|| listener(Ipv4Addr::LOCALHOST.into(), coming, mark))?;
+        let diverted = (coming == Coming::Diverted).then_some(mark);
+        let four = network.run(|| listener(Ipv4Addr::LOCALHOST.into(), diverted))?;
         // A host without IPv6 needs none.
-        let six = network.run(|| listener(Ipv6Addr::LOCALHOST.into(), coming, mark)).ok();
+        let six = network.run(|| listener(Ipv6Addr::LOCALHOST.into(), diverted)).ok();
         let all: Vec<TcpListener> = [Some(four), six].into_iter().flatten().collect();
+        Self::behind(all, network, |listeners| Arc::new(Onward { coming, mark, listeners }))
+    }
+
+    /// Opens it, without rules, for connections that are led here over these links, and at a last listener for those to the
+    /// stand-in.
+    pub(crate) fn along(
+        network: Arc<NetworkNamespace>,
+        courses: Vec<Course>,
+        stand_in: SocketAddr,
+    ) -> io::Result<Self> {
+        let all = (0..=courses.len()).map(|_| listener(Ipv4Addr::LOCALHOST.into(), None));
+        let all = all.collect::<io::Result<Vec<_>>>()?;
+        Self::behind(all, network, |listeners| {
+            let courses = listeners.into_iter().zip(courses).collect();
+            Arc::new(Along { courses, stand_in })
+        })
+    }
+
+    /// Starts the front behind these listeners.
+    fn behind(
+        all: Vec<TcpListener>,
+        network: Arc<NetworkNamespace>,
+        road: impl FnOnce(Vec<SocketAddr>) -> Arc<dyn Road>,
+    ) -> io::Result<Self> {
         let listeners = all.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
         let rules = Rules::new(fault::seed());
-        let road = Arc::new(Onward { coming, mark, listeners: listeners.clone() });
+        let road = road(listeners.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = mpsc::sync_channel(1);
         let own = rules.clone();
@@ -91,13 +120,13 @@ impl Post {
         self.rules.list().into_iter().next().map(|(_, done)| done).unwrap_or_default()
     }
 
-    /// Ends it, when no new connections are led here any more: nothing is done from now on, and the connections end when
-    /// their exchanges have, or after a second.
-    pub(crate) fn retire(mut self) {
+    /// Ends it, when no new connections are led here any more, and none is on its way as far as `nobody_comes` knows: nothing
+    /// is done from now on, and the connections end when their exchanges have, or after a second.
+    pub(crate) fn retire(mut self, nobody_comes: impl Fn() -> bool) {
         self.rules.clear();
         if let Some(front) = &self.front {
             front.retire();
-            Abort::default().until(RETIREMENT, || (front.carried() == 0).then_some(()));
+            Abort::default().until(RETIREMENT, || (front.carried() == 0 && nobody_comes()).then_some(()));
         }
         self.close();
     }
@@ -117,10 +146,11 @@ impl Drop for Post {
     }
 }
 
-fn listener(address: IpAddr, coming: Coming, mark: u32) -> io::Result<TcpListener> {
+/// A listener, for connections that are diverted to it if it has a mark for them.
+fn listener(address: IpAddr, diverted: Option<u32>) -> io::Result<TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))?;
-    if coming == Coming::Diverted {
+    if let Some(mark) = diverted {
         option::take_diverted(&socket, address)?;
         // Those that it accepts inherit the mark: the kernel's list of connections tells them from others then.
         option::mark(&socket, mark)?;
@@ -156,5 +186,24 @@ impl Road for Onward {
         let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         option::mark(&socket, self.mark)?;
         Ok(socket)
+    }
+}
+
+/// On along the course of the links by which connections come.
+#[derive(Debug)]
+struct Along {
+    /// By the listener to which they are led.
+    courses: BTreeMap<SocketAddr, Course>,
+    stand_in: SocketAddr,
+}
+
+impl Road for Along {
+    fn destination(&self, client: &TcpStream) -> io::Result<SocketAddr> {
+        let here = client.local_addr()?;
+        Ok(self.courses.get(&here).map_or(self.stand_in, |course| course.after(here)))
+    }
+
+    fn socket(&self, to: SocketAddr) -> io::Result<TcpSocket> {
+        if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }
     }
 }

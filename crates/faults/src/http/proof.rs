@@ -1,6 +1,10 @@
 //! The proof: requests of our own that match, and others that do not, to a stand-in whose connections take the same way.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use proxy::http::{Abort as Aborts, BodyChange, Change, Matches, Phase, Rule, merge};
@@ -20,8 +24,10 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Probe {
     pub(crate) stand_in: StandIn,
-    /// From where it is asked.
+    /// From where it is asked,
     pub(crate) from: Arc<NetworkNamespace>,
+    /// and at which address: its own, or one that leads to it.
+    pub(crate) at: SocketAddr,
     rule: Rule,
     concerned: Request,
     /// There is none if all requests are meant.
@@ -73,7 +79,8 @@ impl Probe {
             .map_err(Failed::to("listen in the network of the target"))?;
         let concerned = Request::concerned(&rule, &stand_in.address.to_string())?;
         let spared = concerned.spared(&rule.of);
-        Ok(Self { stand_in, from, rule, concerned, spared, answer, usual: Duration::ZERO })
+        let at = stand_in.address;
+        Ok(Self { stand_in, from, at, rule, concerned, spared, answer, usual: Duration::ZERO })
     }
 
     /// Looks what the way does without the fault: nothing, and how long that takes.
@@ -88,7 +95,7 @@ impl Probe {
 
     fn ask(&self, request: &Request, times: usize, abort: &Abort) -> Result<Vec<Exchange>, Failed> {
         let longest = self.rule.delay.map_or(Duration::ZERO, |delay| delay.latency + delay.jitter);
-        let asked = self.stand_in.ask(&self.from, request, times, longest + PATIENCE, abort);
+        let asked = self.stand_in.ask((&self.from, self.at), request, times, longest + PATIENCE, abort);
         asked.map_err(Failed::to("ask the stand-in"))
     }
 

@@ -61,9 +61,12 @@ impl NetworkNamespace {
     ///
     /// # Errors
     ///
-    /// Needs `CAP_SYS_ADMIN` in the user namespaces of both the process and this namespace.
+    /// Needs `CAP_SYS_ADMIN` in the user namespaces of both the process and this namespace; nothing, if it is there already.
     pub fn enter(&self) -> io::Result<()> {
-        Ok(move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))?)
+        match move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network)) {
+            Err(why) if !Self::current().is_ok_and(|here| here.is_same(self)) => Err(why.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Runs something inside the namespace, on a thread that exists for it alone, and waits for it.
@@ -204,6 +207,12 @@ mod tests {
         assert_eq!(inside, identity(&made));
         // Two lines of heading, then one per interface.
         assert_eq!(interfaces.lines().skip(2).count(), 1, "{interfaces}");
+    }
+
+    #[test]
+    fn whoever_is_there_already_needs_no_rights_to_enter() {
+        let here = NetworkNamespace::current().unwrap();
+        assert_eq!(here.run(|| Ok(identity(&NetworkNamespace::current()?))).unwrap(), identity(&here));
     }
 
     #[test]

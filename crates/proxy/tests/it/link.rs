@@ -2,7 +2,10 @@
 
 use std::{future::Future, io::ErrorKind, net::SocketAddr, time::Duration};
 
-use proxy::{Faults, Impairment, Link};
+use proxy::{
+    Faults, Impairment, Link,
+    http::{Front, Rule, Rules},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -228,4 +231,90 @@ async fn a_blackhole_one_way_lets_the_other_way_pass() {
     carries(&mut client, &mut target).await;
     assert_eq!(link.clear().backward.bytes, 0);
     is_reset(client).await;
+}
+
+/// Answers every request, on connections that it keeps, but for those that are to wait.
+async fn web_server() -> SocketAddr {
+    let listener = TcpListener::bind(anywhere()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut asked = vec![0; 1024];
+                while let Ok(count @ 1..) = stream.read(&mut asked).await {
+                    if !asked[..count].starts_with(b"GET /wait ") {
+                        let _client_has_gone = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// What is answered on a connection: the status.
+async fn status(stream: &mut TcpStream) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: web\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        assert!(in_time(stream.read_buf(&mut answer)).await.unwrap() > 0, "it ended");
+    }
+    String::from_utf8_lossy(&answer).split(' ').nth(1).unwrap().to_owned()
+}
+
+/// A front that answers everything itself.
+fn teapot(upstream: SocketAddr, status: u16) -> Front {
+    let rule = serde_json::json!({"name": "a", "match": {"path": "*"}, "abort": {"status": status}});
+    let rules = Rules::new(1);
+    rules.set(vec![Rule::from_json(&rule).unwrap()]);
+    Front::start(anywhere(), &upstream.to_string(), rules).unwrap()
+}
+
+#[tokio::test]
+async fn connections_are_led_through_a_front_from_when_it_is_there_until_it_is_not() {
+    let target = web_server().await;
+    let link = Link::start(anywhere(), target, 1).await.unwrap();
+    let connect = || TcpStream::connect(link.address());
+    let mut before = connect().await.unwrap();
+    assert_eq!(status(&mut before).await, "200");
+    let front = teapot(target, 418);
+    let detour = link.course().lead_through(front.address());
+    let mut through = connect().await.unwrap();
+    assert_eq!(status(&mut through).await, "418");
+    assert_eq!(status(&mut before).await, "200");
+    let clients = |passing: Vec<proxy::Passing>| passing.iter().map(proxy::Passing::client).collect::<Vec<_>>();
+    let (inside, outside) = detour.passing();
+    assert_eq!(clients(inside), [through.local_addr().unwrap()]);
+    assert_eq!(clients(outside), [before.local_addr().unwrap()]);
+    detour.close();
+    assert_eq!(status(&mut connect().await.unwrap()).await, "200");
+    assert_eq!(status(&mut through).await, "418");
+    // A front that has gone is no way any more.
+    drop((detour, front));
+    assert_eq!(status(&mut connect().await.unwrap()).await, "200");
+}
+
+#[tokio::test]
+async fn a_connection_ends_in_order_while_it_rests_and_is_broken_off_when_it_does_not() {
+    let link = Link::start(anywhere(), web_server().await, 1).await.unwrap();
+    let mut resting = TcpStream::connect(link.address()).await.unwrap();
+    let mut busy = TcpStream::connect(link.address()).await.unwrap();
+    assert_eq!(status(&mut resting).await, "200");
+    busy.write_all(b"GET /wait HTTP/1.1\r\nhost: web\r\n\r\n").await.unwrap();
+    let asked = b"GET /wait HTTP/1.1\r\nhost: web\r\n\r\n".len() as u64;
+    let said = b"GET / HTTP/1.1\r\nhost: web\r\n\r\n".len() as u64;
+    until(&link, |link| link.statistics().forward.bytes == asked + said).await;
+    let course = link.course();
+    let of = |stream: &TcpStream| {
+        let own = stream.local_addr().unwrap();
+        course.passing().into_iter().find(|one| one.client() == own).unwrap()
+    };
+    assert!(!of(&resting).end_at_rest(HANGS * 100), "it has not rested for so long");
+    assert!(of(&resting).end_at_rest(Duration::ZERO));
+    assert_eq!(in_time(resting.read(&mut [0])).await.unwrap(), 0);
+    let waiting = of(&busy);
+    assert!(!waiting.end_at_rest(Duration::ZERO), "a request waits for its answer");
+    waiting.break_off();
+    is_reset(busy).await;
+    until(&link, |link| link.course().passing().is_empty()).await;
 }
