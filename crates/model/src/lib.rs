@@ -21,6 +21,7 @@ pub mod experiment;
 pub mod hypothesis;
 pub mod lab;
 pub mod limits;
+pub mod lens;
 pub mod load;
 pub mod metric;
 pub mod moment;
