@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use model::{event::InjectionId, resource::ResourceId};
@@ -12,13 +13,16 @@ use tokio::{
     time::timeout,
 };
 
-use crate::plane::REGISTER_LIMIT;
+/// How long an instance waits for faults to reach it. To inject and prove one takes a fraction of a second, on a machine whose
+/// neighbours take its time away some seconds; and an instance that serves while its zone is cut off would belie the fault. A real
+/// one takes longer to start.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who wants to know, by injection. Clones share everything.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Newcomers(Arc<Mutex<BTreeMap<InjectionId, mpsc::UnboundedSender<Newcomer>>>>);
 
-/// An instance that has just come to run. Its balancers hear of it when this is dropped, or in two seconds.
+/// An instance that has just come to run. Its balancers hear of it when this is dropped, or in ten seconds.
 #[derive(Debug)]
 pub(crate) struct Newcomer {
     pub(crate) id: ResourceId,
@@ -40,8 +44,7 @@ impl Newcomers {
         self.lock().remove(&injection);
     }
 
-    /// Tells of an instance, and waits until all who wanted to know are done with it; but no longer than balancers wait for an
-    /// instance that does not listen.
+    /// Tells of an instance, and waits until all who wanted to know are done with it; but not for ever.
     pub(crate) async fn welcome(&self, id: &ResourceId) {
         let tell = |to: &mpsc::UnboundedSender<Newcomer>| {
             let (may_serve, done) = oneshot::channel();
@@ -54,7 +57,7 @@ impl Newcomers {
                 let _done = done.await;
             }
         };
-        if timeout(REGISTER_LIMIT, all_done).await.is_err() {
+        if timeout(PATIENCE, all_done).await.is_err() {
             tracing::warn!(instance = %id, "serves before all faults on its zone have reached it");
         }
     }

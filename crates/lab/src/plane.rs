@@ -51,7 +51,7 @@ const ANSWER_EVERY: Duration = Duration::from_millis(20);
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 
 /// An instance that does not listen after this long is registered with its balancers all the same, which find it unhealthy.
-pub(crate) const REGISTER_LIMIT: Duration = Duration::from_secs(2);
+const REGISTER_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long the instances of a lab that goes down may take. They are killed, so this only bounds what cannot happen.
 const DOWN_LIMIT: Duration = Duration::from_secs(5);

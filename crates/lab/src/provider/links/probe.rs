@@ -13,7 +13,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::proof::{Effect, Finding, Reply};
@@ -28,6 +28,11 @@ const BUDGET: Duration = Duration::from_secs(5);
 
 /// How long an exchange may take before the fault: as long as under another one.
 const USUAL: Duration = Duration::from_secs(5);
+
+/// How long an instance that has just been started may take to listen, on a busy machine,
+const LISTENS: Duration = Duration::from_secs(5);
+/// and when it is asked again whether it does.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// How often exchanges under a fault are measured when they do not prove it: a machine may be too busy once.
 const TRIES: usize = 3;
@@ -55,7 +60,12 @@ pub(super) struct Probe {
 impl Probe {
     /// The exchanges of before.
     pub(super) async fn before(self) -> Vec<Reply> {
-        let first = exchange(self.address, self.question, USUAL).await;
+        let end = Instant::now() + LISTENS;
+        let mut first = exchange(self.address, self.question, USUAL).await;
+        while first == Reply::Broken && Instant::now() < end {
+            sleep(AGAIN).await;
+            first = exchange(self.address, self.question, USUAL).await;
+        }
         if !matches!(first, Reply::Answer { .. }) {
             // Nothing can be compared with that.
             return vec![first];
