@@ -202,6 +202,69 @@ codes! {
     NAME = "F093" "name" Error,
         "A name cannot be used as a host name in the lab.",
         "Use lower-case letters, digits and hyphens, at most 63.";
+    LENS_LIMIT = "L001" "lens-limit" Warning,
+        "A part of a lens is longer than the format of custom lenses allows; AWS refuses it.",
+        "Shorten it, or have fewer.";
+    LENS_ID = "L002" "lens-id" Warning,
+        "An id of a lens is too short or too long, or has characters that the format does not allow.",
+        "Write 3 to 128 letters, digits and underscores.";
+    DUPLICATE_ID = "L003" "duplicate-id" Error,
+        "Two pillars, two questions of a lens, or two choices of a question have the same id.",
+        "Give each an id of its own; an answer could not say which is meant.";
+    LENS_CONDITION = "L004" "lens-condition" Error,
+        "The condition of a risk rule cannot be read.",
+        "Write `default`, or ids of choices with &&, ||, ! and brackets.";
+    UNKNOWN_CHOICE = "L005" "unknown-choice" Error,
+        "A risk rule names a choice that its question does not have.",
+        "Correct the id.";
+    NO_DEFAULT = "L006" "no-default" Warning,
+        "The risk rules of a question have no `default`, which the format wants.",
+        "Add a rule with the condition `default` at the end.";
+    LENS_LINK = "L007" "lens-link" Warning,
+        "A resource of a lens has an address that is none, or no text for it, or is of an unknown type.",
+        "Give each address, http or https, a text.";
+    NO_IMPROVEMENT_PLAN = "L008" "no-improvement-plan" Warning,
+        "A choice does not say what to do where it is not chosen.",
+        "Add an improvementPlan; only \"none of these\", an id that ends in `_no`, goes without.";
+    UNREAD_KEY = "L009" "unread-key" Warning,
+        "A lens has a key that the format does not know; AWS does not read it.",
+        "Correct its spelling; begin notes of your own with an underscore.";
+    LENS_SCHEMA = "L010" "lens-schema" Warning,
+        "A lens is of a version of the format that does not exist.",
+        "Write 2021-11-01.";
+    LENS_DESCRIPTION = "L011" "lens-description" Warning,
+        "A lens has no description.",
+        "Say in a sentence what it is for.";
+    NO_RISK_SAID = "L020" "no-risk-said" Warning,
+        "For some answers no rule says what the risk is.",
+        "End the rules with a `default`.";
+    NEVER_TRUE = "L021" "never-true" Warning,
+        "The condition of a risk rule contradicts itself.",
+        "Correct it, or remove the rule.";
+    UNREACHABLE_RULE = "L022" "unreachable-rule" Warning,
+        "A risk rule never applies, because the first rule that is true counts, and one before it always is.",
+        "Put it further up, or remove it.";
+    NEVER_MATTERS = "L023" "choice-never-matters" Note,
+        "A choice changes the risk of no answer.",
+        "Name it in a rule, or say in its title that it is for information.";
+    ALL_IS_NOT_ENOUGH = "L024" "all-is-not-enough" Note,
+        "Whoever follows every practice of a question still has a risk.",
+        "Look at the rules again; choices that exclude each other may be meant so.";
+    TOO_MANY_CHOICES = "L025" "too-many-choices" Note,
+        "A question has too many choices for its rules to be analysed.",
+        "Cut the question into two; the format allows 15 choices.";
+    UNKNOWN_QUESTION = "R001" "unknown-question" Warning,
+        "A review answers a question that its lens does not have.",
+        "Correct the id; after a change of the lens, carry the answers over with `shaketable review upgrade`.";
+    UNKNOWN_PRACTICE = "R002" "unknown-practice" Warning,
+        "A review names a choice that its lens does not have.",
+        "Correct the id; after a change of the lens, carry the answers over with `shaketable review upgrade`.";
+    NONE_WITH_OTHERS = "R003" "none-with-others" Error,
+        "\"None of these\" is selected together with another choice.",
+        "Keep one of them.";
+    CIRCULAR_AFTER = "R004" "circular-after" Error,
+        "Improvements wait for each other in a circle; none of them could ever begin.",
+        "Remove one of the `after`.";
 }
 
 #[cfg(test)]

@@ -18,9 +18,11 @@ pub mod finding;
 pub mod fis;
 pub mod json;
 mod lab_file;
+pub mod lens;
 pub mod node;
 mod read;
 pub mod render;
+pub mod review;
 mod semantics;
 pub mod source;
 pub mod yaml;
@@ -28,8 +30,10 @@ pub mod yaml;
 pub use codes::CODES;
 pub use finding::{Code, Finding, Severity};
 pub use fis::Template;
+pub use lens::{ReadLens, read_lens};
 pub use read::{
     Checked, Kind, Options, Read, ReadLab, ReadPolicy, ReadTemplate, check, has_errors, read_experiment, read_lab,
     read_policy, read_template,
 };
+pub use review::{ReadReview, read_review};
 pub use source::Source;

@@ -10,9 +10,9 @@ use crate::{
     document::{self, limits},
     finding::{self, Finding, Severity},
     fis::{self, Template},
-    json, lab_file,
+    json, lab_file, lens,
     node::Node,
-    semantics,
+    review, semantics,
     source::{Source, Span},
     yaml,
 };
@@ -32,6 +32,10 @@ pub enum Kind {
     Lab,
     /// A policy that experiments are held to.
     Policy,
+    /// A custom lens of the AWS Well-Architected Tool.
+    Lens,
+    /// A review: a workload with its answers to a lens.
+    Review,
     /// None of these.
     Unknown,
 }
@@ -45,6 +49,8 @@ impl std::fmt::Display for Kind {
             Self::Fragment => "fragment of a CloudFormation template",
             Self::Lab => "lab",
             Self::Policy => "policy",
+            Self::Lens => "custom lens",
+            Self::Review => "review",
             Self::Unknown => "unknown document",
         })
     }
@@ -164,6 +170,10 @@ fn template_from(path: &str, bytes: &[u8], options: &Options<'_>, to_run: bool) 
                 Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, "this is a policy, not an experiment")
                     .help("hold an experiment to it: --policy PATH"),
             ),
+            Kind::Lens | Kind::Review => reader.report(
+                Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, format!("this is a {kind}, not an experiment"))
+                    .help("look at it with: shaketable review"),
+            ),
             kind => template = experiment_part(&mut reader, root, kind, options),
         }
         findings.append(&mut reader.findings);
@@ -229,20 +239,28 @@ pub fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
             let ReadPolicy { findings, source, .. } = read_policy(path, bytes);
             return Checked { kind: Kind::Policy, findings, source };
         }
+        Some(Kind::Lens) => {
+            let lens::ReadLens { findings, source, .. } = lens::read_lens(path, bytes);
+            return Checked { kind: Kind::Lens, findings, source };
+        }
+        Some(Kind::Review) => {
+            let review::ReadReview { findings, source, .. } = review::read_review(path, bytes);
+            return Checked { kind: Kind::Review, findings, source };
+        }
         _ => {}
     }
     let ReadTemplate { kind, findings, source, .. } = template_from(path, bytes, options, false);
     Checked { kind, findings, source }
 }
 
-struct Opened {
-    source: Source,
-    root: Option<Node>,
-    findings: Vec<Finding>,
+pub(crate) struct Opened {
+    pub(crate) source: Source,
+    pub(crate) root: Option<Node>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// Bytes to a tree.
-fn open(path: &str, bytes: &[u8]) -> Opened {
+pub(crate) fn open(path: &str, bytes: &[u8]) -> Opened {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut findings = Vec::new();
     let text = match std::str::from_utf8(bytes) {
@@ -294,6 +312,12 @@ fn kind_of(root: &Node) -> Kind {
     if has(&["Actions", "Targets", "StopConditions", "ExperimentTemplate"]) > 0 {
         return Kind::Fragment;
     }
+    if lens::is_lens(root) {
+        return Kind::Lens;
+    }
+    if review::is_review(root) {
+        return Kind::Review;
+    }
     let experiment = has(fis::FIS_KEYS) + has(document::OWN_KEYS);
     let lab = has(lab_file::KEYS);
     let policy = has(limits::POLICY_KEYS);
@@ -338,7 +362,7 @@ fn experiment_part(reader: &mut Reader<'_>, root: &Node, kind: Kind, options: &O
             semantics::experiment(reader, root, &template.experiment, &context);
             Some(template)
         }
-        Kind::Unknown | Kind::Lab | Kind::Policy => {
+        Kind::Unknown | Kind::Lab | Kind::Policy | Kind::Lens | Kind::Review => {
             unknown_document(reader, root);
             None
         }

@@ -31,6 +31,7 @@ pub mod nearest;
 pub mod parameter;
 pub mod period;
 pub mod resource;
+pub mod review;
 pub mod stated;
 pub mod status;
 pub mod target;

@@ -7,6 +7,8 @@ mod findings;
 #[cfg(test)]
 mod functions;
 #[cfg(test)]
+mod lenses;
+#[cfg(test)]
 mod own_document;
 #[cfg(test)]
 mod properties;
