@@ -58,10 +58,10 @@ fn lab_abilities(diagnosis: &Diagnosis, lab: &lab::Prepared) -> Vec<Ability> {
 /// Whether an action is on the network alone, so that where a lab's links carry faults it needs nothing of the kernel: the lab
 /// says what they cannot carry.
 fn is_carried_by_links(entry: &Entry) -> bool {
-    entry
-        .needs
-        .iter()
-        .all(|need| matches!(need, Need::NetworkNamespace | Need::NftablesOwner | Need::Nfqueue | Need::Signal))
+    let of_network = |need: &Need| {
+        matches!(need, Need::NetworkNamespace | Need::NftablesOwner | Need::Nfqueue | Need::Diversion | Need::Signal)
+    };
+    entry.needs.iter().all(of_network)
 }
 
 fn lab_text(lab: &lab::Prepared) -> String {

@@ -384,9 +384,13 @@ impl Inner {
 
     /// Who calls the instances of a group: its balancers, which send from the fabric's address where they have none.
     pub(crate) fn callers_of(&self, group: &str) -> Vec<IpAddr> {
+        self.balancers_of(group).into_iter().chain([IpAddr::V4(self.fabric_address)]).collect()
+    }
+
+    /// The balancers that lead to a group.
+    pub(crate) fn balancers_of(&self, group: &str) -> Vec<IpAddr> {
         let of_group = self.spec.balancers.iter().filter(|(_, one)| one.group == group);
-        let balancers = of_group.filter_map(|(name, _)| self.address_of(&format!("{name}.lab")));
-        balancers.chain([IpAddr::V4(self.fabric_address)]).collect()
+        of_group.filter_map(|(name, _)| self.address_of(&format!("{name}.lab"))).collect()
     }
 
     /// All names that stand for addresses.

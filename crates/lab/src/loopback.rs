@@ -9,7 +9,7 @@ use std::{
 };
 
 use model::{event::InjectionId, resource::ResourceId};
-use proxy::{Faults, Impairment, Link};
+use proxy::{Course, Faults, Impairment, Link};
 use tokio::runtime;
 
 use crate::addresses::Addresses;
@@ -111,6 +111,13 @@ impl Loopback {
     /// Where a link listens.
     pub(crate) fn address(&self, id: &ResourceId, role: &Role) -> Option<SocketAddr> {
         Some(self.carriers().get(id)?.get(role)?.link.address())
+    }
+
+    /// Which way connections go over the links that an instance has.
+    pub(crate) fn courses(&self, id: &ResourceId) -> Vec<(Role, Course)> {
+        let all = self.carriers();
+        let of = all.get(id).into_iter().flatten();
+        of.map(|(role, carrier)| (role.clone(), carrier.link.course())).collect()
     }
 
     /// Puts faults on a link, besides those of other injections.

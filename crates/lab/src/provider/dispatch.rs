@@ -561,6 +561,7 @@ fn object(seen: &Seen, lab: &Lab) -> Object {
             .home
             .as_ref()
             .map(|home| Peer { network: Arc::clone(&home.fabric), interface: home.interface.clone() }),
+        links: lab.inner.loopback.as_ref().map(|loopback| links::paths(loopback, seen, lab)).unwrap_or_default(),
         addresses: vec![IpAddr::V4(instance.address)],
         memory_bytes: spec.map_or(0, |group| group.memory),
         disk: spec.and_then(|group| group.disk).map(|_| DISK.into()),

@@ -1,4 +1,5 @@
-//! Network faults where instances share the loopback interface: on the links between them.
+//! Faults where instances share the loopback interface: on the links between them. Those of the network are done here; those in
+//! HTTP are the host's, which is told the links.
 //!
 //! ```text
 //!   balancer ──▶ link to the instance ──▶ instance ──▶ link from it ──▶ another balancer
@@ -12,7 +13,7 @@ mod proof;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use engine::provider::{InjectError, Order, Undone};
-use faults::Network;
+use faults::{Network, Path};
 use model::{
     event::{Cleanliness, InjectionId, Proof},
     resource::ResourceId,
@@ -31,9 +32,25 @@ use crate::{
     plane::Seen,
 };
 
-/// Whether an order is for links, where instances share a network: what is done to traffic.
+/// Whether an order is for links, where instances share a network: what is done to bytes.
 pub(super) fn are_meant(order: &Order) -> bool {
-    ["network:", "http:"].iter().any(|family| order.fault.starts_with(family))
+    order.fault.starts_with("network:")
+}
+
+/// The links over which an instance's connections go.
+pub(super) fn paths(loopback: &Loopback, seen: &Seen, lab: &Lab) -> Vec<Path> {
+    let path = |(role, course)| match role {
+        Role::To => {
+            let (port, others) = (seen.instance.port, lab.inner.balancers_of(&seen.status.group));
+            Some(Path { course, inward: true, port, others })
+        }
+        Role::From(balancer) => {
+            let port = lab.inner.spec.balancers.get(&balancer)?.port;
+            let others = lab.inner.address_of(&format!("{balancer}.lab")).into_iter().collect();
+            Some(Path { course, inward: false, port, others })
+        }
+    };
+    loopback.courses(&seen.status.id).into_iter().filter_map(path).collect()
 }
 
 /// What is needed to undo it: which links, and what was put on them.

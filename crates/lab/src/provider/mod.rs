@@ -4,7 +4,7 @@
 //! [`instance_terminate`], [`instance_stop`], [`instance_reboot`]; so is what happens to a group ([`group_capacity`]) and to a
 //! zone or region as a whole ([`zone_power_off`], [`zone_isolate`], [`zone_latency`], [`zone_loss`], [`network_disrupt`]), which
 //! is made of [parts] that happen to its instances. What happens inside an instance is done by [`faults::Host`], to an object that describes the
-//! instance, or, on loopback addresses, by the [links] between instances.
+//! instance, or, what is done to bytes on loopback addresses, by the [links] between instances.
 
 mod dispatch;
 mod group_capacity;

@@ -149,6 +149,38 @@ async fn what_is_on_the_links_of_an_instance_is_proven_on_each_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn requests_to_the_instance_that_was_named_fail_and_those_to_others_do_not() {
+    for ground in grounds() {
+        let stage = Stage::up(&web(2), &ground).await.unwrap();
+        let instances = stage.healthy().await;
+        let parameters = [("statusCode", "418"), ("method", "GET"), ("path", "/"), ("sources", "web.lab")];
+        let proof = stage.provider.inject(order(1, "http:abort", &instances[0].id, &parameters)).await.unwrap();
+        assert!(proof.holds && proof.configured.starts_with("answer 418: requests to "), "{proof:?}");
+        assert!(proof.achieved.contains("5 of 5 requests hit"), "{proof:?}");
+        assert!(proof.achieved.contains("connections to port 8080 come to us"), "{proof:?}");
+        // Round robin: of two requests in a row one goes to each. The health check asks for another path.
+        let mut answers = [stage.get("web").await, stage.get("web").await];
+        answers.sort_unstable();
+        assert_eq!(answers, ["HTTP/1.1 200 OK", "HTTP/1.1 418 I'm a teapot"], "{ground:?}");
+        // On the same instance, in the same row.
+        let parameters = [("message", "response"), ("setHeaders", r#"{"x-fault": "second"}"#), ("path", "/other")];
+        let second = stage.provider.inject(order(2, "http:header", &instances[0].id, &parameters)).await.unwrap();
+        assert!(second.holds, "{second:?}");
+        let undone = stage.provider.undo(InjectionId(1)).await.unwrap();
+        assert_eq!(undone.cleanliness, Cleanliness::Clean);
+        let whole = undone.proof.unwrap();
+        assert!(whole.holds && whole.achieved.contains("1 of 1 requests hit"), "{whole:?}");
+        assert_eq!([stage.get("web").await, stage.get("web").await], ["HTTP/1.1 200 OK"; 2], "{ground:?}");
+        // It has met no request.
+        let undone = stage.provider.undo(InjectionId(2)).await.unwrap();
+        assert_eq!((undone.cleanliness, undone.proof.unwrap().holds), (Cleanliness::Clean, false));
+        assert_eq!(stage.provider.undo(InjectionId(2)).await.unwrap().cleanliness, Cleanliness::Clean);
+        until("both are healthy", async || (stage.healthy().await.len() == 2).then_some(())).await;
+        stage.lab.down().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_proof_is_not_seen_in_the_figures_of_the_balancer() {
     let stage = Stage::up(&web(1), grounds().last().unwrap()).await.unwrap();
     let instance = stage.healthy().await.remove(0).id;
@@ -239,6 +271,10 @@ async fn what_cannot_be_done_is_refused_with_the_reason() {
         ("network:latency", &[("protocol", "udp")], "TCP only"),
         ("network:latency", &[("flowsPercent", "50")], "not a share"),
         ("network:loss", &[("lossPercent", "0.1")], "lose 1 % or more"),
+        ("http:delay", &[("port", "81")], "does not listen on port 81, but on 8080"),
+        ("http:delay", &[("direction", "egress")], "say to which `port`"),
+        ("http:delay", &[("direction", "egress"), ("port", "81")], "no link leads from"),
+        ("http:delay", &[("sources", "127.250.0.0/16")], "carries such requests"),
         ("network:disrupt", &[("scope", "all")], "no subnet"),
         ("instance:explode", &[], "instance:explode"),
     ] {

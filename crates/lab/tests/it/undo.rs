@@ -354,6 +354,36 @@ async fn an_undo_waits_for_an_injection_that_nobody_waits_for_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fault_in_http_on_links_is_called_off_at_any_moment_of_it() {
+    let ground = lab::prepare(model::lab::Network::Loopback).unwrap();
+    let mut spec = web(1);
+    spec.groups.get_mut("web").unwrap().replace = false;
+    let stage = Stage::up(&spec, &ground).await.unwrap();
+    let instance = stage.healthy().await.remove(0);
+    // A path that nobody asks for but its proof, which takes minutes.
+    let endless = |number| order(number, "http:delay", &instance.id, &[ENDLESS, ("path", "/slow")]);
+    let mut number = 0;
+    for round in 0..14 {
+        number += 1;
+        let gone_on = undone_at(&stage, endless(number), async || turns((1 << round) - 1).await).await;
+        assert!(matches!(gone_on, Err(InjectError::Failed(_))), "{round}: {gone_on:?}");
+        assert_eq!(stage.get("web").await, "HTTP/1.1 200 OK");
+    }
+    for _ in 0..3 {
+        number += 1;
+        let length = written();
+        let planned = async || until("it is planned", async || (written() > length).then_some(())).await;
+        let gone_on = undone_at(&stage, endless(number), planned).await;
+        assert!(matches!(gone_on, Err(InjectError::Failed(_))), "{gone_on:?}");
+        assert_eq!(stage.get("web").await, "HTTP/1.1 200 OK");
+    }
+    let quick = order(100, "http:delay", &instance.id, &[("delayMilliseconds", "20")]);
+    assert!(stage.provider.inject(quick).await.unwrap().holds);
+    assert_eq!(stage.provider.undo(InjectionId(100)).await.unwrap().cleanliness, Cleanliness::Clean);
+    stage.lab.down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_delay_on_a_link_is_called_off_without_waiting_for_its_measurement() {
     let ground = lab::prepare(model::lab::Network::Loopback).unwrap();
     let mut spec = web(1);
