@@ -168,8 +168,8 @@ const EMPTY: (Ref, Ref, Ref, Ref) = (Ref::ZERO, Ref::ZERO, Ref::ZERO, Ref::ZERO)
 
 impl Cache {
     fn new() -> Self {
-        // A megabyte; it grows with the diagram.
-        Self { entries: vec![EMPTY; 1 << 16] }
+        // Small, since most diagrams are; it grows with the diagram.
+        Self { entries: vec![EMPTY; 1 << 10] }
     }
 
     fn slot(&self, f: Ref, g: Ref, h: Ref) -> usize {

@@ -1,23 +1,36 @@
 //! How available a design is, from its components and how they depend on each other.
 //!
 //! ```text
-//!   Workload ──structure──▶ FaultTree ──order──▶ Diagram ──▶ probability, importance
-//!                                                   └──────▶ CutSets ──▶ single points of failure
+//!   Workload ──structure──▶ FaultTree ──order──▶ Diagram ──▶ probability, importance ──▶ Assessment
+//!      │                      ▲                     └──────▶ CutSets ──▶ single points ───────▲
+//!      │                      └── markov: groups that wait for repair                        │
+//!      └── promises: what contradicts itself ────────────────────────────────────────────────┘
 //! ```
 //!
 //! Probabilities are exact: nothing is assumed to be rare, and what several parts share is counted once.
 
+mod assessment;
 mod cut_sets;
 mod diagram;
+pub mod downtime;
+pub mod markov;
 mod nodes;
 mod order;
+pub mod promises;
+mod structure;
 mod tree;
 
 use serde::Serialize;
 
 pub use self::{
+    assessment::{
+        Assessment, CausesOfFailure, Change, Contribution, Expected, Gain, Lever, Outages, Unable, Verdict, assess,
+        availability, changed,
+    },
     cut_sets::{CutSet, CutSets},
     nodes::TooLarge,
+    promises::Doubt,
+    structure::{Cause, Structure, Unsound, structure},
     tree::{EventId, FaultTree, GateId, Input},
 };
 use self::{diagram::Diagram, nodes::with_deep_stack};

@@ -114,6 +114,12 @@ impl FaultTree {
         self.events.is_empty()
     }
 
+    /// All events.
+    pub fn events(&self) -> impl Iterator<Item = EventId> + use<> {
+        // Events are counted in 32 bits.
+        (0..u32::try_from(self.events.len()).unwrap_or(u32::MAX)).map(EventId)
+    }
+
     /// The probability of an event.
     #[must_use]
     pub fn probability(&self, event: EventId) -> f64 {
