@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench -p shaketable-patterns
+//! cargo bench -p shaketable-patterns -- listener     # only contestants with this in their name, and only one thread
 //! ```
 //!
 //! Contestants take turns, round by round, and each has its best round counted: what else the machine does hits all of
@@ -21,8 +22,8 @@ use std::{
 
 use backon::Retryable;
 use patterns::{
-    Breaker, Bulkhead, Clock, Context, ErrorsAreTransient, Event, Pipeline, Retry, TokioClock, pipeline::Builder,
-    tower::PipelineLayer,
+    Breaker, Bulkhead, Clock, Context, ErrorsAreTransient, Event, Pipeline, Retry, TokioClock, metrics::Metrics,
+    pipeline::Builder, tower::PipelineLayer, trace::Tracing,
 };
 use tokio::runtime::Runtime;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt, retry::Policy, service_fn};
@@ -144,7 +145,7 @@ fn contestants(pending: bool) -> Vec<Contestant> {
         black_box(event.kind.severity());
     });
     vec![
-        contestant!("bare call", (), |()| work(pending).await),
+        contestant!(BARE, (), |()| work(pending).await),
         contestant!("one look at the clock", (), |()| Ok::<_, Broken>(TokioClock.now())),
         pipeline("patterns: no strategy", builder(), pending),
         pipeline("patterns: timeout", builder().attempt_timeout(SECOND), pending),
@@ -155,6 +156,8 @@ fn contestants(pending: bool) -> Vec<Contestant> {
         pipeline("patterns: bulkhead", builder().bulkhead(Bulkhead::of(100)), pending),
         pipeline(FULL, full(), pending),
         pipeline("patterns: all four, with a listener", busy, pending),
+        pipeline("patterns: all four, with metrics as listener", full().listener(Metrics::new()), pending),
+        pipeline("patterns: all four, with tracing as listener", full().listener(Tracing), pending),
         contestant!("patterns: all four, as a tower layer", layered, |mut service| service
             .ready()
             .await
@@ -166,11 +169,13 @@ fn contestants(pending: bool) -> Vec<Contestant> {
     ]
 }
 
+const BARE: &str = "bare call";
 const FULL: &str = "patterns: timeout + retry + breaker + bulkhead";
 const RESILIENCE: &str = "tower-resilience: all four";
 
-fn contest(runtime: &Runtime, pending: bool) -> Vec<Contestant> {
+fn contest(runtime: &Runtime, pending: bool, only: &str) -> Vec<Contestant> {
     let mut contestants = contestants(pending);
+    contestants.retain(|contestant| [BARE, FULL].contains(&contestant.name) || contestant.name.contains(only));
     for contestant in &mut contestants {
         let info = allocation_counter::measure(|| runtime.block_on((contestant.run)()));
         // The round itself is boxed once.
@@ -190,7 +195,7 @@ fn contest(runtime: &Runtime, pending: bool) -> Vec<Contestant> {
 }
 
 fn print(title: &str, contestants: &[Contestant]) -> f64 {
-    let bare = contestants[0].best;
+    let bare = of(contestants, BARE).best;
     let all = of(contestants, FULL);
     println!("\n{title:<48} {:>9} {:>12} {:>13} {:>12}", "ns/call", "over bare", "of patterns", "allocations");
     for Contestant { name, best, allocations, .. } in contestants {
@@ -275,11 +280,15 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let runtime = runtime();
-    let ready_calls = contest(&runtime, false);
-    let pending_calls = contest(&runtime, true);
+    let ready_calls = contest(&runtime, false, &only);
+    let pending_calls = contest(&runtime, true, &only);
     let over_ready = print("calls that are ready at once", &ready_calls);
     let over_pending = print("calls that wait once", &pending_calls);
+    if !only.is_empty() {
+        return;
+    }
 
     println!("\n{:<48} {:>9} {:>12} {:>13}", "threads on one pipeline, million calls/s", "one", "two", "scaling");
     scaling("bare call", |runtime| calls(runtime, || work(false)));

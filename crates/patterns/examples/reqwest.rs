@@ -43,11 +43,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = tokio::spawn(serve(listener));
 
     let users = Pipeline::builder("users")
-        .overall_timeout(Duration::from_secs(5))
+        .overall_timeout(Duration::from_secs(10))
         .retry(Retry::exponential(Duration::from_millis(50)).max_attempts(4))
         .breaker(Breaker::consecutive_failures(5).open_for(Duration::from_secs(30)))
         .bulkhead(Bulkhead::of(20).queue(20, Duration::from_millis(200)))
-        .attempt_timeout(Duration::from_millis(300))
+        .attempt_timeout(Duration::from_secs(1))
         .listener(|event: &Event<'_>| {
             if !matches!(event.kind, Kind::Call { .. }) {
                 println!("    {:?}", event.kind);
@@ -85,7 +85,7 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
             let _read = stream.read(&mut request).await?;
             let answer = match number {
                 0 => {
-                    tokio::time::sleep(Duration::from_secs(2)).await;
+                    tokio::time::sleep(Duration::from_secs(20)).await;
                     ""
                 }
                 1 => "503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0",

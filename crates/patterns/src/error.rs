@@ -4,6 +4,8 @@ use std::{error, fmt, time::Duration};
 
 /// Why a call through a pipeline failed: the operation's own error, or the strategy that ended it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+// Why: see `Outcome`.
+#[repr(u64)]
 pub enum Error<E> {
     /// The operation failed, and no further attempt was made or left. Its error, from the last attempt.
     Failed(E),
@@ -26,6 +28,8 @@ pub struct TimedOut {
 
 /// What a time limit is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Why: see `Outcome`.
+#[repr(u64)]
 pub enum Scope {
     /// One attempt.
     Attempt,
@@ -46,6 +50,8 @@ impl Scope {
 
 /// Which strategy refused, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Why: see `Outcome`.
+#[repr(u64)]
 pub enum Rejected {
     /// The breaker is open, or half-open with all its trials under way.
     BreakerOpen {

@@ -12,6 +12,8 @@ use std::time::Duration;
 /// | `Permanent` | no | failure | yes |
 /// | `Invalid` | no | success | no |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+// Why: see `Outcome`.
+#[repr(u64)]
 pub enum Class {
     /// The dependency did what it was asked.
     Success,

@@ -150,6 +150,20 @@ pub fn a_window_of_calls_loses_nothing() {
     assert_eq!((tally.calls, tally.failures), (2, 2));
 }
 
+/// A failure ends in a window full of successes while a success does, which may find that it need not be written: the
+/// failure is counted or has been replaced, and one more success takes it out.
+pub fn a_success_that_is_not_written_leaves_the_window_whole() {
+    let calls = Arc::new(LastCalls::new(1));
+    calls.record(0, GOOD);
+    let other = Arc::clone(&calls);
+    let bad = thread::spawn(move || other.record(0, BAD));
+    calls.record(0, GOOD);
+    bad.join().expect("recording does not panic");
+    let tally = calls.tally(0);
+    assert!(tally.calls == 1 && tally.failures <= 1, "{tally:?}");
+    assert_eq!(calls.record(0, GOOD).failures, 0);
+}
+
 /// A call of the last generation ends while one of this does: it is not counted, and spoils nothing.
 pub fn an_old_call_spoils_no_window() {
     let (calls, streak) = (Arc::new(LastCalls::new(1)), Arc::new(Streak::default()));

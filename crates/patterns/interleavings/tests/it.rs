@@ -23,6 +23,7 @@ in_every_order! {
     the_permit_of_a_dropped_trial_is_not_lost
     a_full_window_of_calls_counts_what_is_in_it
     a_window_of_calls_loses_nothing
+    a_success_that_is_not_written_leaves_the_window_whole
     an_old_call_spoils_no_window
     a_window_of_time_loses_nothing
     one_token_is_not_spent_twice

@@ -17,6 +17,9 @@ use crate::{
 /// and two below for calls on the same machine.
 pub const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// The same in tenths of a millisecond.
+const TENTHS: [u64; BUCKETS.len()] = [5, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000];
+
 /// Every outcome once, in the order in which they are counted.
 pub(super) const OUTCOMES: [Outcome; 14] = [
     Outcome::Done(Class::Success),
@@ -69,20 +72,14 @@ pub(super) struct Counts {
     pub(super) reconfigured: Count,
 }
 
-/// Outcomes with the time they took.
+/// Outcomes with the time they took. One cell for an outcome and a bucket together: it is one addition for both, and in
+/// every scrape the sum over outcomes is that over buckets.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes {
-    pub(super) by_outcome: [Count; OUTCOMES.len()],
-    pub(super) duration: Histogram,
-}
-
-/// Durations by bucket.
-#[derive(Debug, Default)]
-pub(super) struct Histogram {
-    /// Not cumulative; the last is for what is longer than all bounds.
-    pub(super) buckets: [Count; BUCKETS.len() + 1],
-    /// In nanoseconds: 584 years fit.
-    pub(super) sum: Count,
+    /// By outcome, then by bucket; the last bucket is for what is longer than all bounds.
+    cells: [[Count; BUCKETS.len() + 1]; OUTCOMES.len()],
+    /// How long all of them took, in nanoseconds: 584 years fit.
+    nanos: Count,
 }
 
 /// A number that only grows.
@@ -131,22 +128,33 @@ impl Counts {
     fn counters(&self) -> impl Iterator<Item = &Count> {
         let Self { calls, attempts, retries, gave_up, hedges, fallbacks, chaos, breaker, limits, reconfigured } = self;
         let lists = [&gave_up[..], &fallbacks[..], &chaos[..], &breaker[..]];
-        let single = [retries, hedges, limits, reconfigured, &calls.duration.sum, &attempts.duration.sum];
-        lists.into_iter().chain(calls.lists()).chain(attempts.lists()).flatten().chain(single)
+        let cells = calls.cells.iter().chain(&attempts.cells).map(|buckets| &buckets[..]);
+        let single = [retries, hedges, limits, reconfigured, &calls.nanos, &attempts.nanos];
+        lists.into_iter().chain(cells).flatten().chain(single)
     }
 }
 
 impl Outcomes {
-    fn lists(&self) -> [&[Count]; 2] {
-        [&self.by_outcome, &self.duration.buckets]
+    fn count(&self, outcome: Outcome, duration: Duration) {
+        let nanos = crate::clock::nanos(duration);
+        let bucket = TENTHS.iter().position(|tenths| nanos <= tenths * 100_000).unwrap_or(TENTHS.len());
+        self.cells[outcome_index(outcome)][bucket].add(1);
+        self.nanos.add(nanos);
     }
 
-    fn count(&self, outcome: Outcome, duration: Duration) {
-        self.by_outcome[outcome_index(outcome)].add(1);
-        let seconds = duration.as_secs_f64();
-        let bucket = BUCKETS.iter().position(|bound| seconds <= *bound).unwrap_or(BUCKETS.len());
-        self.duration.buckets[bucket].add(1);
-        self.duration.sum.add(crate::clock::nanos(duration));
+    /// How many had each outcome, in the order of [`OUTCOMES`].
+    pub(super) fn by_outcome(&self) -> [u64; OUTCOMES.len()] {
+        self.cells.each_ref().map(|buckets| buckets.iter().map(Count::get).sum())
+    }
+
+    /// How many took how long, in the order of [`BUCKETS`]; not cumulative, and with those that took longer at the end.
+    pub(super) fn by_bucket(&self) -> [u64; BUCKETS.len() + 1] {
+        std::array::from_fn(|bucket| self.cells.iter().map(|buckets| buckets[bucket].get()).sum())
+    }
+
+    /// How long all of them took.
+    pub(super) fn total(&self) -> Duration {
+        Duration::from_nanos(self.nanos.get())
     }
 }
 
@@ -220,13 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn bounds_are_the_same_in_both_units() {
+        for (seconds, tenths) in BUCKETS.into_iter().zip(TENTHS) {
+            assert_eq!(Duration::from_secs_f64(seconds), Duration::from_micros(tenths * 100));
+        }
+    }
+
+    #[test]
     fn a_duration_at_a_bound_is_within_it() {
         let outcomes = Outcomes::default();
         for seconds in [0.0, 0.0005, 0.0006, 10.0, 10.1] {
             outcomes.count(Outcome::Injected, Duration::from_secs_f64(seconds));
         }
-        let buckets = outcomes.duration.buckets.map(|count| count.get());
-        assert_eq!(buckets, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-        assert_eq!(outcomes.duration.sum.get(), 20_101_100_000);
+        assert_eq!(outcomes.by_bucket(), [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(outcomes.by_outcome()[outcome_index(Outcome::Injected)], 5);
+        assert_eq!(outcomes.total(), Duration::from_nanos(20_101_100_000));
     }
 }

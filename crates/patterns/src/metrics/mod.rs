@@ -23,7 +23,8 @@
 //! Labels are bounded: outcomes, reasons and strategies are words of this crate, and past [`MOST_PIPELINES`] names further
 //! pipelines count together as `_other`. Buckets of the histograms are [`BUCKETS`].
 //!
-//! Counting takes no lock. Each thread counts in one of a few shards, so that threads seldom write to the same cache line.
+//! Counting takes no lock, and looks nothing up: a pipeline finds its counters when the listener is added to it. Each thread
+//! counts in one of a few shards, so that threads seldom write to the same cache line.
 
 mod counts;
 mod text;
@@ -32,7 +33,7 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -65,8 +66,8 @@ const SHARDS: usize = 8;
 /// ```
 pub struct Metrics {
     /// Found by open addressing: once taken, a slot is never given away.
-    slots: Box<[OnceLock<Counted>]>,
-    others: OnceLock<Counted>,
+    slots: Box<[OnceLock<Arc<Counted>>]>,
+    others: OnceLock<Arc<Counted>>,
 }
 
 /// What is counted of one pipeline.
@@ -76,8 +77,14 @@ struct Counted {
 }
 
 impl Counted {
-    fn new(name: &str) -> Self {
-        Self { name: name.into(), shards: std::array::from_fn(|_| Counts::default()) }
+    fn new(name: &str) -> Arc<Self> {
+        Arc::new(Self { name: name.into(), shards: std::array::from_fn(|_| Counts::default()) })
+    }
+}
+
+impl Listener for Counted {
+    fn event(&self, event: &Event<'_>) {
+        self.shards[shard()].count(&event.kind);
     }
 }
 
@@ -107,7 +114,7 @@ impl Metrics {
     }
 
     /// The counters of a pipeline.
-    fn of(&self, name: &str) -> &Counted {
+    fn of(&self, name: &str) -> &Arc<Counted> {
         let mut slot = hash(name);
         for probe in 0..self.slots.len() {
             slot = (slot + 1) % self.slots.len();
@@ -126,7 +133,12 @@ impl Metrics {
 
 impl Listener for Metrics {
     fn event(&self, event: &Event<'_>) {
-        self.of(event.pipeline).shards[shard()].count(&event.kind);
+        self.of(event.pipeline).event(event);
+    }
+
+    fn of_pipeline(&self, name: &str) -> Option<Arc<dyn Listener>> {
+        let counted: Arc<Counted> = Arc::clone(self.of(name));
+        Some(counted)
     }
 }
 

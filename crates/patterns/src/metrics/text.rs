@@ -76,23 +76,21 @@ fn outcomes(
     let total = format!("{noun}s_total");
     text.family(&total, &format!("{what}, by their outcome."), "counter");
     for (name, counts) in pipelines {
-        for (index, outcome) in OUTCOMES.iter().enumerate() {
-            let (labels, count) =
-                ([("pipeline", *name), ("outcome", outcome.as_str())], of(counts).by_outcome[index].get());
+        for (index, (outcome, count)) in OUTCOMES.iter().zip(of(counts).by_outcome()).enumerate() {
+            let labels = [("pipeline", *name), ("outcome", outcome.as_str())];
             if index == 0 { text.sample(&total, &labels, count) } else { text.happened(&total, &labels, count) }
         }
     }
     let durations = format!("{noun}_duration_seconds");
     text.family(&durations, &format!("How long they took, {how}."), "histogram");
     for (name, counts) in pipelines {
-        let histogram = &of(counts).duration;
         let mut cumulative = 0;
-        for (index, count) in histogram.buckets.iter().enumerate() {
-            cumulative += count.get();
+        for (index, count) in of(counts).by_bucket().into_iter().enumerate() {
+            cumulative += count;
             let bound = BUCKETS.get(index).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
             text.sample(&format!("{durations}_bucket"), &[("pipeline", name), ("le", &bound)], cumulative);
         }
-        let sum = Duration::from_nanos(histogram.sum.get()).as_secs_f64();
+        let sum = of(counts).total().as_secs_f64();
         text.line(&format!("{durations}_sum"), &[("pipeline", name)], format_args!("{sum}"));
         text.sample(&format!("{durations}_count"), &[("pipeline", name)], cumulative);
     }
@@ -105,9 +103,10 @@ fn events(counts: &Counts) -> BTreeMap<(&'static str, &'static str, Severity), u
         *events.entry((kind.strategy(), kind.as_str(), kind.severity())).or_default() += count;
     };
     let duration = Duration::ZERO;
-    for (index, outcome) in OUTCOMES.into_iter().enumerate() {
-        add(Kind::Call { attempts: 1, outcome, duration }, counts.calls.by_outcome[index].get());
-        add(Kind::Attempt { number: 1, hedge: 0, outcome, duration }, counts.attempts.by_outcome[index].get());
+    let (calls, attempts) = (counts.calls.by_outcome(), counts.attempts.by_outcome());
+    for ((outcome, calls), attempts) in OUTCOMES.into_iter().zip(calls).zip(attempts) {
+        add(Kind::Call { attempts: 1, outcome, duration }, calls);
+        add(Kind::Attempt { number: 1, hedge: 0, outcome, duration }, attempts);
     }
     add(Kind::Retry { after: 1, delay: duration }, counts.retries.get());
     for (reason, count) in REASONS.into_iter().zip(&counts.gave_up) {

@@ -127,7 +127,7 @@ impl<C: Clock> Builder<C> {
 
     /// Tells every event to the listener too.
     pub fn listener(mut self, listener: impl Listener + 'static) -> Self {
-        self.listeners.add(Arc::new(listener));
+        self.listeners.add(&self.name, Arc::new(listener));
         self
     }
 

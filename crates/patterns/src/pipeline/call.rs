@@ -5,7 +5,10 @@ use std::{future::Future, pin::pin, sync::TryLockError};
 use super::{Inner, live::Live, policy::MakeUp};
 use crate::{
     breaker::{Change, Circuit, Permit, Verdict},
-    bulkhead::{self, Entry, Limit, gate::Place},
+    bulkhead::{
+        self, Entry, Limit,
+        gate::{Place, Waiting},
+    },
     chaos::Fault,
     clock::{Clock, Moment},
     context::{Attempt, Context},
@@ -182,7 +185,12 @@ impl<'c, 'a, C: Clock> Call<'c, 'a, C> {
         M: MakeUp<T, E>,
     {
         let mut trace = Trace { call: self, number, hedge, began: asked, over: false };
-        let Pass { permission, place, began } = match self.pass(asked).await {
+        let pass = match self.ask(asked) {
+            Ok(Asked::Clear(pass)) => Ok(pass),
+            Ok(waiting) => self.wait(waiting).await,
+            Err(refused) => Err(refused),
+        };
+        let Pass { permission, place, began } = match pass {
             Ok(pass) => pass,
             Err((refused, at)) => return trace.end(Ended::refused(refused, at)),
         };
@@ -228,15 +236,27 @@ impl<'c, 'a, C: Clock> Call<'c, 'a, C> {
         trace.end(ended)
     }
 
-    /// Asks breaker, rate limit and bulkhead, in this order, and waits for a turn and a place.
-    async fn pass(&self, asked: Moment) -> Result<Pass<'c>, (Refused, Moment)> {
-        let permission = self.admit(asked).map_err(|rejected| (rejected.into(), asked))?;
-        let (turn, now) = self.take_turn(asked).await?;
-        let (place, began) = self.take_place(now).await?;
-        if let Some(turn) = turn {
-            turn.spend();
+    /// Asks breaker, rate limit and bulkhead, in this order. Most attempts are clear then, and no future is made for them.
+    fn ask(&self, now: Moment) -> Result<Asked<'c>, (Refused, Moment)> {
+        let permission = self.admit(now).map_err(|rejected| (rejected.into(), now))?;
+        match self.ask_turn(now)? {
+            Some(turn) if turn.at() > now => Ok(Asked::Turn(permission, turn)),
+            turn => self.ask_place(permission, turn, now),
         }
-        Ok(Pass { permission, place, began })
+    }
+
+    /// Waits for whatever keeps an attempt from beginning.
+    async fn wait(&self, mut asked: Asked<'c>) -> Result<Pass<'c>, (Refused, Moment)> {
+        loop {
+            asked = match asked {
+                Asked::Clear(pass) => return Ok(pass),
+                Asked::Turn(permission, turn) => {
+                    self.inner.clock.sleep_until(turn.at()).await;
+                    self.ask_place(permission, Some(turn), self.inner.clock.now())?
+                }
+                Asked::Place(queued) => Asked::Clear(self.wait_for_place(queued).await?),
+            }
+        }
     }
 
     /// Asks the breaker.
@@ -247,45 +267,52 @@ impl<'c, 'a, C: Clock> Call<'c, 'a, C> {
         Ok(Some(Permission { circuit, permit: Some(admitted.permit) }))
     }
 
-    /// Asks the rate limit, and waits for the turn.
-    async fn take_turn(&self, now: Moment) -> Result<(Option<MyTurn<'c>>, Moment), (Refused, Moment)> {
-        let (Some(limit), Some(meter)) = (&self.live.options.rate_limit, &self.live.meter) else {
-            return Ok((None, now));
-        };
+    /// Asks the rate limit for a turn, which may be later.
+    fn ask_turn(&self, now: Moment) -> Result<Option<MyTurn<'c>>, (Refused, Moment)> {
+        let (Some(limit), Some(meter)) = (&self.live.options.rate_limit, &self.live.meter) else { return Ok(None) };
         let turn = meter.turn(limit, now).map_err(|rejected| (rejected.into(), now))?;
-        let mine = MyTurn { meter, turn: Some(turn) };
-        if turn.at == now {
-            return Ok((Some(mine), now));
-        }
-        if self.deadline.is_some_and(|deadline| deadline <= turn.at) {
+        let mine = MyTurn { meter, turn, spent: false };
+        if turn.at > now && self.deadline.is_some_and(|deadline| deadline <= turn.at) {
             return Err((Rejected::RateLimited { retry_after: turn.at.since(now) }.into(), now));
         }
-        self.inner.clock.sleep_until(turn.at).await;
-        Ok((Some(mine), self.inner.clock.now()))
+        Ok(Some(mine))
     }
 
-    /// Asks the bulkhead, and waits in its queue. The place, and since when it is ours.
-    async fn take_place(&self, asked: Moment) -> Result<(Option<Place<'c>>, Moment), (Refused, Moment)> {
-        let (Some(places), Some(bulkhead)) = (&self.live.places, &self.live.options.bulkhead) else {
-            return Ok((None, asked));
+    /// Asks the bulkhead for a place, which may be one in its queue.
+    fn ask_place(
+        &self,
+        permission: Option<Permission<'c>>,
+        turn: Option<MyTurn<'c>>,
+        now: Moment,
+    ) -> Result<Asked<'c>, (Refused, Moment)> {
+        let place = match (&self.live.places, &self.live.options.bulkhead) {
+            (Some(places), Some(bulkhead)) => match places.gate.enter(bulkhead.queue) {
+                Entry::Entered => Some(Place::taken(&places.gate)),
+                Entry::Full => return Err((Rejected::BulkheadFull.into(), now)),
+                Entry::Waiting(ticket) => {
+                    let place = Place::wait(&places.gate, ticket);
+                    let patience = now + places.patience.wait(bulkhead, ticket, now);
+                    return Ok(Asked::Place(Queued { permission, turn, place, since: now, patience }));
+                }
+            },
+            (None, _) | (_, None) => None,
         };
-        let ticket = match places.gate.enter(bulkhead.queue) {
-            Entry::Entered => return Ok((Some(Place::taken(&places.gate)), asked)),
-            Entry::Full => return Err((Rejected::BulkheadFull.into(), asked)),
-            Entry::Waiting(ticket) => ticket,
-        };
-        let patience = asked + places.patience.wait(bulkhead, ticket, asked);
+        Ok(Asked::Clear(Pass::new(permission, turn, place, now)))
+    }
+
+    /// Waits in the queue of the bulkhead.
+    async fn wait_for_place(&self, queued: Queued<'c>) -> Result<Pass<'c>, (Refused, Moment)> {
+        let Queued { permission, turn, place, since, patience } = queued;
         let until = self.deadline.map_or(patience, |deadline| deadline.min(patience));
-        let waiting = pin!(Place::wait(&places.gate, ticket));
-        let place = limited(&self.inner.clock, Some(until), waiting).await;
+        let place = limited(&self.inner.clock, Some(until), pin!(place)).await;
         let now = self.inner.clock.now();
         match place {
-            Some(place) => Ok((Some(place), now)),
+            Some(place) => Ok(Pass::new(permission, turn, Some(place), now)),
             None if Some(until) == self.deadline => {
                 let timed_out = TimedOut { scope: Scope::Overall, after: now.since(self.started) };
                 Err((Refused::TimedOut(timed_out), now))
             }
-            None => Err((Rejected::QueueTimeout { waited: now.since(asked) }.into(), now)),
+            None => Err((Rejected::QueueTimeout { waited: now.since(since) }.into(), now)),
         }
     }
 
@@ -382,6 +409,40 @@ struct Pass<'c> {
     began: Moment,
 }
 
+impl<'c> Pass<'c> {
+    fn new(
+        permission: Option<Permission<'c>>,
+        turn: Option<MyTurn<'c>>,
+        place: Option<Place<'c>>,
+        began: Moment,
+    ) -> Self {
+        if let Some(turn) = turn {
+            turn.spend();
+        }
+        Self { permission, place, began }
+    }
+}
+
+/// How an attempt stands that has asked for leave.
+enum Asked<'c> {
+    /// It may begin.
+    Clear(Pass<'c>),
+    /// Its turn comes later, and then it asks for a place.
+    Turn(Option<Permission<'c>>, MyTurn<'c>),
+    /// It is in the queue of the bulkhead.
+    Place(Queued<'c>),
+}
+
+/// An attempt in the queue of the bulkhead.
+struct Queued<'c> {
+    permission: Option<Permission<'c>>,
+    turn: Option<MyTurn<'c>>,
+    place: Waiting<'c>,
+    since: Moment,
+    /// When it has waited long enough.
+    patience: Moment,
+}
+
 /// A call that load shedding let in.
 struct UnderWay<'c>(&'c InFlight);
 
@@ -394,19 +455,24 @@ impl Drop for UnderWay<'_> {
 /// A turn of the rate limit. Dropped before the call is made, it is given back.
 struct MyTurn<'c> {
     meter: &'c Meter,
-    turn: Option<Turn>,
+    turn: Turn,
+    spent: bool,
 }
 
 impl MyTurn<'_> {
+    const fn at(&self) -> Moment {
+        self.turn.at
+    }
+
     fn spend(mut self) {
-        self.turn = None;
+        self.spent = true;
     }
 }
 
 impl Drop for MyTurn<'_> {
     fn drop(&mut self) {
-        if let Some(turn) = self.turn.take() {
-            self.meter.cancel(turn);
+        if !self.spent {
+            self.meter.cancel(self.turn);
         }
     }
 }

@@ -178,9 +178,9 @@ impl Live {
         Arc::new(Places { gate, patience: Patience::new(now), estimate })
     }
 
-    pub(super) fn with_listener(&self, listener: Arc<dyn Listener>) -> Self {
+    pub(super) fn with_listener(&self, name: &str, listener: Arc<dyn Listener>) -> Self {
         let mut listeners = self.listeners.clone();
-        listeners.add(listener);
+        listeners.add(name, listener);
         Self {
             options: self.options.clone(),
             in_flight: self.in_flight.clone(),

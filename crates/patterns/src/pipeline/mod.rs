@@ -162,7 +162,7 @@ impl<C: Clock> Pipeline<C> {
     /// Adds a listener for all calls that begin from now on.
     pub fn listen(&self, listener: Arc<dyn Listener>) {
         let _exchange = lock(&self.inner.exchange);
-        let next = self.inner.live.load().with_listener(listener);
+        let next = self.inner.live.load().with_listener(&self.inner.name, listener);
         self.inner.live.store(Arc::new(next));
     }
 

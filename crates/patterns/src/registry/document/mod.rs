@@ -54,6 +54,7 @@ const DOCUMENT: &[Field] =
     &[Field { name: "pipelines", shape: Shape::Map(&Shape::Table(PIPELINE)), about: "Pipelines by name." }];
 
 /// A document larger than this is none: a thousand pipelines take a tenth of it.
+#[cfg(any(feature = "json", feature = "toml", feature = "yaml"))]
 const MAX_BYTES: usize = 4 << 20;
 
 impl Document {

@@ -30,6 +30,7 @@ impl Problems {
     }
 
     /// Just one, with the document as a whole.
+    #[cfg(any(feature = "json", feature = "toml", feature = "yaml"))]
     pub(crate) fn one(place: Option<Place>, what: impl Into<String>) -> Self {
         Self(vec![Problem { path: String::new(), place, what: what.into() }])
     }

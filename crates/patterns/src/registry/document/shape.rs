@@ -18,6 +18,7 @@ pub(crate) struct Field {
 }
 
 /// What a value may be. Whether the numbers go together is checked where they are used.
+#[cfg_attr(not(feature = "simulate"), expect(dead_code, reason = "some values are only in the files of simulations"))]
 #[derive(Debug)]
 pub(crate) enum Shape {
     /// `250ms`, `2s`, `PT2S`.
@@ -246,6 +247,7 @@ impl<'n> Table<'n> {
         self.get(name).and_then(part)
     }
 
+    #[cfg(feature = "simulate")]
     pub(crate) fn bool(self, name: &str) -> Option<bool> {
         match self.get(name)?.value {
             Value::Bool(value) => Some(value),
