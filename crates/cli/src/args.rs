@@ -3,8 +3,10 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::tz::TimeZone;
 use model::{
     Period,
+    incident::When,
     lab::{Breaker, Downstream},
 };
 
@@ -112,6 +114,24 @@ Examples:
     /// Show what retries, breakers and limits do to the load on a dependency.
     #[command(subcommand)]
     Patterns(Patterns),
+    /// Say what incidents of the past mean: availability, MTBF, MTTR, MTTD with intervals, and whether it gets better.
+    #[command(after_help = "\
+A file that ends in .csv or .tsv is a table of incidents, everything else a document. See docs/history.md.
+
+Examples:
+  shaketable history examples/incidents/thirty-days.yaml
+  shaketable history examples/incidents/year.csv --from 2024-01-01 --to 2025-01-01 --target 99.95% --by month
+  shaketable history incidents.yaml --json | jq .whole.availability")]
+    History(History),
+    /// Say what outages cost, which of several designs is worth its money, and what an experiment was worth.
+    #[command(after_help = "\
+See docs/cost.md.
+
+Examples:
+  shaketable cost examples/costs/outage.yaml
+  shaketable cost examples/costs/high-availability.yaml
+  shaketable cost costs.yaml --json | jq '.options[].gain'")]
+    Cost(Cost),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example: shaketable completions bash > ~/.local/share/bash-completion/completions/shaketable"
@@ -356,6 +376,81 @@ pub(crate) struct Simulate {
     /// Print all figures as JSON instead of the picture.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `shaketable history`
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Incidents: YAML, JSON or CSV.
+    pub(crate) file: PathBuf,
+    /// When the stretch that was observed begins; overrules the file's own.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) from: Option<When>,
+    /// When it ends: the first instant that does not belong to it.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) to: Option<When>,
+    /// The availability that was aimed at, such as 99.9%.
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
+    pub(crate) target: Option<f64>,
+    /// Whose midnights divide days, such as Europe/Berlin.
+    #[arg(long, value_name = "ZONE", value_parser = time_zone)]
+    pub(crate) time_zone: Option<TimeZone>,
+    /// The figures of each period too.
+    #[arg(long, value_enum, value_name = "PERIOD")]
+    pub(crate) by: Option<By>,
+    /// The confidence of intervals.
+    #[arg(long, value_name = "PERCENT", value_parser = confidence, default_value = "95%")]
+    pub(crate) confidence: f64,
+    /// Print all figures as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `shaketable cost`
+#[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// The calculation: YAML or JSON.
+    pub(crate) file: PathBuf,
+    /// Print all figures as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Periods of a calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// Months.
+    Month,
+    /// Weeks from Monday.
+    Week,
+    /// Days.
+    Day,
+}
+
+impl From<By> for assess::history::By {
+    fn from(by: By) -> Self {
+        match by {
+            By::Month => Self::Month,
+            By::Week => Self::Week,
+            By::Day => Self::Day,
+        }
+    }
+}
+
+/// Percent, with or without its sign, as a share from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok();
+    let share = number.map(|percent| percent / 100.0).filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write percent, such as 99.9%".to_owned())
+}
+
+fn confidence(text: &str) -> Result<f64, String> {
+    let right = |share: &f64| *share > 0.0 && *share < 1.0;
+    share(text).ok().filter(right).ok_or_else(|| "write percent above 0 and below 100, such as 95%".to_owned())
+}
+
+fn time_zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|_| "write an IANA name such as Europe/Berlin, or UTC".to_owned())
 }
 
 /// `shaketable proxy`

@@ -6,12 +6,16 @@
 mod actions;
 mod args;
 mod check;
+mod cost;
 mod docs;
 mod doctor;
 mod examples;
+mod figures;
+mod history;
 mod install_recovery;
 mod lab_command;
 mod live;
+mod page;
 mod patterns;
 mod proxy;
 mod run;
@@ -70,6 +74,8 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
         Command::Proxy(call) => proxy::proxy(&call),
         Command::DemoApp(call) => demo_app(call),
         Command::Patterns(call) => patterns::patterns(&call, style),
+        Command::Cost(call) => cost::cost(&call, style),
+        Command::History(call) => history::history(&call, style),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Shaketable::command(), "shaketable", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

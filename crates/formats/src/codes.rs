@@ -202,6 +202,15 @@ codes! {
     NAME = "F093" "name" Error,
         "A name cannot be used as a host name in the lab.",
         "Use lower-case letters, digits and hyphens, at most 63.";
+    INCIDENT_TIMES = "I001" "incident-times" Error,
+        "The times of an incident contradict each other.",
+        "Correct the one that is wrong: an incident begins, is noticed, and ends.";
+    NOT_OBSERVED = "I002" "not-observed" Warning,
+        "An incident lies at least partly outside of the stretch of time that was observed; that part does not count.",
+        "Correct the stretch, or the incident.";
+    SAME_DAY = "I003" "same-day" Warning,
+        "Of two incidents of one day the times are not known, so that nobody can say whether they overlapped.",
+        "Write the times at which they began.";
     LENS_LIMIT = "L001" "lens-limit" Warning,
         "A part of a lens is longer than the format of custom lenses allows; AWS refuses it.",
         "Shorten it, or have fewer.";

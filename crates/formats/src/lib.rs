@@ -12,10 +12,12 @@
 
 mod cloudformation;
 pub mod codes;
+pub mod cost;
 mod decode;
 mod document;
 pub mod finding;
 pub mod fis;
+pub mod incidents;
 pub mod json;
 mod lab_file;
 pub mod lens;

@@ -261,6 +261,15 @@ pub(crate) struct Opened {
 
 /// Bytes to a tree.
 pub(crate) fn open(path: &str, bytes: &[u8]) -> Opened {
+    open_with(path, bytes, parse)
+}
+
+/// Bytes to a tree, by a parser of the caller's.
+pub(crate) fn open_with(
+    path: &str,
+    bytes: &[u8],
+    parse: impl FnOnce(&Source, &mut Vec<Finding>) -> Option<Node>,
+) -> Opened {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut findings = Vec::new();
     let text = match std::str::from_utf8(bytes) {

@@ -48,6 +48,12 @@ impl Source {
         &self.path
     }
 
+    /// The name of the file without its folder and without what follows its first dot.
+    #[must_use]
+    pub fn stem(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default().split('.').next().unwrap_or_default()
+    }
+
     /// The whole text.
     #[must_use]
     pub fn text(&self) -> &str {

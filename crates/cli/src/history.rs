@@ -1,0 +1,313 @@
+//! `shaketable history`: what incidents say about availability, and whether it gets better.
+
+use std::{fs, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use assess::history::{
+    Comparison, Direction, Estimate, FailureTrend, Figures, Ratio, RepairTrend, Report, StatedCheck,
+};
+use engine::report::columns::{Cell, Paint, wrap};
+use formats::incidents::{Given, read_history};
+use jiff::tz::TimeZone;
+
+use crate::{
+    args::History,
+    figures::{chance, number, percent, span},
+    page::Page,
+    terminal::{self, Style},
+};
+
+/// Reads incidents, computes and prints.
+pub(crate) fn history(call: &History, style: Style) -> Result<ExitCode> {
+    let name = call.file.display().to_string();
+    let bytes = fs::read(&call.file).with_context(|| format!("cannot read {name}"))?;
+    let given = Given { from: call.from, to: call.to, target: call.target, time_zone: call.time_zone.clone() };
+    let read = read_history(&name, &bytes, &given);
+    terminal::err(&formats::render::terminal(&read.findings, &read.source, style.colour));
+    let Some(history) = read.history else { bail!("{name} has errors; nothing was computed") };
+    let report = assess::history::analyse(&history, call.by.map(Into::into), call.confidence);
+    if call.json {
+        terminal::out(&(serde_json::to_string_pretty(&report)? + "\n"));
+    } else {
+        terminal::out(&page(&report, &history.time_zone, style));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(report: &Report, zone: &TimeZone, style: Style) -> String {
+    let mut page = Page::new(style);
+    let day = |at| zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string();
+    let (from, to) = (day(report.observed.from), day(report.observed.to));
+    let length = span(report.whole.observed_seconds);
+    page.head(&format!("{}: {length}, {from} to {to}", report.name));
+    page.figures(report);
+    page.incidents(report, day);
+    page.periods(report);
+    page.trends(report);
+    if let Some(comparison) = &report.change {
+        page.change(comparison, &day(comparison.change.at));
+    }
+    page.into_text()
+}
+
+/// Columns that the figures of an incident take, before its title.
+const FIGURES_OF_INCIDENT: usize = 56;
+/// A title is not broken into narrower lines than this, whatever the terminal.
+const NARROWEST_TITLE: usize = 20;
+
+/// A figure: its name, its value, its interval, and what else there is to say.
+type Line = [Cell; 4];
+
+impl Page {
+    fn figures(&mut self, report: &Report) {
+        let whole = &report.whole;
+        let interval = |estimate: &Estimate, shown: fn(f64) -> String| interval(estimate, report.confidence, shown);
+        let lost = format!("{} lost", span(whole.lost_seconds));
+        let mut lines =
+            vec![figure("availability", &whole.availability, percent, &interval(&whole.availability, percent), &lost)];
+        lines.push(figure("MTBF", &whole.mtbf, span, &interval(&whole.mtbf, span), &count(whole)));
+        lines.push(figure("MTTR", &whole.mttr, span, &interval(&whole.mttr, span), ""));
+        if whole.mttd.value.is_some() {
+            lines.push(figure("MTTD", &whole.mttd, span, &interval(&whole.mttd, span), ""));
+        }
+        self.table(&lines);
+        self.line("");
+        if let Some(target) = &report.target {
+            let (word, paint) = if target.reached { ("reached:", Paint::Good) } else { ("missed:", Paint::Bad) };
+            let text = format!(
+                "target {}, which is {} of {}; {} was lost, {:+.3} percentage points",
+                percent(target.availability),
+                span(target.budget_seconds),
+                span(whole.observed_seconds),
+                span(target.spent_seconds),
+                target.gap_points,
+            );
+            self.paragraph(word, paint, &text);
+        }
+        if let Some(stated) = &report.stated {
+            self.stated(stated, report);
+        }
+    }
+
+    fn stated(&mut self, check: &StatedCheck, report: &Report) {
+        let stated = percent(check.stated);
+        if check.agrees {
+            return self.paragraph(
+                "right:",
+                Paint::Good,
+                &format!("{stated} was stated, and is what the incidents give"),
+            );
+        }
+        let mut text = format!(
+            "{stated} was stated; the incidents give {}, {:+.3} percentage points",
+            percent(check.computed),
+            (check.computed - check.stated) * 100.0
+        );
+        let names = |set: &Vec<usize>| {
+            let titles = set.iter().map(|at| format!("\"{}\"", report.incidents[*at].title));
+            titles.collect::<Vec<_>>().join(" and ")
+        };
+        let sets: Vec<String> = check.left_out.iter().map(names).collect();
+        if !sets.is_empty() {
+            text.push_str(". The stated figure comes out only without ");
+            text.push_str(&sets.join(", or without "));
+        }
+        self.paragraph("wrong:", Paint::Bad, &text);
+    }
+
+    fn incidents(&mut self, report: &Report, day: impl Fn(jiff::Timestamp) -> String) {
+        if report.incidents.is_empty() {
+            return;
+        }
+        self.part("Incidents");
+        let dim = |text: &str| Cell::new(text, Paint::Dim);
+        let plain = |text: &str| Cell::new(text, Paint::Plain);
+        let mut rows = vec![["began", "lasted", "lost", "without it", ""].map(dim)];
+        for share in &report.incidents {
+            let lost = format!("{} %", number(share.lost * 100.0));
+            let (began, without) = (day(share.stretch.from), percent(share.without));
+            let mut first = [began, span(share.seconds), lost, without];
+            for line in wrap(&share.title, self.width().saturating_sub(FIGURES_OF_INCIDENT).max(NARROWEST_TITLE)) {
+                let [began, lasted, lost, without] = std::mem::take(&mut first);
+                rows.push([began, lasted, lost, without, line].map(|text| plain(&text)));
+            }
+        }
+        self.table(&rows);
+    }
+
+    fn periods(&mut self, report: &Report) {
+        if report.periods.is_empty() {
+            return;
+        }
+        self.part("Periods");
+        let dim = |text: &str| Cell::new(text, Paint::Dim);
+        let mut rows = vec![["period", "availability", "lost", "incidents", "MTTR"].map(dim)];
+        for period in &report.periods {
+            let Figures { availability, lost_seconds, incidents, mttr, .. } = &period.figures;
+            let available = availability.value.unwrap_or(1.0);
+            let missed = report.target.is_some_and(|target| available < target.availability);
+            rows.push([
+                Cell::new(&period.name, Paint::Plain),
+                Cell::new(&percent(available), if missed { Paint::Bad } else { Paint::Plain }),
+                Cell::new(&span(*lost_seconds), Paint::Plain),
+                Cell::new(&incidents.to_string(), Paint::Plain),
+                Cell::new(&mttr.value.map_or_else(|| "-".to_owned(), span), Paint::Plain),
+            ]);
+        }
+        self.table(&rows);
+    }
+
+    fn trends(&mut self, report: &Report) {
+        self.part("Trend");
+        let few = "too few interruptions for a trend, which takes four";
+        match &report.failures {
+            None => self.paragraph("failures:", Paint::Unknown, few),
+            Some(FailureTrend { shape, shape_low, shape_high, p, direction, .. }) => {
+                let words = match direction {
+                    Direction::Better => "become rarer",
+                    Direction::Worse => "become more frequent",
+                    Direction::Unclear => "no trend that luck would not explain",
+                };
+                let [shape, low, high] = [shape, shape_low, shape_high].map(|value| number(*value));
+                let text = format!("{words} ({}; shape {shape}, {low} to {high}; 1 is steady)", chance(*p));
+                self.paragraph("failures:", paint(*direction), &text);
+            }
+        }
+        match &report.repairs {
+            None => self.paragraph("repairs:", Paint::Unknown, few),
+            Some(RepairTrend { tau, p, direction, .. }) => {
+                let words = match direction {
+                    Direction::Better => "become shorter",
+                    Direction::Worse => "become longer",
+                    Direction::Unclear => "no trend that luck would not explain",
+                };
+                let text = format!("{words} ({}; Kendall's tau {})", chance(*p), number(*tau));
+                self.paragraph("repairs:", paint(*direction), &text);
+            }
+        }
+    }
+
+    fn change(&mut self, comparison: &Comparison, at: &str) {
+        self.part(&format!("Since {at}: {}", comparison.change.what));
+        let [before, after] = comparison.availability.map(percent);
+        let [few, many] = comparison.interruptions;
+        self.paragraph(
+            "availability:",
+            Paint::Plain,
+            &format!("{before} before with {few} interruptions, {after} after with {many}"),
+        );
+        self.ratio("failures:", "for each that there was in the same time", &comparison.failures);
+        match &comparison.repairs {
+            Some(ratio) => self.ratio("repairs:", "of the time that one took", ratio),
+            None => self.paragraph("repairs:", Paint::Unknown, "none on one of the sides, so nothing can be compared"),
+        }
+    }
+
+    fn ratio(&mut self, first: &str, of_what: &str, ratio: &Ratio) {
+        let value = ratio.ratio.value.map_or_else(|| "more".to_owned(), number);
+        let end = |value: Option<f64>| value.map_or_else(|| "any number".to_owned(), number);
+        let words = match ratio.direction {
+            Direction::Better => "an improvement, and more than luck",
+            Direction::Worse => "worse, and more than bad luck",
+            Direction::Unclear => "luck would explain it",
+        };
+        let (low, high) = (end(ratio.ratio.low), end(ratio.ratio.high));
+        let text = format!("{value} {of_what} ({low} to {high}, {}): {words}", chance(ratio.p));
+        self.paragraph(first, paint(ratio.direction), &text);
+    }
+}
+
+const fn paint(direction: Direction) -> Paint {
+    match direction {
+        Direction::Better => Paint::Good,
+        Direction::Worse => Paint::Bad,
+        Direction::Unclear => Paint::Unknown,
+    }
+}
+
+fn figure(name: &str, estimate: &Estimate, shown: fn(f64) -> String, interval: &str, more: &str) -> Line {
+    let value = estimate.value.map_or_else(|| "-".to_owned(), shown);
+    [
+        Cell::new(name, Paint::Plain),
+        Cell::new(&value, Paint::Bold),
+        Cell::new(interval, Paint::Dim),
+        Cell::new(more, Paint::Plain),
+    ]
+}
+
+/// `95 %: 99.1 to 99.9 %`
+fn interval(estimate: &Estimate, confidence: f64, shown: fn(f64) -> String) -> String {
+    let confidence = percent(confidence);
+    match (estimate.low, estimate.high) {
+        (Some(low), Some(high)) => format!("{confidence}: {} to {}", shown(low), shown(high)),
+        (Some(low), None) => format!("{confidence}: at least {}", shown(low)),
+        (None, _) => String::new(),
+    }
+}
+
+fn count(figures: &Figures) -> String {
+    let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let incidents = plural(figures.incidents, "incident");
+    if figures.incidents == figures.interruptions {
+        return incidents;
+    }
+    format!("{incidents} in {}", plural(figures.interruptions, "interruption"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use assess::history::{By, USUAL_CONFIDENCE, analyse};
+
+    use super::*;
+
+    const PLAIN: Style = Style { colour: false, live: false, width: 90 };
+
+    fn shown(example: &str, given: &Given, by: Option<By>) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/incidents").join(example);
+        let read = read_history(&path.to_string_lossy(), &fs::read(&path).unwrap(), given);
+        assert_eq!(read.findings, []);
+        let history = read.history.unwrap();
+        page(&analyse(&history, by, USUAL_CONFIDENCE), &history.time_zone, PLAIN)
+    }
+
+    /// Without columns and line breaks.
+    fn flat(page: &str) -> String {
+        page.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn thirty_days_give_what_their_incidents_give_and_not_what_was_stated() {
+        let page = shown("thirty-days.yaml", &Given::default(), None);
+        for part in [
+            "shop: 30 d, 2024-01-05 00:00 to 2024-02-04 00:00",
+            "availability 99.711 %",
+            "2 h 5 min lost",
+            "MTTR 41 min 40 s",
+            "missed: target 99.9 %, which is 43 min 12 s of 30 d",
+            "wrong: 99.85 % was stated; the incidents give 99.711 %",
+            "only without \"External",
+            "too few interruptions for a trend",
+        ] {
+            assert!(flat(&page).contains(part), "no `{part}` in\n{page}");
+        }
+        assert!(page.lines().all(|line| line.chars().count() <= PLAIN.width), "{page}");
+    }
+
+    #[test]
+    fn a_table_of_a_year_is_told_month_by_month() {
+        let given = Given {
+            from: Some("2024-01-01".parse().unwrap()),
+            to: Some("2025-01-01".parse().unwrap()),
+            target: Some(0.9995),
+            time_zone: None,
+        };
+        let page = shown("year.csv", &given, Some(By::Month));
+        assert!(page.contains("10 incidents in 9 interruptions"), "{page}");
+        for month in ["2024-01", "2024-06", "2024-12"] {
+            assert!(page.lines().any(|line| line.trim_start().starts_with(month)), "no {month} in\n{page}");
+        }
+        assert!(page.contains("MTTD") && page.contains("failures: ") && page.contains("repairs: "), "{page}");
+    }
+}

@@ -1,0 +1,323 @@
+//! Histories of incidents, as YAML, JSON or CSV.
+//!
+//! A table has the incidents only, one in each line; what else there is to know about a history is given by the caller, who
+//! may also overrule what a document says.
+
+mod csv;
+pub(crate) mod words;
+
+use std::collections::HashSet;
+
+use jiff::{Timestamp, tz::TimeZone};
+use model::incident::{Change, History, Incident, Kind, Stretch, When};
+
+use crate::{
+    codes,
+    decode::{Fields, Reader},
+    finding::{self, Finding},
+    node::Node,
+    read::{Opened, has_errors, open, open_with},
+    source::{Source, Span},
+};
+
+/// The keys of a history.
+pub(crate) const KEYS: &[&str] =
+    &["name", "timeZone", "observed", "target", "stated", "weights", "change", "incidents"];
+
+/// The keys of an incident, and the columns of a table.
+const INCIDENT_KEYS: &[&str] =
+    &["title", "kind", "began", "detected", "detectedAfter", "restored", "duration", "lost", "cause"];
+
+/// Keys that people put at the wrong level, and where they belong.
+const MISPLACED: &[(&str, &str)] = &[
+    ("from", "`observed`"),
+    ("to", "`observed`"),
+    ("outage", "`weights`"),
+    ("partial", "`weights`"),
+    ("degraded", "`weights`"),
+    ("at", "`change`"),
+];
+
+/// A history that was read, or why not.
+#[derive(Debug, Clone)]
+pub struct ReadHistory {
+    /// The history; none where a finding is an error.
+    pub history: Option<History>,
+    /// Everything that was found, ordered by place.
+    pub findings: Vec<Finding>,
+    /// The text, for rendering.
+    pub source: Source,
+}
+
+/// What a caller says about a history; it overrules what the document says.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// The beginning of what was observed.
+    pub from: Option<When>,
+    /// Its end.
+    pub to: Option<When>,
+    /// The availability that was aimed at, from 0 to 1.
+    pub target: Option<f64>,
+    /// Whose midnights divide days.
+    pub time_zone: Option<TimeZone>,
+}
+
+/// Reads a history: a table if the path ends in `.csv` or `.tsv`, else a document. `path` is used in messages, and its stem is
+/// the history's name unless the file gives one.
+#[must_use]
+pub fn read_history(path: &str, bytes: &[u8], given: &Given) -> ReadHistory {
+    let is_table = [".csv", ".tsv"].iter().any(|end| path.to_ascii_lowercase().ends_with(end));
+    let Opened { source, root, mut findings } = if is_table {
+        open_with(path, bytes, |source, findings| csv::parse(source.text(), findings))
+    } else {
+        open(path, bytes)
+    };
+    let mut history = None;
+    if let Some(root) = &root {
+        let mut reader = Reader::new(&source, MISPLACED);
+        reader.native_scalars = true;
+        history = if is_table { table(&mut reader, root, given) } else { document(&mut reader, root, given) };
+        findings.append(&mut reader.findings);
+    }
+    let findings = finding::locate(findings, &source);
+    ReadHistory { history: history.filter(|_| !has_errors(&findings)), findings, source }
+}
+
+/// A point in time with what is known of it: of a day alone, the time is not.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    at: Timestamp,
+    day_only: bool,
+}
+
+fn table(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History> {
+    let time_zone = given.time_zone.clone().unwrap_or(TimeZone::UTC);
+    let (incidents, told): (_, Vec<_>) = incidents(reader, root, &time_zone, &Weights::default()).into_iter().unzip();
+    let observed = observed(reader, None, root.head, &time_zone, given)?;
+    let name = reader.source.stem().to_owned();
+    let history = History { name, time_zone, observed, target: given.target, stated: None, change: None, incidents };
+    remark(reader, &history, &told);
+    Some(history)
+}
+
+fn document(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History> {
+    let fields = reader.fields(root, "a history", KEYS)?;
+    let name = fields.get("name").and_then(|node| reader.text(node, "name"));
+    let zone = given.time_zone.clone().or_else(|| time_zone(reader, fields.get("timeZone")?)).unwrap_or(TimeZone::UTC);
+    let observed = observed(reader, Some(&fields), root.head, &zone, given);
+    let target = fields.get("target").and_then(|node| words::share(reader, node, "target"));
+    let stated = fields.get("stated").and_then(|node| words::share(reader, node, "stated"));
+    let weights = fields.get("weights").map_or_else(Weights::default, |node| weights(reader, node));
+    let change = fields.get("change").and_then(|node| change(reader, node, &zone));
+    let list = fields.required("incidents", reader);
+    let read = list.map(|node| incidents(reader, node, &zone, &weights)).unwrap_or_default();
+    let (incidents, told): (_, Vec<_>) = read.into_iter().unzip();
+    let history = History {
+        name: name.unwrap_or_else(|| reader.source.stem().to_owned()),
+        time_zone: zone,
+        observed: observed?,
+        target: given.target.or_else(|| Some(target?.value)),
+        stated,
+        change,
+        incidents,
+    };
+    remark(reader, &history, &told);
+    Some(history)
+}
+
+/// Says what can be said only when everything is known.
+fn remark(reader: &mut Reader<'_>, history: &History, told: &[Told]) {
+    let Stretch { from, to } = history.observed;
+    let mut days = HashSet::new();
+    for (incident, told) in history.incidents.iter().zip(told) {
+        if incident.began < from || incident.restored > to {
+            let message = format!("`{}` lies at least partly outside of what was observed", incident.title);
+            let finding = Finding::new(&codes::NOT_OBSERVED, told.place, message);
+            reader.report(
+                finding.help(format!("only what lies from {from} to {to} counts; correct `observed`, or leave it")),
+            );
+        }
+        if told.day_only && !days.insert(incident.began) {
+            let message = "two incidents began on this day, and of neither the time is known";
+            let finding = Finding::new(&codes::SAME_DAY, told.place, message);
+            reader.report(
+                finding.help("write the times; without, both begin at midnight, and what overlaps counts once"),
+            );
+        }
+    }
+}
+
+fn time_zone(reader: &mut Reader<'_>, node: &Node) -> Option<TimeZone> {
+    let name = reader.text(node, "timeZone")?;
+    let zone = TimeZone::get(&name);
+    if zone.is_err() {
+        let finding = Finding::new(&codes::WRONG_VALUE, node.span, format!("`{name}` is not a time zone"));
+        reader.report(finding.help("write an IANA name such as Europe/Berlin, or UTC"));
+    }
+    zone.ok()
+}
+
+/// From the caller, or from `observed: { from, to }` or `observed: { from, length }`.
+fn observed(
+    reader: &mut Reader<'_>,
+    fields: Option<&Fields<'_>>,
+    place: Span,
+    zone: &TimeZone,
+    given: &Given,
+) -> Option<Stretch> {
+    let instant = |when: Option<When>| when.and_then(|when| when.in_zone(zone));
+    let (mut from, mut to) = (instant(given.from), instant(given.to));
+    let node = fields.and_then(|fields| fields.get("observed"));
+    if let Some(node) = node {
+        let fields = reader.fields(node, "`observed`", &["from", "to", "length"])?;
+        let begins = fields.get("from").and_then(|node| point(reader, node, "from", zone));
+        let ends = fields.get("to").and_then(|node| point(reader, node, "to", zone));
+        let length = fields.get("length").and_then(|node| words::length(reader, node, "length"));
+        if fields.get("to").is_some() && fields.get("length").is_some() {
+            reader.wrong_value(node.head, "`observed` has `to` or `length`, not both");
+        }
+        from = from.or_else(|| Some(begins?.at));
+        to = to.or_else(|| Some(ends?.at)).or_else(|| from?.checked_add(length?).ok());
+        let missing = |key: &str| fields.get(key).is_none();
+        if from.is_none() && missing("from") || to.is_none() && missing("to") && missing("length") {
+            reader.report(not_said(node.head));
+        }
+    } else if from.is_none() || to.is_none() {
+        reader.report(not_said(place));
+    }
+    let stretch = Stretch { from: from?, to: to? };
+    if stretch.from >= stretch.to {
+        reader.wrong_value(node.map_or(place, |node| node.head), "what was observed ends before it begins");
+        return None;
+    }
+    Some(stretch)
+}
+
+fn not_said(place: Span) -> Finding {
+    let message = "it is not said from when to when incidents were written down, so there is no availability";
+    Finding::new(&codes::MISSING_KEY, place, message)
+        .help("write observed: { from: 2024-01-01, to: 2024-02-01 }, or give --from and --to")
+}
+
+fn point(reader: &mut Reader<'_>, node: &Node, what: &str, zone: &TimeZone) -> Option<Point> {
+    let when: When = reader.parsed(node, what)?;
+    let at = when.in_zone(zone);
+    if at.is_none() {
+        reader.wrong_value(node.span, format!("{what} lies beyond the years that can be counted"));
+    }
+    Some(Point { at: at?, day_only: matches!(when, When::Day(_)) })
+}
+
+fn change(reader: &mut Reader<'_>, node: &Node, zone: &TimeZone) -> Option<Change> {
+    let fields = reader.fields(node, "`change`", &["at", "what"])?;
+    let at = fields.required("at", reader).and_then(|node| point(reader, node, "at", zone));
+    let what = fields.required("what", reader).and_then(|node| reader.text(node, "what"));
+    Some(Change { at: at?.at, what: what? })
+}
+
+/// What share of the service is lost in an incident that does not say it.
+struct Weights([(Kind, f64); Kind::ALL.len()]);
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self(Kind::ALL.map(|kind| (kind, 1.0)))
+    }
+}
+
+fn weights(reader: &mut Reader<'_>, node: &Node) -> Weights {
+    let mut weights = Weights::default();
+    let Some(fields) = reader.fields(node, "`weights`", &Kind::ALL.map(Kind::word)) else { return weights };
+    for (kind, weight) in &mut weights.0 {
+        let share = fields.get(kind.word()).and_then(|node| words::share(reader, node, kind.word()));
+        *weight = share.map_or(*weight, |share| share.value);
+    }
+    weights
+}
+
+/// What is known of an incident as it was told.
+struct Told {
+    place: Span,
+    day_only: bool,
+}
+
+fn incidents(reader: &mut Reader<'_>, node: &Node, zone: &TimeZone, weights: &Weights) -> Vec<(Incident, Told)> {
+    let items = reader.items(node, "incidents").unwrap_or_default();
+    items.iter().filter_map(|item| incident(reader, item, zone, weights)).collect()
+}
+
+fn incident(reader: &mut Reader<'_>, node: &Node, zone: &TimeZone, weights: &Weights) -> Option<(Incident, Told)> {
+    let fields = reader.fields(node, "an incident", INCIDENT_KEYS)?;
+    let title = fields.required("title", reader).and_then(|node| reader.text(node, "title"));
+    let kinds = Kind::ALL.map(|kind| (kind.word(), kind));
+    let kind = fields.get("kind").map_or(Some(Kind::Outage), |node| reader.one_of(node, "kind", &kinds));
+    let began = fields.required("began", reader).and_then(|node| point(reader, node, "began", zone));
+    let restored = end(reader, &fields, began, zone);
+    let detected = detected(reader, &fields, began, zone);
+    let lost = fields.get("lost").map(|node| words::share(reader, node, "lost"));
+    let cause = fields.get("cause").and_then(|node| reader.text(node, "cause"));
+    let (kind, began) = (kind?, began?);
+    let weight = || weights.0.iter().find(|(known, _)| *known == kind).map_or(1.0, |(_, weight)| *weight);
+    let incident = Incident {
+        title: title?,
+        kind,
+        began: began.at,
+        detected,
+        restored: restored?,
+        lost: match lost {
+            Some(share) => share?.value,
+            None => weight(),
+        },
+        cause,
+    };
+    Some((incident, Told { place: fields.node().head, day_only: began.day_only }))
+}
+
+/// `restored`, or `duration`.
+fn end(reader: &mut Reader<'_>, fields: &Fields<'_>, began: Option<Point>, zone: &TimeZone) -> Option<Timestamp> {
+    match (fields.get("restored"), fields.get("duration")) {
+        (Some(node), None) => {
+            let restored = point(reader, node, "restored", zone)?.at;
+            not_before(reader, node, "the service was restored", restored, began?)
+        }
+        (None, Some(node)) => {
+            let length = words::length(reader, node, "duration")?;
+            began?.at.checked_add(length).ok()
+        }
+        (Some(_), Some(node)) => {
+            let finding =
+                Finding::new(&codes::INCIDENT_TIMES, node.span, "an incident has `restored` or `duration`, not both");
+            reader.report(finding.help("remove one of them"));
+            None
+        }
+        (None, None) => {
+            let finding =
+                Finding::new(&codes::MISSING_KEY, fields.node().head, "it is not said how long the incident lasted");
+            reader.report(finding.help("add `restored`, a point in time, or `duration`"));
+            None
+        }
+    }
+}
+
+/// `detected`, or `detectedAfter`.
+fn detected(reader: &mut Reader<'_>, fields: &Fields<'_>, began: Option<Point>, zone: &TimeZone) -> Option<Timestamp> {
+    if let Some(node) = fields.get("detectedAfter") {
+        let length = words::length(reader, node, "detectedAfter")?;
+        return began?.at.checked_add(length).ok();
+    }
+    let node = fields.get("detected")?;
+    let detected = point(reader, node, "detected", zone)?.at;
+    not_before(reader, node, "the incident was noticed", detected, began?)
+}
+
+fn not_before(reader: &mut Reader<'_>, node: &Node, what: &str, at: Timestamp, began: Point) -> Option<Timestamp> {
+    if at < began.at {
+        let message = format!("{what} before it began");
+        let finding = Finding::new(&codes::INCIDENT_TIMES, node.span, message);
+        reader.report(finding.help(format!("it began at {}; correct one of the two", began.at)));
+        return None;
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests;
