@@ -35,6 +35,7 @@ pub(crate) fn ci() -> Result<()> {
         )
     })?;
     step("generated docs", docs::check)?;
+    step("patterns alone", patterns_alone)?;
     // A step that fails ends the run above, and so does a test that fails: what is left to count has passed.
     println!("\n{passed} passed, 0 failed");
     Ok(())
@@ -43,4 +44,17 @@ pub(crate) fn ci() -> Result<()> {
 fn step(name: &str, what: impl FnOnce() -> Result<()>) -> Result<()> {
     println!("\n== {name}");
     what().with_context(|| name.to_owned())
+}
+
+/// The crate that is published compiles with each of its features alone, and makes a package. In the workspace, and in its own
+/// tests, all its features are on, and those of its dependencies that others ask for: what it forgets to ask for is there.
+fn patterns_alone() -> Result<()> {
+    let patterns = ["--package", "shaketable-patterns"];
+    for features in ["", "tokio", "tower,tracing", "registry", "json", "toml", "yaml", "simulate"] {
+        let alone = ["--lib", "--quiet", "--no-default-features", "--features", features, "--", "-D", "warnings"];
+        run::run("cargo", &[&["clippy"], &patterns[..], &alone].concat(), &[])
+            .with_context(|| format!("with the features `{features}` alone"))?;
+    }
+    let package = ["--no-verify", "--allow-dirty", "--offline", "--quiet"];
+    run::run("cargo", &[&["package"], &patterns[..], &package].concat(), &[])
 }
