@@ -2,15 +2,23 @@
 //!
 //! A target that has a group to itself is limited there. Else a group is made for it beside those its processes are in, and
 //! they are moved there and back. What was before is in the plan: the limits' values, and where each process was.
+//!
+//! With version 2 several faults may need a group for one target, and a process can be in one only: they share it. Its name
+//! follows from the target, so that those that begin at once plan the same; it bears a mark of each, and says where the
+//! processes were to whoever comes later ([`marks`]). With the last mark it goes, whoever that is, in whatever order.
+
+mod marks;
 
 use std::{
-    fs, io,
+    fs, io, iter,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
 use model::event::Cleanliness;
 use serde::{Deserialize, Serialize};
 
+use self::marks::{Marked, Marks};
 use crate::{
     fault::{self, Failed, Refused, UndoError},
     helper,
@@ -42,10 +50,15 @@ pub(crate) struct Group {
     /// Where the processes were that are moved into it; none: it is the target's own.
     homes: Vec<(Process, PathBuf)>,
     pub(crate) limits: Vec<Limit>,
+    /// Which of those that share it this is.
+    #[serde(default)]
+    mark: u64,
 }
 
-/// What a group that is made is called, before the number of its injection.
+/// What a group that is made is called, before a number of sixteen digits.
 const NAME: &str = "shaketable-";
+/// What a limit of version 2 says that is none: in every group that was just made.
+const UNLIMITED: &str = "max";
 
 impl Group {
     /// Finds or plans the group of a target under a controller (`cpu`, `memory`, `pids`).
@@ -64,13 +77,23 @@ impl Group {
             return Err(none_has(&format!("the processes of {}", object.name), controller));
         };
         let version = home.version;
-        let alone = home.holds_only(&members) && homes.iter().all(|(_, other)| other.folder.starts_with(&home.folder));
-        if alone && !home.is_root() {
-            return Ok(Self { version, folder: home.folder.clone(), homes: Vec::new(), limits: Vec::new() });
+        // Of those that are made, only the one for this target is as good as its processes' own.
+        let made = homes.iter().map(|(_, home)| &home.folder).find(|folder| is_made(folder));
+        let folder = made.map_or_else(|| home.place().join(name_for(first)), Clone::clone);
+        if made.is_some() && !folder.ends_with(name_for(first)) {
+            return Err(taken(object, &folder));
         }
-        let folder = home.place().join(format!("{NAME}{:016x}", fault::seed()));
-        let homes = homes.into_iter().map(|(member, home)| (member, home.folder)).collect();
-        Ok(Self { version, folder, homes, limits: Vec::new() })
+        let alone = home.holds_only(&members) && homes.iter().all(|(_, other)| other.folder.starts_with(&home.folder));
+        if alone && !home.is_root() && made.is_none() {
+            return Ok(Self::new(version, home.folder.clone(), Vec::new()));
+        }
+        let homes = homes.into_iter().map(|(member, home)| (member, home.folder));
+        let homes = originals(homes, &folder).ok_or_else(|| taken(object, &folder))?;
+        Ok(Self::new(version, folder, homes))
+    }
+
+    fn new(version: Version, folder: PathBuf, homes: Vec<(Process, PathBuf)>) -> Self {
+        Self { version, folder, homes, limits: Vec::new(), mark: fault::seed() }
     }
 
     /// Plans a group within the one of version 2 that all processes of a target are in: what limits them there, limits them still.
@@ -91,6 +114,11 @@ impl Group {
             let why = "not all processes are in one control group";
             return Err(Refused(format!("{}: {why}: process {} is in another than the first", object.name, other.pid)));
         }
+        if is_made(home) {
+            let folder = home.clone();
+            let homes = originals(homes.into_iter(), &folder).ok_or_else(|| taken(object, &folder))?;
+            return Ok(Self::new(Version::Two, folder, homes));
+        }
         rustix::fs::access(home.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).map_err(|why| {
             Refused(format!(
                 "{} would have to be put into a control group of its own, in {}, to tell its packets from others': {why}; be root",
@@ -99,7 +127,7 @@ impl Group {
             ))
         })?;
         let folder = home.join(format!("{NAME}{:016x}", fault::seed()));
-        Ok(Self { version: Version::Two, folder, homes, limits: Vec::new() })
+        Ok(Self::new(Version::Two, folder, homes))
     }
 
     /// Plans a group for one process alone, within the one that it is in or beside that.
@@ -107,7 +135,10 @@ impl Group {
         let home = Home::find(process, controller)
             .ok_or_else(|| none_has(&format!("the threads of process {}", process.pid), controller))?;
         let folder = home.place().join(format!("{NAME}{:016x}", fault::seed()));
-        Ok(Self { version: home.version, folder, homes: vec![(process, home.folder)], limits: Vec::new() })
+        // The group that it is in may be one that was made, and gone when this one goes.
+        let before = Marks::of(&home.folder).homes().unwrap_or_default();
+        let homes = iter::once((process, home.folder)).chain(before).collect();
+        Ok(Self::new(home.version, folder, homes))
     }
 
     /// Whether it is made, and not the target's own.
@@ -118,7 +149,7 @@ impl Group {
     /// Plans a limit.
     pub(crate) fn limit(&mut self, file: &str, value: String) -> Result<(), Refused> {
         let before =
-            if self.is_made() { String::new() } else { self.read(file).map_err(|Failed(why)| Refused(why))? };
+            if self.is_made() { UNLIMITED.to_owned() } else { self.read(file).map_err(|Failed(why)| Refused(why))? };
         self.limits.push(Limit { file: file.to_owned(), before, value });
         Ok(())
     }
@@ -179,11 +210,15 @@ impl Group {
 
     /// Makes it, limits it, and moves those in for whom it was planned, and nobody else of the target.
     pub(crate) fn enter_alone(&self, object: &Object) -> Result<(), Failed> {
-        self.enter_with(object, || self.homes.iter().try_for_each(|(process, _)| self.admit(*process)))
+        // Whoever else is in the list was in the group around, and is there for its homes' sake.
+        self.enter_with(object, || self.homes.iter().take(1).try_for_each(|(process, _)| self.admit(*process)))
     }
 
     fn enter_with(&self, object: &Object, move_in: impl FnOnce() -> Result<(), Failed>) -> Result<(), Failed> {
-        let entered = self.make().and_then(|()| move_in());
+        if self.is_made() {
+            self.make()?;
+        }
+        let entered = self.set_limits().and_then(|()| move_in());
         if let Err(Failed(why)) = entered {
             return Err(match self.leave(object) {
                 Ok(_) => Failed(why),
@@ -193,16 +228,42 @@ impl Group {
         Ok(())
     }
 
+    /// Makes it, unless it is there for others who share it, and marks it. On an error nothing is left of that.
     fn make(&self) -> Result<(), Failed> {
-        if self.is_made() {
-            let shown = self.folder.display();
-            fs::create_dir(&self.folder).map_err(Failed::to(format_args!("make the control group {shown}")))?;
+        let shown = self.folder.display();
+        let _nobody_else = self.lock().map_err(Failed)?;
+        let made = fs::create_dir(&self.folder);
+        let shared = made.as_ref().is_err_and(|why| why.kind() == io::ErrorKind::AlreadyExists);
+        if !shared {
+            made.map_err(Failed::to(format_args!("make the control group {shown}")))?;
         }
+        let marked = match Marks::of(&self.folder).add(self.mark, &self.homes) {
+            Ok(Marked::Unable) if shared => Err("it is there already, for another fault".to_owned()),
+            Ok(_) => Ok(()),
+            Err(why) => {
+                // Of two attributes, one may be there.
+                Marks::of(&self.folder).remove(self.mark).ok();
+                Err(why.to_string())
+            }
+        };
+        if marked.is_err() && !shared {
+            fs::remove_dir(&self.folder).map_err(Failed::to(format_args!("remove the control group {shown}")))?;
+        }
+        marked.map_err(Failed::to(format_args!("share the control group {shown}")))
+    }
+
+    fn set_limits(&self) -> Result<(), Failed> {
         for Limit { file, value, .. } in &self.limits {
             let path = self.folder.join(file);
             fs::write(&path, value).map_err(Failed::to(format_args!("write {value} to {}", path.display())))?;
         }
         Ok(())
+    }
+
+    /// Keeps others who would make or remove the group away, in this process and in others.
+    fn lock(&self) -> Result<OwnedFd, String> {
+        let around = self.folder.parent().unwrap_or(&self.folder);
+        marks::lock(around).map_err(|why| format!("cannot lock {}: {why}", around.display()))
     }
 
     /// A process that is not in yet may start others until it is.
@@ -219,9 +280,20 @@ impl Group {
                 return Ok(());
             }
             for member in outside {
+                if let Some(other) = self.other_made(member) {
+                    let why = "another fault has put it there meanwhile";
+                    return Err(Failed(format!("process {} is in {}: {why}", member.pid, other.display())));
+                }
                 self.admit(member)?;
             }
         }
+    }
+
+    /// The other group that was made for a process and in which it is, if it was not there when this was planned.
+    fn other_made(&self, process: Process) -> Option<PathBuf> {
+        let now = of(process).unified.filter(|_| self.version == Version::Two)?;
+        let known = self.homes.iter().any(|(_, home)| *home == now);
+        (is_made(&now) && !known && now != self.folder).then_some(now)
     }
 
     /// Moves a process in. One that has ended stays where it is.
@@ -230,10 +302,22 @@ impl Group {
         transfer(process, &self.folder).map_err(Failed::to(what))
     }
 
-    /// Moves the processes back and removes it; or gives it back its limits.
+    /// Gives it back its limits; and, if it was made, moves the processes back and removes it, unless others share it.
     pub(crate) fn leave(&self, object: &Object) -> Result<Cleanliness, UndoError> {
-        if self.folder.is_dir() {
-            if self.is_made() { self.unmake()? } else { self.restore()? }
+        if !self.is_made() {
+            self.restore()?;
+        } else if self.folder.is_dir() {
+            let _nobody_else = self.lock().map_err(|why| self.stays(why))?;
+            let marks = Marks::of(&self.folder);
+            let all = marks.list();
+            let others = all.iter().any(|mark| *mark != self.mark);
+            // One that is not marked by us any more has been made anew, or is there for others.
+            if all.contains(&self.mark) && others {
+                self.restore()?;
+                marks.remove(self.mark).map_err(|why| self.stays(format!("its mark stays: {why}")))?;
+            } else if !others {
+                self.unmake()?;
+            }
         }
         Ok(if object.has_ended() { Cleanliness::Gone } else { Cleanliness::Clean })
     }
@@ -261,43 +345,78 @@ impl Group {
 
     fn unmake(&self) -> Result<(), UndoError> {
         let shown = self.folder.display();
-        let first = self.homes.first().map_or_else(|| Path::new("/"), |(_, home)| home);
-        let error = |why: String| UndoError {
-            why,
-            repair: format!(
-                "for p in $(cat {shown}/cgroup.procs); do echo $p > {}/cgroup.procs; done; rmdir {shown}",
-                first.display()
-            ),
-        };
         // Each look moves all that are there; those they start meanwhile are fewer each time, or there is no end to them.
         for _ in 0..1000 {
             for pid in members(&self.folder) {
                 let Ok(process) = Process::find(pid) else { continue };
-                let home = self.home_of(process).unwrap_or(first);
-                transfer(process, home).map_err(|why| error(format!("process {pid} stays in {shown}: {why}")))?;
+                let home = self.home_of(process).ok_or_else(|| self.stays("no group is left to put it".to_owned()))?;
+                transfer(process, home).map_err(|why| self.stays(format!("process {pid} stays in {shown}: {why}")))?;
             }
             match fs::remove_dir(&self.folder) {
                 Ok(()) => return Ok(()),
                 Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
                 // Somebody is in it still, or about to end.
                 Err(why) if why.kind() == io::ErrorKind::ResourceBusy => std::thread::sleep(AGAIN),
-                Err(why) => return Err(error(format!("the control group {shown} stays: {why}"))),
+                Err(why) => return Err(self.stays(format!("the control group {shown} stays: {why}"))),
             }
         }
-        Err(error(format!("the control group {shown} does not become empty")))
+        Err(self.stays(format!("the control group {shown} does not become empty")))
     }
 
-    /// Where a process was, or who started it.
+    /// It could not be removed.
+    fn stays(&self, why: String) -> UndoError {
+        let shown = self.folder.display();
+        let first = self.homes.first().map_or_else(|| Path::new("/"), |(_, home)| home).display();
+        let repair =
+            format!("for p in $(cat {shown}/cgroup.procs); do echo $p > {first}/cgroup.procs; done; rmdir {shown}");
+        UndoError { why, repair }
+    }
+
+    /// Where a process was, or who started it, as far as that is there still.
     fn home_of(&self, process: Process) -> Option<&Path> {
+        let there = || self.homes.iter().filter(|(_, home)| home.is_dir());
         let mut pid = process.pid;
         while pid > 1 {
-            if let Some((_, home)) = self.homes.iter().find(|(member, _)| member.pid == pid) {
+            if let Some((_, home)) = there().find(|(member, _)| member.pid == pid) {
                 return Some(home);
             }
-            pid = crate::process::stat(pid).ok()?.parent;
+            let Ok(stat) = crate::process::stat(pid) else { break };
+            pid = stat.parent;
         }
-        None
+        there().next().map(|(_, home)| home.as_path())
     }
+}
+
+/// What the group is called that is made for a target: of its first process, so that all who need it call it the same.
+fn name_for(first: Process) -> String {
+    // Numbers of processes have 22 bits, and 40 bits of clock ticks are three hundred years.
+    let pid = u64::from(first.pid.unsigned_abs());
+    format!("{NAME}{:016x}", pid << 40 | first.started & ((1 << 40) - 1))
+}
+
+/// Whether a group was made by such a fault.
+fn is_made(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(NAME));
+    name.is_some_and(|number| number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Where processes were before some of them were put into a group: as the group says of these. `None`: it does not say.
+fn originals(homes: impl Iterator<Item = (Process, PathBuf)>, group: &Path) -> Option<Vec<(Process, PathBuf)>> {
+    let (inside, mut outside): (Vec<_>, Vec<_>) = homes.partition(|(_, home)| home == group);
+    if inside.is_empty() {
+        return Some(outside);
+    }
+    let mut before = Marks::of(group).homes()?;
+    before.append(&mut outside);
+    Some(before)
+}
+
+fn taken(object: &Object, folder: &Path) -> Refused {
+    Refused(format!(
+        "processes of {} are in {}, which was made for another fault and cannot be shared: end that first",
+        object.name,
+        folder.display()
+    ))
 }
 
 /// Until processes that are about to end have ended.
@@ -494,11 +613,22 @@ mod tests {
         put("memory.max", "1000\n");
         assert_eq!(room_in(folder.path(), Version::Two), Some(600));
         put("memory.events", "low 0\noom 2\noom_kill 1\noom_group_kill 0\n");
-        let group =
-            Group { version: Version::Two, folder: folder.path().into(), homes: Vec::new(), limits: Vec::new() };
+        let group = Group::new(Version::Two, folder.path().into(), Vec::new());
         assert_eq!(group.killed(), 1);
         let inner = Group { folder: folder.path().join("inner"), ..group };
         assert_eq!((inner.killed(), inner.room_around()), (0, 600));
+    }
+
+    #[test]
+    fn a_group_that_is_made_is_called_after_its_target_and_known_by_its_name() {
+        let process = |pid, started| Process { pid, started };
+        let name = name_for(process(4711, 99));
+        assert_eq!(name, name_for(process(4711, 99)));
+        assert!(is_made(&Path::new("/sys/fs/cgroup").join(&name)), "{name}");
+        assert!([name_for(process(4711, 98)), name_for(process(4712, 99))].iter().all(|other| *other != name));
+        for other in ["/sys/fs/cgroup", "/a/shaketable-server.service", "/a/shaketable-0123456789abcdeg", "/"] {
+            assert!(!is_made(Path::new(other)), "{other}");
+        }
     }
 
     #[test]

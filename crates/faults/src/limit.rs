@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How all of them end.
-pub(crate) const UNDONE_BY: &str = "The control group of the processes has the limits that it had; if one was made for them, they are back where they were and it is removed.";
+pub(crate) const UNDONE_BY: &str = "The control group of the processes has the limits that it had; if one was made for them, they are back where they were and it is removed, with the last of the faults that share it.";
 
 /// The plan of such a fault.
 pub(crate) trait Limiting: Serialize + DeserializeOwned + Send + 'static {
@@ -48,7 +48,11 @@ pub(crate) fn end(group: &Group, object: &Object) -> Result<Undone, UndoError> {
     let limits: Vec<String> = group.limits.iter().map(|limit| format!("{} {}", limit.file, limit.value)).collect();
     let now = |file: &str| group.read(file).unwrap_or_else(|Failed(why)| why);
     let seen: Vec<String> = group.limits.iter().map(|limit| format!("{} {}", limit.file, now(&limit.file))).collect();
-    let proof = Proof { configured: limits.join(", "), achieved: seen.join(", "), holds: group.is_limited() };
+    // Who is moved out of it is not limited by it.
+    let all = !group.is_made() || object.has_ended() || group.has_all_of(object);
+    let moved = if all { "" } else { ", for some of the processes alone" };
+    let achieved = format!("{}{moved}", seen.join(", "));
+    let proof = Proof { configured: limits.join(", "), achieved, holds: group.is_limited() && all };
     Ok(Undone { cleanliness: group.leave(object)?, proof: Some(proof) })
 }
 

@@ -2,19 +2,25 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
-    path::Path,
-    process::Command,
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Barrier,
+    thread,
 };
 
 use faults::{
-    InjectError,
+    InjectError, Kind, Object, Parameters,
+    journal::is_held,
     process::{Process, stat},
 };
-use model::event::Cleanliness;
+use model::event::{Cleanliness, InjectionId};
 use rustix::process::Signal;
 
-use crate::harness::{FIRST, LEASE, World, inject_and_undo, needed, only, parameters, privileged};
+use crate::{
+    crash::{object_of_environment, with_world},
+    harness::{FIRST, LEASE, World, guardian_of, host, inject_and_undo, needed, only, parameters, privileged, until},
+};
 
 /// Where the target tells how it fares.
 const LOG: &str = "TARGET_LOG";
@@ -27,11 +33,11 @@ fn the_target() {
     // Killed long before that, and should its killer die, it ends by itself.
     for _ in 0..100_000 {
         let opened = File::open("/").err().and_then(|why| why.raw_os_error()).unwrap_or(0);
-        let started = std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join().unwrap());
+        let started = thread::Builder::new().spawn(|| ()).map(|thread| thread.join().unwrap());
         let started = started.err().and_then(|why| why.raw_os_error()).unwrap_or(0);
         log.write_all(format!("{opened} {started}\n").as_bytes()).unwrap();
         // Longer than a round takes on a slow machine: mostly, no thread is there that comes and goes.
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 
@@ -56,7 +62,7 @@ impl Target {
         let before = read().lines().count() + 1;
         while !read().lines().skip(before).any(|line| line == what) {
             assert!(Process::find(self.world.object.pid.unwrap()).is_ok(), "the target has ended");
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 }
@@ -97,7 +103,7 @@ fn who_is_started_meanwhile_gets_the_limit_back_too_and_a_limit_set_by_others_st
         if let Some(child) = first.members().into_iter().find(|one| one.names().contains(&"sleep".to_owned())) {
             return child;
         }
-        std::thread::yield_now();
+        thread::yield_now();
     };
     let limits = |process: Process| fs::read_to_string(format!("/proc/{}/limits", process.pid)).unwrap();
     let (old, before) = (child(), limits(first));
@@ -107,7 +113,7 @@ fn who_is_started_meanwhile_gets_the_limit_back_too_and_a_limit_set_by_others_st
     assert_ne!(limits(old), before);
     old.signal(Signal::KILL).unwrap();
     while old.is_alive() {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     let new = child();
     assert_ne!(limits(new), before);
@@ -130,7 +136,7 @@ fn a_target_is_throttled_and_goes_back_where_it_was() {
     let ticks = || stat(world.object.pid.unwrap()).unwrap().cpu_ticks;
     let before = ticks();
     while ticks() == before {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -177,7 +183,7 @@ fn memory_beyond_the_limit_is_not_to_be_had() {
     let said = |what: &str| fs::read_to_string(log.path()).unwrap().lines().any(|line| line == what);
     let wait = |what: &str| {
         while !said(what) {
-            std::thread::yield_now();
+            thread::yield_now();
         }
     };
     wait("0");
@@ -222,7 +228,7 @@ fn a_group_of_its_own_gets_its_limits_back_and_keeps_what_others_set() {
     assert_eq!(limit(), "50");
     drop(world);
     while fs::remove_dir(&group).is_err() {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -232,9 +238,212 @@ fn limits_on_ourselves_are_refused() {
         return;
     }
     let world = World::new();
-    let own = faults::Object { pid: i32::try_from(std::process::id()).ok(), network: None, ..world.object.clone() };
+    let own = Object { pid: i32::try_from(std::process::id()).ok(), network: None, ..world.object.clone() };
     for fault in ["cpu:throttle", "memory:limit", "process:exhaust-descriptors", "process:exhaust-pids"] {
         let error = world.host().inject(FIRST, fault, &needed(fault), &own, LEASE).unwrap_err();
         assert!(matches!(&error, InjectError::Refused(why) if why.0.contains("this very process")), "{fault}: {error}");
+    }
+}
+
+#[test]
+fn a_part_of_a_target_that_is_limited_is_not_taken_out_of_its_limit() {
+    if !groups() {
+        return;
+    }
+    let world = World::running(Command::new("sh").args(["-c", "sleep 1000 & wait"]));
+    let first = Process::find(world.object.pid.unwrap()).unwrap();
+    until("there are two", || first.members().len() == 2);
+    let part = first.members().into_iter().find(|one| *one != first).unwrap();
+    inject_and_undo(&world, "cpu:throttle", [("percent", "20")], |_| {
+        let object = Object { kind: Kind::Process, name: "part".to_owned(), pid: Some(part.pid), ..Object::default() };
+        let own = tempfile::tempdir().unwrap();
+        let host = host(&own.path().join("journal"));
+        let error = host.inject(FIRST, "cpu:throttle", &needed("cpu:throttle"), &object, LEASE).unwrap_err();
+        assert!(matches!(&error, InjectError::Refused(why) if why.0.contains("end that first")), "{error}");
+    });
+}
+
+/// Whether the controllers are all those of version 2, so that limits of one target are in one group; says so when they are
+/// not. In the guest they must be.
+fn in_one_group() -> bool {
+    let is = groups() && fs::read_to_string("/proc/self/cgroup").unwrap().lines().all(|line| line.starts_with("0::"));
+    if !is {
+        assert!(std::env::var_os("SHAKETABLE_GUEST").is_none(), "the guest has control groups of version 2");
+        println!("skipped: control groups are of version 1 here; `cargo xtask guest` has the other");
+    }
+    is
+}
+
+/// A limit, and the file and the value that say that it is in force.
+struct InForce {
+    fault: &'static str,
+    given: (&'static str, &'static str),
+    file: &'static str,
+    value: &'static str,
+}
+
+const LIMITS: [InForce; 3] = [
+    InForce { fault: "cpu:throttle", given: ("percent", "40"), file: "cpu.max", value: "40000 100000" },
+    InForce { fault: "memory:limit", given: ("size", "128MiB"), file: "memory.max", value: "134217728" },
+    InForce { fault: "process:exhaust-pids", given: ("leave", "99"), file: "pids.max", value: "100" },
+];
+
+impl InForce {
+    fn parameters(&self) -> Parameters {
+        parameters([self.given])
+    }
+
+    fn is_in(&self, group: &Path) -> bool {
+        fs::read_to_string(group.join(self.file)).is_ok_and(|text| text.trim() == self.value)
+    }
+}
+
+/// The folder of the group that a world's first process is in.
+fn group_of(world: &World) -> PathBuf {
+    let text = fs::read_to_string(format!("/proc/{}/cgroup", world.child.id())).unwrap();
+    Path::new("/sys/fs/cgroup").join(text.trim().trim_start_matches("0::/"))
+}
+
+/// Checks that of the limits these are in force, and no others, and that the target is in their group as long as there are any.
+fn are_in_force(limits: &[usize], group: &Path, world: &World) {
+    for (at, limit) in LIMITS.iter().enumerate() {
+        assert_eq!(limit.is_in(group), limits.contains(&at), "{} of {limits:?}", limit.fault);
+    }
+    assert_eq!(group_of(world) == group, !limits.is_empty(), "{limits:?}");
+    assert_eq!(group.exists(), !limits.is_empty(), "{limits:?}");
+}
+
+#[test]
+fn limits_of_one_target_share_a_group_that_goes_with_the_last_of_them() {
+    if !in_one_group() {
+        return;
+    }
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let world = World::new();
+        let before = world.view();
+        let host = world.host();
+        let id = |at: usize| InjectionId(u32::try_from(at).unwrap());
+        for at in order {
+            let limit = &LIMITS[at];
+            let proof = host.inject(id(at), limit.fault, &limit.parameters(), &world.object, LEASE).unwrap();
+            assert!(proof.holds, "{proof:?}");
+        }
+        let group = group_of(&world);
+        are_in_force(&order, &group, &world);
+        // The first goes first: what it has made stays for the others.
+        for (ended, at) in order.into_iter().enumerate() {
+            let undone = host.undo(id(at)).unwrap();
+            assert_eq!(undone.cleanliness, Cleanliness::Clean);
+            assert!(undone.proof.as_ref().is_some_and(|whole| whole.holds), "{undone:?}");
+            assert_eq!(host.undo(id(at)).unwrap(), undone);
+            are_in_force(&order[ended + 1..], &group, &world);
+        }
+        assert_eq!(world.view(), before);
+    }
+}
+
+#[test]
+fn limits_that_begin_at_once_are_all_in_force() {
+    if !in_one_group() {
+        return;
+    }
+    let world = World::new();
+    let before = world.view();
+    let (host, barrier) = (world.host(), Barrier::new(LIMITS.len()));
+    thread::scope(|scope| {
+        for (id, limit) in (1..).zip(&LIMITS) {
+            let (host, barrier, world) = (&host, &barrier, &world);
+            scope.spawn(move || {
+                barrier.wait();
+                let id = InjectionId(id);
+                let proof = host.inject(id, limit.fault, &limit.parameters(), &world.object, LEASE).unwrap();
+                assert!(proof.holds, "{proof:?}");
+            });
+        }
+    });
+    let group = group_of(&world);
+    for limit in LIMITS.iter().filter(|limit| limit.file != "pids.max") {
+        assert!(limit.is_in(&group), "{}", limit.fault);
+    }
+    for id in 1..=3 {
+        let undone = host.undo(InjectionId(id)).unwrap();
+        assert!(undone.proof.as_ref().is_some_and(|whole| whole.holds), "{undone:?}");
+    }
+    assert_eq!(world.view(), before);
+    assert!(!group.exists());
+}
+
+/// What a process that will be killed is told in its environment: which of the limits, and where its journal is.
+const LIMIT: &str = "LIMIT_NUMBER";
+const JOURNAL: &str = "LIMIT_JOURNAL";
+
+/// Not a test: a process that limits, says so, and waits to be killed.
+#[test]
+#[ignore = "the process that is killed, started by the test below"]
+fn the_victim() {
+    let (object, _) = object_of_environment();
+    let told = |name| std::env::var(name).expect("told by the test");
+    let limit = &LIMITS[told(LIMIT).parse::<usize>().unwrap()];
+    let host = host(Path::new(&told(JOURNAL)));
+    host.inject(FIRST, limit.fault, &limit.parameters(), &object, LEASE).unwrap();
+    println!("\ninjected");
+    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// Starts such a process, and waits until it has limited.
+fn start(world: &World, limit: usize, journal: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut victim = with_world(&mut command, world)
+        .args(only("limits::the_victim"))
+        .env(LIMIT, limit.to_string())
+        .env(JOURNAL, journal)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(victim.stdout.take().unwrap());
+    assert!(output.lines().any(|line| line.unwrap() == "injected"), "{limit}");
+    victim
+}
+
+/// Kills it and its guardian, so that neither hears of the other's death.
+fn kill(mut victim: Child) {
+    let runner = Process::find(i32::try_from(victim.id()).unwrap()).unwrap();
+    let guardian = guardian_of(runner);
+    for process in [runner, guardian] {
+        process.signal(Signal::STOP).unwrap();
+    }
+    guardian.signal(Signal::KILL).unwrap();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    until("the guardian has ended", || !guardian.is_alive());
+}
+
+#[test]
+fn limits_of_processes_that_died_are_undone_from_their_records_in_any_order() {
+    if !in_one_group() {
+        return;
+    }
+    for order in [[0, 1], [1, 0]] {
+        let world = World::new();
+        let before = world.view();
+        let folder = tempfile::tempdir().unwrap();
+        let journal = |limit: usize| folder.path().join(limit.to_string());
+        for victim in [0, 1].map(|limit| start(&world, limit, &journal(limit))) {
+            kill(victim);
+        }
+        let group = group_of(&world);
+        are_in_force(&[0, 1], &group, &world);
+        for (ended, limit) in order.into_iter().enumerate() {
+            until("nobody holds it", || !is_held(&journal(limit)).is_ok_and(|held| held));
+            let next = host(&journal(limit));
+            let leftovers = next.leftovers();
+            assert!(!leftovers.is_empty());
+            for leftover in leftovers {
+                assert!(matches!(leftover.outcome, Ok(Cleanliness::Clean)), "{leftover:?}");
+            }
+            are_in_force(&order[ended + 1..], &group, &world);
+        }
+        assert_eq!(world.view(), before);
     }
 }
