@@ -49,7 +49,7 @@ const MODULES: &[&str] = &[
 ];
 
 /// The programs that tests run.
-const PROGRAMS: &[&str] = &["dd", "setpriv", "sh", "sleep", "touch", "true", "unshare"];
+const PROGRAMS: &[&str] = &["dd", "setpriv", "sh", "sleep", "tail", "touch", "true", "unshare"];
 
 /// What of the tests runs unless others are named: what depends on the kernel, and not how fast it is.
 const SUITE: &[&str] = &[
@@ -59,6 +59,9 @@ const SUITE: &[&str] = &[
     "doctor::",
     "guest::",
     "limits::",
+    "loads::an_instance_whose_memory_runs_out",
+    "loads::killed_while_memory_runs_out",
+    "loads::the_kernel_ends_one_process",
     "names::",
     "network::a_",
     "network::established",
