@@ -111,6 +111,17 @@ Examples:
     Proxy(Proxy),
     /// The built-in demo application: a small HTTP service with a downstream call.
     DemoApp(DemoApp),
+    /// Review how reliable a workload is: where it stands, what to improve first, and when.
+    #[command(after_help = "\
+Exit codes: 0 no risk, 1 a question has a high risk, 3 one has a medium risk or no answer yet, 2 a document or the call is
+wrong. See docs/review.md.
+
+Examples:
+  shaketable review examples/reviews/web-shop.yaml --html review.html
+  shaketable review ask my-review.yaml
+  shaketable review plan my-review.yaml --from 2026-12-01
+  shaketable review lens my-lens.json")]
+    Review(crate::review::args::Review),
     /// Show what retries, breakers and limits do to the load on a dependency.
     #[command(subcommand)]
     Patterns(Patterns),

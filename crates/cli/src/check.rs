@@ -3,12 +3,13 @@
 use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result};
-use formats::{Checked, Finding, Options, Severity, Source};
+use formats::{Checked, Finding, Kind, Options, Severity, Source};
 use model::catalogue::Catalogue;
 
 use crate::{
     actions,
     args::{Check, FindingFormat, Reading},
+    review,
     terminal::{self, Style},
 };
 
@@ -29,7 +30,7 @@ pub(crate) fn check(call: &Check, style: Style) -> Result<ExitCode> {
     for file in &call.files {
         let name = file.display().to_string();
         let bytes = fs::read(file).with_context(|| format!("cannot read {name}"))?;
-        all.push(formats::check(&name, &bytes, &options));
+        all.push(checked(&name, &bytes, &options));
     }
     match call.format {
         FindingFormat::Text => terminal::out(&text(&all, style)),
@@ -49,6 +50,23 @@ pub(crate) fn check(call: &Check, style: Style) -> Result<ExitCode> {
     }
     let wrong = all.iter().any(|one| formats::has_errors(&one.findings));
     Ok(ExitCode::from(if wrong { 2 } else { 0 }))
+}
+
+/// What is found in a file; of a lens also what an analysis of its rules finds, of a review what does not fit its lens.
+fn checked(name: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
+    let mut checked = formats::check(name, bytes, options);
+    let more = match checked.kind {
+        Kind::Lens => {
+            let read = review::analysed(name, bytes);
+            Some((read.findings, read.source))
+        }
+        Kind::Review => review::fitting(name, bytes).map(|read| (read.findings, read.source)),
+        _ => None,
+    };
+    if let Some((findings, source)) = more {
+        (checked.findings, checked.source) = (findings, source);
+    }
+    checked
 }
 
 fn text(all: &[Checked], style: Style) -> String {
@@ -96,7 +114,7 @@ mod tests {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
         let catalogue = actions::native();
         let mut files = 0;
-        for folder in ["experiments", "fis", "labs", "policies"] {
+        for folder in ["experiments", "fis", "labs", "policies", "reviews"] {
             for entry in fs::read_dir(examples.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let checked =

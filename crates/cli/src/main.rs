@@ -18,6 +18,7 @@ mod live;
 mod page;
 mod patterns;
 mod proxy;
+mod review;
 mod run;
 mod status;
 mod terminal;
@@ -73,6 +74,7 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
         Command::Lab(call) => lab_command::lab(&call, style),
         Command::Proxy(call) => proxy::proxy(&call),
         Command::DemoApp(call) => demo_app(call),
+        Command::Review(call) => review::review(&call, style),
         Command::Patterns(call) => patterns::patterns(&call, style),
         Command::Cost(call) => cost::cost(&call, style),
         Command::History(call) => history::history(&call, style),

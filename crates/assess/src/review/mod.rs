@@ -13,6 +13,8 @@ pub mod plan;
 pub mod rules;
 pub mod schedule;
 pub mod standing;
+#[cfg(test)]
+mod tests;
 mod truth;
 pub mod upgrade;
 

@@ -27,6 +27,8 @@ mod reports;
 #[cfg(test)]
 mod residue;
 #[cfg(test)]
+mod review;
+#[cfg(test)]
 mod signals;
 #[cfg(test)]
 mod undo;

@@ -95,7 +95,7 @@ impl ReadReview {
             let Some(question) = lens.question(id) else {
                 let message = format!("the lens has no question `{id}`; its answer counts for nothing");
                 let finding = Finding::new(&codes::UNKNOWN_QUESTION, self.place(Part::Question(id.clone())), message);
-                findings.push(finding.help(meant(id, questions.iter().copied())));
+                findings.push(finding.help(meant(id, &questions)));
                 continue;
             };
             let choices: Vec<&str> = question.choices.iter().map(|choice| choice.id.as_str()).collect();
@@ -103,7 +103,7 @@ impl ReadReview {
                 let message = format!("the question has no choice `{choice}`; it counts for nothing");
                 let place = self.place(Part::Choice(id.clone(), choice.clone()));
                 let finding = Finding::new(&codes::UNKNOWN_PRACTICE, place, message);
-                findings.push(finding.help(meant(choice, choices.iter().copied())));
+                findings.push(finding.help(meant(choice, &choices)));
             }
             let selected = |id: &str| answer.choices.get(id).is_some_and(|choice| choice.status == Status::Selected);
             let (none, others): (Vec<_>, Vec<_>) = question
@@ -128,7 +128,7 @@ impl ReadReview {
             for (name, part) in named.chain(after).filter(|(name, _)| !choices.contains(&name.as_str())) {
                 let message = format!("the lens has no choice `{name}`");
                 let finding = Finding::new(&codes::UNKNOWN_PRACTICE, self.place(part), message);
-                findings.push(finding.help(meant(name, choices.iter().copied())));
+                findings.push(finding.help(meant(name, &choices)));
             }
         }
         for id in review.improvements.keys() {
@@ -168,8 +168,8 @@ fn circle(review: &Review, lens: &Lens, id: &str) -> Option<String> {
     })
 }
 
-fn meant<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match model::nearest::nearest(wrong, known) {
+fn meant(wrong: &str, known: &[&str]) -> String {
+    match model::nearest::nearest(wrong, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "correct it; after a change of the lens, `shaketable review upgrade` carries answers over".to_owned(),
     }

@@ -1,0 +1,291 @@
+//! The questionnaire: plain lines in, plain lines out, so that it works over any connection and in any test.
+
+use std::io::{BufRead, Write};
+
+use anyhow::Result;
+use assess::review::standing::{QuestionRisk, Standing};
+use engine::report::columns::wrap;
+use jiff::Timestamp;
+use model::{
+    lens::{Lens, Question},
+    review::{Answer, NotApplicable, Reason, Review, Status},
+};
+
+/// A conversation about a review.
+pub(super) struct Dialogue<R, W> {
+    input: R,
+    output: W,
+    width: usize,
+}
+
+/// What was said to a question.
+enum Said {
+    /// These choices, by their places.
+    Choices(Vec<usize>),
+    /// It does not concern the workload.
+    NotApplicable,
+    /// Tell more about a choice.
+    Explain(usize),
+    /// The next question.
+    Skip,
+    /// The question before.
+    Back,
+    /// That is all for today.
+    Stop,
+    /// None of these.
+    Unclear,
+}
+
+impl<R: BufRead, W: Write> Dialogue<R, W> {
+    pub(super) fn new(input: R, output: W, width: usize) -> Self {
+        Self { input, output, width }
+    }
+
+    /// Asks what is open, or everything, and saves after every answer. It ends with the last question, `q`, or the end
+    /// of the input.
+    pub(super) fn hold(
+        &mut self,
+        review: &mut Review,
+        lens: &Lens,
+        all: bool,
+        now: Timestamp,
+        mut save: impl FnMut(&Review) -> Result<()>,
+    ) -> Result<()> {
+        if review.workload.name.is_empty() {
+            let Some(name) = self.prompt("Which workload is it?")? else { return Ok(()) };
+            if name.is_empty() {
+                return self.say("A review needs the name of its workload; nothing was written.");
+            }
+            review.workload.name = name;
+            save(review)?;
+        }
+        let standing = Standing::of(lens, &review.answers, now);
+        let open = |id: &str| {
+            all || standing
+                .questions()
+                .any(|question| question.id == id && (question.risk == QuestionRisk::Unanswered || question.reopened()))
+        };
+        let questions: Vec<&Question> =
+            lens.questions().map(|(_, question)| question).filter(|question| open(&question.id)).collect();
+        if questions.is_empty() {
+            return self.say("Every question is answered; --all asks them again.");
+        }
+        let mut at = 0;
+        while let Some(question) = questions.get(at) {
+            self.say(&format!("\n[{}/{}]", at + 1, questions.len()))?;
+            self.question(question, review.answers.get(&question.id))?;
+            match self.answer(question)? {
+                Said::Choices(places) => {
+                    let notes = self.prompt("Notes (Enter for none):")?.unwrap_or_default();
+                    answer(review, question, &places, &notes);
+                    save(review)?;
+                    at += 1;
+                }
+                Said::NotApplicable => {
+                    if let Some(reason) = self.reason()? {
+                        let notes = self.prompt("Why (Enter for no words):")?.filter(|notes| !notes.is_empty());
+                        let answer = review.answers.entry(question.id.clone()).or_default();
+                        answer.not_applicable = Some(NotApplicable { reason, notes });
+                        save(review)?;
+                        at += 1;
+                    }
+                }
+                Said::Skip => at += 1,
+                Said::Back => at = at.saturating_sub(1),
+                Said::Stop => break,
+                Said::Explain(_) | Said::Unclear => {}
+            }
+        }
+        let counts = Standing::of(lens, &review.answers, now).counts;
+        self.say(&format!(
+            "\n{} high, {} medium, {} without risk, {} unanswered.",
+            counts.high, counts.medium, counts.none, counts.unanswered
+        ))
+    }
+
+    fn say(&mut self, text: &str) -> Result<()> {
+        writeln!(self.output, "{text}")?;
+        Ok(())
+    }
+
+    fn paragraph(&mut self, indent: usize, first: &str, text: &str) -> Result<()> {
+        for (n, line) in wrap(text, self.width.saturating_sub(indent)).iter().enumerate() {
+            let before = if n == 0 { first } else { "" };
+            self.say(&format!("{before:indent$}{line}"))?;
+        }
+        Ok(())
+    }
+
+    /// A line of the input without blanks around it; none at its end.
+    fn prompt(&mut self, text: &str) -> Result<Option<String>> {
+        write!(self.output, "{text} ")?;
+        self.output.flush()?;
+        let mut line = String::new();
+        let read = self.input.read_line(&mut line)?;
+        Ok((read > 0).then(|| line.trim().to_owned()))
+    }
+
+    fn question(&mut self, question: &Question, given: Option<&Answer>) -> Result<()> {
+        self.paragraph(0, "", &question.title)?;
+        if let Some(description) = &question.description {
+            self.paragraph(2, "", description)?;
+        }
+        for (n, choice) in question.choices.iter().enumerate() {
+            let status = given.and_then(|given| given.choices.get(&choice.id)).map(|choice| choice.status);
+            let mark = match status {
+                Some(Status::Selected) => "x",
+                Some(Status::NotApplicable(_)) => "-",
+                Some(Status::Unselected) | None => " ",
+            };
+            self.paragraph(9, &format!(" {:>2} [{mark}]", n + 1), &choice.title)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, question: &Question) -> Result<Said> {
+        self.paragraph(0, "", "Numbers of what is true; n: not applicable, ?N: explain N, s: skip, b: back, q: stop")?;
+        loop {
+            let Some(line) = self.prompt(">")? else { return Ok(Said::Stop) };
+            match understand(&line, question) {
+                Said::Explain(place) => {
+                    if let Some(choice) = question.choices.get(place) {
+                        let texts = [choice.help.as_ref(), choice.plan.as_ref()];
+                        for text in texts.into_iter().flatten().filter_map(|resource| resource.text.clone()) {
+                            self.paragraph(4, "", &text)?;
+                        }
+                    }
+                }
+                Said::Unclear => {
+                    let most = question.choices.len();
+                    let right = format!(
+                        "Write numbers from 1 to {most}, such as 1 3, or one of the letters; \"none of these\" stands alone."
+                    );
+                    self.paragraph(0, "", &right)?;
+                }
+                said => return Ok(said),
+            }
+        }
+    }
+
+    fn reason(&mut self) -> Result<Option<Reason>> {
+        for (n, (word, _)) in Reason::NAMES.iter().enumerate() {
+            self.say(&format!("  {} {word}", n + 1))?;
+        }
+        let Some(line) = self.prompt("Which reason?")? else { return Ok(None) };
+        let place = line.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        Ok(place.and_then(|place| Reason::NAMES.get(place)).map(|(_, reason)| *reason))
+    }
+}
+
+fn understand(line: &str, question: &Question) -> Said {
+    let place = |text: &str| {
+        let place = text.trim().parse::<usize>().ok()?.checked_sub(1)?;
+        (place < question.choices.len()).then_some(place)
+    };
+    match line {
+        "n" => Said::NotApplicable,
+        "s" => Said::Skip,
+        "b" => Said::Back,
+        "q" => Said::Stop,
+        _ => {
+            if let Some(number) = line.strip_prefix('?') {
+                return place(number).map_or(Said::Unclear, Said::Explain);
+            }
+            let words = line.split([' ', ',']).filter(|word| !word.is_empty());
+            let Some(places) = words.map(place).collect::<Option<Vec<_>>>().filter(|places| !places.is_empty()) else {
+                return Said::Unclear;
+            };
+            let none = places.iter().any(|place| question.choices[*place].is_none_of_these());
+            if none && places.len() > 1 { Said::Unclear } else { Said::Choices(places) }
+        }
+    }
+}
+
+/// Writes an answer down. What was known of a choice beside, its notes and evidence, stays.
+fn answer(review: &mut Review, question: &Question, places: &[usize], notes: &str) {
+    let answer = review.answers.entry(question.id.clone()).or_default();
+    answer.not_applicable = None;
+    if !notes.is_empty() {
+        answer.notes = Some(notes.to_owned());
+    }
+    for (place, choice) in question.choices.iter().enumerate() {
+        let status = if places.contains(&place) { Status::Selected } else { Status::Unselected };
+        match answer.choices.get_mut(&choice.id) {
+            // What does not concern the workload is left so, unless it is chosen after all.
+            Some(given) if status == Status::Selected || !matches!(given.status, Status::NotApplicable(_)) => {
+                given.status = status;
+            }
+            Some(_) => {}
+            None => {
+                answer.choices.insert(choice.id.clone(), status.into());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said, what is saved, and how often.
+    fn hold(input: &str, review: &mut Review) -> (String, usize) {
+        let (mut output, mut saved) = (Vec::new(), 0);
+        let lens = formats::lens::reliability();
+        let save = |_: &Review| {
+            saved += 1;
+            Ok(())
+        };
+        Dialogue::new(input.as_bytes(), &mut output, 80)
+            .hold(review, &lens, false, Timestamp::UNIX_EPOCH, save)
+            .unwrap();
+        (String::from_utf8(output).unwrap(), saved)
+    }
+
+    #[test]
+    fn questions_are_answered_line_by_line_and_saved_one_by_one() {
+        let mut review = Review::default();
+        let input = "Shop\n1 2\nas agreed\n?1\n6\n\nn\n1\nno interfaces\ns\nb\nnonsense\n5, 1\n1 2\n\nq\n";
+        let (said, saved) = hold(input, &mut review);
+        assert_eq!(review.workload.name, "Shop");
+        let limits = &review.answers["rel_manage_service_limits"];
+        assert_eq!((limits.notes.as_deref(), limits.choices.len()), (Some("as agreed"), 7));
+        let selected = |id: &str| -> Vec<&str> {
+            let choices = review.answers[id].choices.iter();
+            choices.filter(|(_, choice)| choice.status == Status::Selected).map(|(id, _)| id.as_str()).collect()
+        };
+        assert_eq!(selected("rel_manage_service_limits").len(), 2);
+        // What the first choice of the second question means was explained before it was answered.
+        assert!(said.contains("Names, certificates, edge"), "{said}");
+        assert_eq!(selected("rel_planning_network_topology"), ["rel_planning_network_topology_no"]);
+        let third = review.answers["rel_service_architecture"].not_applicable.as_ref().unwrap();
+        assert_eq!((third.reason, third.notes.as_deref()), (Reason::OutOfScope, Some("no interfaces")));
+        // The fourth was skipped, come back to, not understood, and "none of these" refused together with another.
+        assert_eq!(said.matches("Write numbers from 1 to 5").count(), 2, "{said}");
+        assert_eq!(selected("rel_prevent_interaction_failure").len(), 2);
+        assert_eq!((saved, review.answers.len()), (5, 4));
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    }
+
+    #[test]
+    fn the_end_of_the_input_keeps_what_was_answered() {
+        let mut review = Review::default();
+        let (said, saved) = hold("Shop\n7\n", &mut review);
+        assert_eq!(saved, 2, "{said}");
+        assert!(said.ends_with("1 high, 0 medium, 0 without risk, 12 unanswered.\n"), "{said}");
+        let (said, saved) = hold("", &mut Review::default());
+        assert_eq!((saved, said.as_str()), (0, "Which workload is it? "));
+    }
+
+    #[test]
+    fn evidence_and_notes_of_a_choice_outlive_another_answer() {
+        let mut review = Review::default();
+        hold("Shop\n1\n\nq\n", &mut review);
+        let id = "rel_manage_service_limits_aware_quotas_and_constraints";
+        let choice = review.answers.get_mut("rel_manage_service_limits").unwrap().choices.get_mut(id).unwrap();
+        choice.notes = Some("kept".to_owned());
+        let question = formats::lens::reliability().question("rel_manage_service_limits").unwrap().clone();
+        answer(&mut review, &question, &[1], "");
+        let choice = &review.answers["rel_manage_service_limits"].choices[id];
+        assert_eq!((choice.status, choice.notes.as_deref()), (Status::Unselected, Some("kept")));
+    }
+}

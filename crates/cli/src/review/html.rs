@@ -1,0 +1,427 @@
+//! A review as a page that one can hand over: one file without scripts, for screens in light and dark, and for paper.
+//!
+//! The style is that of the reports of experiments, and a little of its own.
+
+use std::fmt::{self, Write};
+
+use assess::review::{
+    plan::{Item, matrix},
+    schedule::{DAYS, Task},
+    standing::{ChoiceStanding, Known, QuestionRisk, QuestionStanding},
+};
+use jiff::civil::Date;
+
+use super::report::Report;
+
+const STYLE: &str = include_str!("../../../engine/src/report/report.css");
+const OWN_STYLE: &str = include_str!("review.css");
+
+/// The page.
+pub(super) fn page(report: &Report<'_>) -> String {
+    let mut page = Page(String::new());
+    let name = &report.review.workload.name;
+    page.add(format_args!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{name}: reliability review</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <style>\n{STYLE}{OWN_STYLE}</style>\n</head>\n<body>\n\
+         <header class=\"top\"><strong>Shaketable review</strong><span>{lens} · {today}</span></header>\n<main>\n",
+        name = Text(name),
+        lens = Text(&report.lens_name()),
+        today = report.today
+    ));
+    page.banner(report);
+    page.glance(report);
+    page.reopened(report);
+    page.questions(report);
+    page.since(report);
+    page.matrix(report);
+    page.schedule(report);
+    page.months(report);
+    page.practices(report);
+    page.add(format_args!(
+        "</main>\n<footer>Risks follow from the lens's rules and the answers; evidence counts until it expires. \
+         Made by shaketable {}.</footer>\n</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    ));
+    page.0
+}
+
+/// Text of a review within the page, made harmless.
+struct Text<'a>(&'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                '\n' | '\t' => f.write_char(c)?,
+                c if c.is_control() => f.write_char('\u{fffd}')?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The class of a colour, and a sign that says the same without it.
+const fn look(risk: QuestionRisk) -> (&'static str, &'static str) {
+    match risk {
+        QuestionRisk::High => ("red", "▲"),
+        QuestionRisk::Medium => ("yellow", "◆"),
+        QuestionRisk::None => ("green", "●"),
+        QuestionRisk::Unanswered => ("invalid", "?"),
+        QuestionRisk::NotApplicable => ("inconclusive", "–"),
+    }
+}
+
+const fn sign(known: Known) -> (&'static str, &'static str) {
+    match known {
+        Known::Shown => ("ok", "✓ shown"),
+        Known::Said => ("ok", "✓ said"),
+        Known::Stale => ("warn", "✓ stale"),
+        Known::Contradicted => ("bad", "✗ contradicted"),
+        Known::Missing => ("bad", "✗ missing"),
+        Known::NotApplicable => ("unknown", "– not applicable"),
+        Known::Open => ("unknown", "? open"),
+    }
+}
+
+struct Page(String);
+
+impl Page {
+    fn add(&mut self, arguments: fmt::Arguments<'_>) {
+        self.0.write_fmt(arguments).expect("a String takes all text");
+    }
+
+    fn section(&mut self, id: &str, title: &str, lead: &str) {
+        self.add(format_args!("<section id=\"{id}\"><h2>{}</h2>\n", Text(title)));
+        if !lead.is_empty() {
+            self.add(format_args!("<p class=\"lead\">{}</p>\n", Text(lead)));
+        }
+    }
+
+    fn banner(&mut self, report: &Report<'_>) {
+        let counts = report.standing.counts;
+        let (class, word) = match (counts.high, counts.medium, counts.unanswered) {
+            (1.., _, _) => ("red", "high risk"),
+            (0, 1.., _) => ("yellow", "medium risk"),
+            (0, 0, 1..) => ("invalid", "not finished"),
+            (0, 0, 0) => ("green", "no risk"),
+        };
+        let subject = &report.review.workload;
+        self.add(format_args!(
+            "<div class=\"banner {class}\"><p class=\"verdict\">{word}</p><h1>{}</h1><p class=\"what\">{}{}</p></div>\n",
+            Text(&subject.name),
+            Text(&report.headline()),
+            subject.description.as_deref().map(|text| format!(" {}", Text(text))).unwrap_or_default()
+        ));
+    }
+
+    fn glance(&mut self, report: &Report<'_>) {
+        let subject = &report.review.workload;
+        let followed: usize =
+            [Known::Shown, Known::Said, Known::Stale].map(|known| report.standing.practices(known)).iter().sum();
+        let all: usize = report.standing.practices.values().sum();
+        let cells = [
+            (
+                "Questions",
+                report.standing.counts.total().to_string(),
+                format!("{} unanswered", report.standing.counts.unanswered),
+            ),
+            ("High risk", report.standing.counts.high.to_string(), format!("{} medium", report.standing.counts.medium)),
+            (
+                "Practices followed",
+                format!("{followed} of {all}"),
+                format!("{} shown by evidence", report.standing.practices(Known::Shown)),
+            ),
+            (
+                "Availability promised",
+                subject.availability.map_or_else(|| "–".to_owned(), |share| format!("{share} %")),
+                String::new(),
+            ),
+            ("Time to recover", subject.rto.map_or_else(|| "–".to_owned(), |rto| rto.to_string()), String::new()),
+            ("Permitted data loss", subject.rpo.map_or_else(|| "–".to_owned(), |rpo| rpo.to_string()), String::new()),
+        ];
+        self.add(format_args!("<dl class=\"glance\">\n"));
+        for (name, value, note) in cells {
+            self.add(format_args!("<div><dt>{name}</dt><dd>{}</dd>", Text(&value)));
+            if !note.is_empty() {
+                self.add(format_args!("<dd class=\"note\">{}</dd>", Text(&note)));
+            }
+            self.add(format_args!("</div>\n"));
+        }
+        self.add(format_args!("</dl>\n"));
+    }
+
+    fn reopened(&mut self, report: &Report<'_>) {
+        let reopened: Vec<_> = report.standing.questions().filter(|question| question.reopened()).collect();
+        if reopened.is_empty() {
+            return;
+        }
+        self.section(
+            "anew",
+            "To be answered anew",
+            "Evidence for these practices has expired, or says the opposite of the answer.",
+        );
+        self.add(format_args!("<div class=\"card\"><table><tbody>\n"));
+        for choice in reopened.iter().flat_map(|question| &question.choices) {
+            if matches!(choice.known, Known::Stale | Known::Contradicted) {
+                self.practice(choice);
+            }
+        }
+        self.add(format_args!("</tbody></table></div></section>\n"));
+    }
+
+    fn questions(&mut self, report: &Report<'_>) {
+        self.section("questions", "Where it stands", "");
+        for pillar in &report.standing.pillars {
+            let counts = pillar.counts;
+            self.add(format_args!("<div class=\"card\"><div class=\"risks\" role=\"img\" aria-label=\"{} high, {} medium, {} none, {} unanswered\">", counts.high, counts.medium, counts.none, counts.unanswered));
+            for (class, count) in [
+                ("red", counts.high),
+                ("yellow", counts.medium),
+                ("green", counts.none),
+                ("invalid", counts.unanswered),
+                ("inconclusive", counts.not_applicable),
+            ] {
+                if count > 0 {
+                    self.add(format_args!("<span class=\"{class}\" style=\"flex-grow: {count}\">{count}</span>"));
+                }
+            }
+            self.add(format_args!("</div><table><tbody>\n"));
+            for question in &pillar.questions {
+                self.question(question);
+            }
+            self.add(format_args!("</tbody></table></div>\n"));
+        }
+        self.add(format_args!("</section>\n"));
+    }
+
+    fn question(&mut self, question: &QuestionStanding) {
+        let (class, sign) = look(question.risk);
+        self.add(format_args!(
+            "<tr><th scope=\"row\">{}</th><td><span class=\"risk {class}\">{sign} {}</span></td><td>{}",
+            Text(question.label()),
+            question.risk.name(),
+            Text(&question.title)
+        ));
+        let nearest = question.nearest.as_ref().map(|(ids, then)| {
+            let label = |id: &String| {
+                let choice = question.choices.iter().find(|choice| choice.id == *id);
+                choice.and_then(|choice| choice.practice.clone()).unwrap_or_else(|| id.clone())
+            };
+            let labels: Vec<String> = ids.iter().map(label).collect();
+            format!("With {}: {}.", labels.join(", "), then.name())
+        });
+        let why = question
+            .not_applicable
+            .as_ref()
+            .map(|why| why.notes.clone().unwrap_or_else(|| why.reason.name().to_owned()));
+        for text in nearest.iter().chain(&why).chain(&question.notes) {
+            self.add(format_args!("<span class=\"why\">{}</span>", Text(text)));
+        }
+        self.add(format_args!("</td></tr>\n"));
+    }
+
+    fn since(&mut self, report: &Report<'_>) {
+        let Some((milestone, comparison)) = &report.since else { return };
+        let day = milestone.at.strftime("%Y-%m-%d");
+        self.section(
+            "since",
+            &format!("Since \"{}\" ({day})", milestone.name),
+            if comparison.changes.is_empty() { "Nothing has changed." } else { "" },
+        );
+        if !comparison.changes.is_empty() {
+            self.add(format_args!("<div class=\"card\"><table><thead><tr><th>Question</th><th>Then</th><th>Now</th><th>Practices</th></tr></thead><tbody>\n"));
+            for change in &comparison.changes {
+                let (before, after) = (look(change.before), look(change.after));
+                self.add(format_args!(
+                    "<tr><th scope=\"row\">{}</th><td><span class=\"risk {}\">{} {}</span></td><td><span class=\"risk {}\">{} {}</span></td><td>{} gained, {} lost</td></tr>\n",
+                    Text(&change.label), before.0, before.1, change.before.name(), after.0, after.1, change.after.name(),
+                    change.gained.len(), change.lost.len()
+                ));
+            }
+            self.add(format_args!("</tbody></table></div>\n"));
+        }
+        self.add(format_args!("</section>\n"));
+    }
+
+    fn matrix(&mut self, report: &Report<'_>) {
+        let matrix = matrix(&report.items);
+        if matrix.is_empty() {
+            return;
+        }
+        self.section(
+            "improve",
+            "What to improve",
+            "By risk, impact and effort. A practice in bold belongs to the fewest that lower its question's risk.",
+        );
+        self.add(format_args!("<div class=\"matrix\">\n"));
+        for (field, items) in matrix {
+            self.add(format_args!(
+                "<div class=\"card field\"><h3>{} <span class=\"number\">{}</span></h3><ul>\n",
+                field.name(),
+                items.len()
+            ));
+            for item in items {
+                self.item(item);
+            }
+            self.add(format_args!("</ul></div>\n"));
+        }
+        self.add(format_args!("</div></section>\n"));
+    }
+
+    fn item(&mut self, item: &Item) {
+        let (open, close) = if item.nearest { ("<strong>", "</strong>") } else { ("", "") };
+        self.add(format_args!("<li>{open}{} {}{close}", Text(&item.label), Text(&item.title)));
+        let owner = item.owner.as_deref().unwrap_or("no owner yet");
+        self.add(format_args!(
+            "<span class=\"why\">risk {}, impact {}, effort {} · {}</span>",
+            item.risk,
+            item.impact,
+            item.effort,
+            Text(owner)
+        ));
+        if let Some(text) = &item.text {
+            self.add(format_args!("<span class=\"why\">{}</span>", Text(text)));
+        }
+        self.add(format_args!("</li>\n"));
+    }
+
+    fn schedule(&mut self, report: &Report<'_>) {
+        let schedule = &report.schedule;
+        if schedule.tasks.is_empty() {
+            return;
+        }
+        let within = schedule.tasks.iter().filter(|task| task.phase < 4).count();
+        let lead = format!(
+            "{} to {}: {within} of {} improvements are done within the {DAYS} days. It is looked at what was reached on {}, {} and {}.",
+            schedule.first,
+            schedule.last,
+            schedule.tasks.len(),
+            schedule.checkpoints[0],
+            schedule.checkpoints[1],
+            schedule.checkpoints[2]
+        );
+        self.section("plan", "90 days", &lead);
+        self.add(format_args!("<figure>"));
+        self.chart(&schedule.tasks, schedule.first, schedule.checkpoints);
+        self.add(format_args!("</figure>\n<div class=\"card\" style=\"margin-top: 1rem\"><table><thead><tr><th>From</th><th>To</th><th>What</th><th>Who</th><th>After</th></tr></thead><tbody>\n"));
+        for task in schedule.tasks.iter().filter(|task| task.phase < 4) {
+            let late = if task.late { " <span class=\"state bad\">late</span>" } else { "" };
+            self.add(format_args!(
+                "<tr><td class=\"day\">{}</td><td class=\"day\">{}{late}</td><td><strong>{}</strong> {}</td><td>{}</td><td>{}</td></tr>\n",
+                task.start, task.end, Text(&task.label), Text(&task.title),
+                Text(task.owner.as_deref().unwrap_or("–")), Text(&task.after.join(", "))
+            ));
+        }
+        self.add(format_args!("</tbody></table></div></section>\n"));
+    }
+
+    /// Bars of the tasks that begin within the 90 days.
+    fn chart(&mut self, tasks: &[Task], first: Date, checkpoints: [Date; 3]) {
+        const ROW: i32 = 18;
+        const LEFT: i32 = 120;
+        const DAY: i32 = 9;
+        let days = |date: Date| (date - first).get_days();
+        let shown: Vec<&Task> = tasks.iter().filter(|task| days(task.start) < DAYS).collect();
+        let rows = i32::try_from(shown.len()).unwrap_or(i32::MAX / ROW - 3);
+        let (width, height) = (LEFT + DAYS * DAY + 20, rows * ROW + 34);
+        self.add(format_args!("<svg class=\"plot\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"The plan as bars; the table below says the same\">\n"));
+        for day in checkpoints {
+            let x = LEFT + (days(day) + 1) * DAY;
+            self.add(format_args!("<path class=\"boundary\" d=\"M{x} 20V{}\"/><text class=\"axis\" x=\"{x}\" y=\"13\" text-anchor=\"end\">{day}</text>\n", height - 6));
+        }
+        self.add(format_args!("<text class=\"axis\" x=\"{LEFT}\" y=\"13\">{first}</text>\n"));
+        for (n, task) in (0..).zip(&shown) {
+            let y = 26 + n * ROW;
+            let from = days(task.start);
+            let length = (days(task.end) + 1).min(DAYS) - from;
+            let class = if task.late { "late" } else { "task" };
+            self.add(format_args!(
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect class=\"{class}\" x=\"{}\" y=\"{y}\" width=\"{}\" height=\"12\" rx=\"3\"><title>{} ({} to {})</title></rect>\n",
+                LEFT - 8, y + 10, Text(&task.label), LEFT + from * DAY, length * DAY - 2, Text(&task.title), task.start, task.end
+            ));
+        }
+        self.add(format_args!("</svg>"));
+    }
+
+    fn months(&mut self, report: &Report<'_>) {
+        let Some(month) = report.monthly.month else { return };
+        self.section("month", &format!("Measured in {}", month.strftime("%B %Y")), "");
+        self.add(format_args!("<div class=\"card\"><table><thead><tr><th></th><th>Measured</th><th>Promised</th><th>Kept</th></tr></thead><tbody>\n"));
+        for figure in &report.monthly.figures {
+            let kept = match figure.kept {
+                Some(true) => "<span class=\"state ok\">✓ yes</span>",
+                Some(false) => "<span class=\"state bad\">✗ no</span>",
+                None => "",
+            };
+            self.add(format_args!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{kept}</td></tr>\n",
+                figure.name,
+                Text(&figure.value),
+                Text(figure.target.as_deref().unwrap_or(""))
+            ));
+        }
+        self.add(format_args!("</tbody></table></div></section>\n"));
+    }
+
+    fn practices(&mut self, report: &Report<'_>) {
+        self.section("practices", "Every practice", "");
+        self.add(format_args!("<div class=\"card\"><table>\n"));
+        for question in report.standing.questions() {
+            self.add(format_args!(
+                "<tbody><tr class=\"group\"><th colspan=\"3\">{} {}</th></tr>\n",
+                Text(question.label()),
+                Text(&question.title)
+            ));
+            for choice in question.choices.iter().filter(|choice| !choice.none_of_these || choice.known.followed()) {
+                self.practice(choice);
+            }
+            self.add(format_args!("</tbody>\n"));
+        }
+        self.add(format_args!("</table></div></section>\n"));
+    }
+
+    fn practice(&mut self, choice: &ChoiceStanding) {
+        let (class, word) = sign(choice.known);
+        self.add(format_args!(
+            "<tr><td class=\"day\">{}</td><td><span class=\"state {class}\">{word}</span></td><td>{}",
+            Text(choice.practice.as_deref().unwrap_or("")),
+            Text(&choice.title)
+        ));
+        for evidence in &choice.evidence {
+            let until =
+                evidence.expires.map(|expires| format!(", until {}", expires.strftime("%Y-%m-%d"))).unwrap_or_default();
+            let against = if evidence.contradicts { " speaks against it" } else { "" };
+            let says = evidence.says.as_deref().map(|says| format!(": {says}")).unwrap_or_default();
+            let seen = evidence.at.strftime("%Y-%m-%d");
+            self.add(format_args!(
+                "<span class=\"why\">{}{against}, seen {seen}{until}{}</span>",
+                Text(&evidence.source),
+                Text(&says)
+            ));
+        }
+        if let Some(notes) = &choice.notes {
+            self.add(format_args!("<span class=\"why\">{}</span>", Text(notes)));
+        }
+        self.add(format_args!("</td></tr>\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Text;
+
+    #[test]
+    fn text_of_a_review_cannot_leave_its_place() {
+        let text = Text("<b onclick='x'>\"&\u{1b}").to_string();
+        assert_eq!(text, "&lt;b onclick=&#39;x&#39;&gt;&quot;&amp;\u{fffd}");
+    }
+}
