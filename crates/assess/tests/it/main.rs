@@ -1,0 +1,4 @@
+//! The mathematics against programs of others, and against the numbers of the guides.
+
+#[cfg(test)]
+mod numbers;
