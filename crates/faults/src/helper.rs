@@ -9,7 +9,7 @@ use std::{
     convert::Infallible,
     fs,
     io::{self, BufRead, BufReader, Read, Write},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::fs::MetadataExt as _},
     process::{ChildStdin, ChildStdout, Command, ExitCode, Stdio},
     sync::mpsc,
     thread,
@@ -253,10 +253,29 @@ fn mark(token: u64) -> String {
     format!("{token:016x}")
 }
 
-/// Whether a process is a helper.
+/// Whether a process is a helper, or is about to become one.
+///
+/// Nothing that is done to a target may be done to it: one that is stopped before it runs its program keeps the thread that
+/// starts it from going on, and with it who would let it go.
 pub(crate) fn is_one(process: Process) -> bool {
-    fs::read(format!("/proc/{}/environ", process.pid))
-        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|line| line.starts_with(VARIABLE.as_bytes())))
+    let marked = fs::read(format!("/proc/{}/environ", process.pid)).is_ok_and(|environment| {
+        environment.split(|byte| *byte == 0).any(|line| line.starts_with(VARIABLE.as_bytes()))
+    });
+    // In this order: what is not marked yet because it does not run its program yet is found by the second look, then or later.
+    marked || is_ours_inside(process)
+}
+
+/// Whether a process was born into its pid namespace by one outside that runs the same program, as a helper is; before it runs
+/// its own program, it has nothing else that tells it. The first process of a namespace is a target's.
+fn is_ours_inside(process: Process) -> bool {
+    let Some(parent) = process.stat().map(|stat| stat.parent) else { return false };
+    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let program = |pid: i32| fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| (file.dev(), file.ino()));
+    let own = namespace(process.pid);
+    own.is_some()
+        && own != namespace(parent)
+        && program(process.pid).is_some_and(|own| program(parent) == Some(own))
+        && !process.is_first_of_its_namespace()
 }
 
 /// Makes the children of the calling thread be born in the pid namespace of a process, so that they end with it.

@@ -134,6 +134,15 @@ impl Process {
         members
     }
 
+    /// Whether it is the init of its pid namespace.
+    pub(crate) fn is_first_of_its_namespace(self) -> bool {
+        // `NSpid:\t4711\t1`: its id in each namespace that can see it, its own last.
+        fs::read_to_string(format!("/proc/{}/status", self.pid)).is_ok_and(|status| {
+            let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            ids.and_then(|ids| ids.split_whitespace().last()) == Some("1")
+        })
+    }
+
     /// The names it goes by: of its thread group, and of the file it runs.
     #[must_use]
     pub fn names(self) -> Vec<String> {

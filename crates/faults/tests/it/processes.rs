@@ -1,14 +1,19 @@
 //! Faults in processes, and beside them.
 
-use std::process::Command;
+use std::{
+    os::fd::AsFd as _,
+    process::{Command, Stdio},
+    sync::mpsc,
+};
 
 use faults::{
     InjectError,
     process::{self, Process},
 };
 use model::event::Cleanliness;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::harness::{FIRST, LEASE, World, inject_and_undo, parameters, privileged, until};
+use crate::harness::{FIRST, LEASE, World, inject_and_undo, only, parameters, privileged, until};
 
 #[test]
 fn cpu_stress_uses_the_share_that_was_asked_for() {
@@ -78,6 +83,41 @@ fn pausing_takes_the_whole_tree() {
     for child in children {
         child.signal(rustix::process::Signal::KILL).unwrap();
     }
+}
+
+/// As a helper is while it does not run its program yet. Stopped there, it would keep the thread that starts it waiting, and
+/// with it the whole run: torture found that.
+#[test]
+fn what_another_fault_starts_among_the_targets_processes_is_not_paused() {
+    if !privileged() {
+        return;
+    }
+    let world = World::new();
+    let target = world.object.pid.unwrap();
+    let (tell, started) = mpsc::channel();
+    let (over, wait) = mpsc::channel::<()>();
+    // A thread that has moved its children cannot come back, and a helper ends with the thread that started it.
+    let keeper = std::thread::spawn(move || {
+        let namespace = std::fs::File::open(format!("/proc/{target}/ns/pid")).unwrap();
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::ProcessID)).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(only("harness::the_helper")).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut unmarked = command.spawn().unwrap();
+        tell.send(i32::try_from(unmarked.id()).unwrap()).unwrap();
+        // It ends when the test does, however that ends.
+        wait.recv().ok();
+        unmarked.kill().unwrap();
+        unmarked.wait().unwrap();
+    });
+    let pid = started.recv().unwrap();
+    let first = Process::find(target).unwrap();
+    assert!(first.members().iter().any(|member| member.pid == pid));
+    inject_and_undo(&world, "process:pause", [], |proof| {
+        assert!(proof.achieved.contains("of 1 processes"), "{}", proof.achieved);
+        assert_ne!(process::stat(pid).unwrap().state, 't');
+    });
+    drop(over);
+    keeper.join().unwrap();
 }
 
 #[test]

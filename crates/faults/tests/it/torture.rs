@@ -165,7 +165,7 @@ fn a_shard() {
         println!("{point:?}");
         let tortured = panic::catch_unwind(AssertUnwindSafe(|| {
             torture(&world, &before, &point, &mut injected);
-            until(&format!("after {point:?} it is as before"), || everything(&world) == before);
+            is_as_before(&world, &before, &point);
         }));
         if let Err(why) = tortured {
             eprintln!(
@@ -188,6 +188,30 @@ fn a_shard() {
 fn everything(world: &World) -> (View, usize) {
     let pid = world.object.pid.expect("a world has a process");
     (world.view(), Process::find(pid).map_or(0, |process| process.members().len()))
+}
+
+/// Waits until nothing shows that a point was there; a residue is named.
+fn is_as_before(world: &World, before: &(View, usize), point: &Point) {
+    // As long as anything else is waited for here.
+    let limit = Instant::now() + PATIENCE;
+    loop {
+        let now = everything(world);
+        if now == *before {
+            return;
+        }
+        assert!(Instant::now() < limit, "{point:?}: it is not as before: {}", difference(before, &now));
+        thread::yield_now();
+    }
+}
+
+/// What is not as it was, line by line.
+fn difference((before, members): &(View, usize), (now, members_now): &(View, usize)) -> String {
+    let changed = now.iter().filter(|(what, how)| before.get(*what) != Some(how)).map(|(what, how)| {
+        let was = before.get(what).map_or("not there", String::as_str);
+        format!("{what}: it was {was}, and is {how}")
+    });
+    let all: Vec<String> = changed.chain([format!("members: {members}, now {members_now}")]).collect();
+    all.join("\n  ")
 }
 
 /// Whether a fault shows; that there is a runner is none.
