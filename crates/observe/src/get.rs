@@ -160,20 +160,23 @@ pub async fn get(
     trust: Option<&Trust>,
     timeout: Duration,
 ) -> Result<Answer, GetError> {
-    let asking = async {
-        let address = address(&url.host, url.port, hosts).await?;
-        let socket = TcpStream::connect(address).await.map_err(|source| GetError::Connect { address, source })?;
-        if !url.tls {
-            return exchange(socket, url, accept).await;
-        }
-        let failed = |source| GetError::Tls { host: url.host.clone(), source };
-        let trust = trust.ok_or_else(|| failed(io::Error::other("no authorities are given that could be trusted")))?;
-        let name = ServerName::try_from(url.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
-        let stream = TlsConnector::from(Arc::clone(&trust.0)).connect(name, socket).await.map_err(failed)?;
-        exchange(stream, url, accept).await
-    };
     // Boxed: a TLS connection is large, and few of these run at once.
-    tokio::time::timeout(timeout, Box::pin(asking)).await.unwrap_or(Err(GetError::Timeout(timeout)))
+    let asking = Box::pin(ask(url, accept, hosts, trust));
+    tokio::time::timeout(timeout, asking).await.unwrap_or(Err(GetError::Timeout(timeout)))
+}
+
+/// Asks once, as [`get`] does, for as long as it takes.
+pub(crate) async fn ask(url: &Url, accept: &str, hosts: &Hosts, trust: Option<&Trust>) -> Result<Answer, GetError> {
+    let address = address(&url.host, url.port, hosts).await?;
+    let socket = TcpStream::connect(address).await.map_err(|source| GetError::Connect { address, source })?;
+    if !url.tls {
+        return exchange(socket, url, accept).await;
+    }
+    let failed = |source| GetError::Tls { host: url.host.clone(), source };
+    let trust = trust.ok_or_else(|| failed(io::Error::other("no authorities are given that could be trusted")))?;
+    let name = ServerName::try_from(url.host.clone()).map_err(|error| failed(io::Error::other(error)))?;
+    let stream = TlsConnector::from(Arc::clone(&trust.0)).connect(name, socket).await.map_err(failed)?;
+    exchange(stream, url, accept).await
 }
 
 /// The address of a host, by the given names first and the system's resolver second.

@@ -4,6 +4,12 @@
 //! names. Where several series of the endpoint match a name and labels, their sum counts. A counter's gauge is its increase
 //! per second since the read before; a counter that fell was set back to zero in between. When the endpoint cannot be
 //! read or no longer has a series, the gauge's level is not known (NaN) until it is there again.
+//!
+//! Each read is a call through a pipeline of [`patterns`] that has a time limit and, on purpose, nothing else. A retry would
+//! make samples say what was not so: that an endpoint could be read all along which failed under the very faults it is
+//! watched for; and the second request would count in the endpoint's own counters just then. The next read is the retry, as
+//! it is for Prometheus. A breaker would hold back the first read that works again, and so the time to recover; and there is
+//! nothing for a bulkhead to limit, since a read ends before the next begins.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,12 +18,13 @@ use model::{
     load::{Scrape, Series},
     metric::Metric,
 };
+use patterns::{Context, Error, InvalidOption, Pipeline};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     Clock, Measurements,
     exposition::{Sample, parse},
-    get::{Trust, TrustError, get, in_full},
+    get::{GetError, Trust, TrustError, ask, in_full},
     url::{Hosts, Url, UrlError},
 };
 
@@ -37,6 +44,9 @@ pub enum ScrapeError {
     /// The certificates.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// The interval.
+    #[error(transparent)]
+    Interval(#[from] InvalidOption),
 }
 
 /// Reads one endpoint.
@@ -44,6 +54,8 @@ pub enum ScrapeError {
 pub struct Scraper {
     url: Url,
     every: Duration,
+    /// Cuts off a read that takes too long.
+    pipeline: Pipeline,
     trust: Option<Trust>,
     hosts: Hosts,
     series: BTreeMap<String, Tracked>,
@@ -70,7 +82,9 @@ impl Scraper {
             .iter()
             .map(|(name, series)| (name.clone(), Tracked { series: series.clone(), before: None }))
             .collect();
-        Ok(Self { url, every: scrape.every.get().max(SHORTEST), trust, hosts, series })
+        let every = scrape.every.get().max(SHORTEST);
+        let pipeline = Pipeline::builder("scrape").attempt_timeout(limit(every)).build()?;
+        Ok(Self { url, every, pipeline, trust, hosts, series })
     }
 
     /// Reads until it is dropped, the first time at once. `changed` hears when the endpoint can no longer be read (and why)
@@ -100,9 +114,14 @@ impl Scraper {
     }
 
     async fn read(&self) -> Result<String, String> {
-        let timeout = self.every.max(SHORTEST_TIMEOUT);
-        let answer = get(&self.url, ACCEPT, &self.hosts, self.trust.as_ref(), timeout).await;
-        let answer = answer.map_err(|error| in_full(&error))?;
+        let context = Context::idempotent();
+        // Boxed: a TLS connection is large, and few of these run at once.
+        let reading = |_| Box::pin(ask(&self.url, ACCEPT, &self.hosts, self.trust.as_ref()));
+        let answer = self.pipeline.call(&context, reading).await.map_err(|error| match error {
+            Error::Failed(error) => in_full(&error),
+            Error::TimedOut(_) => in_full(&GetError::Timeout(limit(self.every))),
+            Error::Rejected(_) | Error::Injected => error.to_string(),
+        })?;
         if answer.status != 200 {
             return Err(format!("status {} instead of 200", answer.status));
         }
@@ -123,6 +142,11 @@ impl Scraper {
             measurements.gauge(&gauge(name), now, f64::NAN);
         }
     }
+}
+
+/// How long a read may take.
+fn limit(every: Duration) -> Duration {
+    every.max(SHORTEST_TIMEOUT)
 }
 
 fn gauge(name: &str) -> Metric {
@@ -161,6 +185,8 @@ impl Tracked {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{net::TcpListener, time::timeout};
+
     use super::*;
 
     fn scraper(rate: bool, labels: &[(&str, &str)]) -> Scraper {
@@ -185,6 +211,29 @@ mod tests {
                 measurements.read(&metric, now, now).value()
             })
             .collect()
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fails_is_not_tried_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let scraper = reading(&listener);
+        let (read, _connection) = tokio::join!(scraper.read(), async { drop(listener.accept().await) });
+        assert!(read.unwrap_err().starts_with("the connection broke"));
+        // What is in the backlog would be accepted before the clock, stopped, is moved by the runtime that has no more to do.
+        tokio::time::pause();
+        assert!(timeout(Duration::from_secs(1), listener.accept()).await.is_err(), "there was a second request");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_hangs_is_cut_off() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        assert_eq!(reading(&listener).read().await.unwrap_err(), "no complete response within 1s");
+    }
+
+    fn reading(listener: &TcpListener) -> Scraper {
+        let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+        let scrape = Scrape { url, every: model::Period::from_millis(100), metrics: BTreeMap::new() };
+        Scraper::new(&scrape, Hosts::new()).unwrap()
     }
 
     #[test]
