@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod cancellation;
+mod examples;
 mod limits;
 mod metrics;
 mod order;
+mod promises;
 mod registry;
 mod script;
 mod simulate;
