@@ -3,11 +3,18 @@
 use crate::finding::{Code, Severity};
 
 macro_rules! codes {
-    ($($name:ident = $id:literal $short:literal $severity:ident, $about:literal, $cure:literal;)+) => {
+    ($($name:ident = $id:literal $short:literal $severity:ident, $about:literal, $cure:literal $(, $consequence:literal)?;)+) => {
         $(
             #[doc = $about]
             pub const $name: Code =
-                Code { id: $id, name: $short, severity: Severity::$severity, about: $about, cure: $cure };
+                Code {
+                    id: $id,
+                    name: $short,
+                    severity: Severity::$severity,
+                    about: $about,
+                    cure: $cure,
+                    consequence: concat!("" $(, $consequence)?),
+                };
         )+
 
         /// Every finding there is, ordered by id.
@@ -274,6 +281,471 @@ codes! {
     CIRCULAR_AFTER = "R004" "circular-after" Error,
         "Improvements wait for each other in a circle; none of them could ever begin.",
         "Remove one of the `after`.";
+    SECONDARY_SHARES_CHECK = "R101" "secondary-shares-check" Warning,
+        "A secondary record depends on the health check of the primary.",
+        "Give the secondary a check of its own, or none; a record without a check counts as healthy.",
+        "When the primary fails, both records are unhealthy, and Route 53 answers with the primary: the failover never happens.";
+    CHECK_PROBES_PROTECTED = "R102" "check-probes-protected-name" Warning,
+        "A health check asks the very name whose records it decides about.",
+        "Let it ask the endpoint of one region, which no failover moves.",
+        "After the failover the check reaches the other region, turns healthy, and moves the traffic back to the place that is down; it goes on like this.";
+    UNRESOLVED_NAME = "R103" "unresolved-name" Warning,
+        "A name under the document's own domain is asked, and no record of the document defines it.",
+        "Define the record, or correct the name.",
+        "A check on a name that does not resolve is unhealthy for ever, and a step of a failover that uses it fails.";
+    ALIAS_TTL = "R104" "alias-ttl" Warning,
+        "An alias record has a TTL of its own.",
+        "Remove it; an alias has the TTL of what it points to, 60 seconds for a load balancer.",
+        "Route 53 refuses the record, or a plan counts with a time that nobody keeps.";
+    NO_SUCH_CHECK_SETTING = "R105" "no-such-check-setting" Warning,
+        "A health check of Route 53 has a setting that does not exist there.",
+        "Remove it: one FailureThreshold serves both directions, and timeouts are fixed (4 s to connect and 2 s to answer, 10 s for TCP).",
+        "The check behaves differently from what the plan computes with.";
+    FEW_CHECKERS = "R106" "few-checkers" Note,
+        "A health check is made from few regions.",
+        "Use all eight, or judge knowingly: a check is healthy while more than 18 % of the checkers say so.",
+        "With three checkers, one that reaches the endpoint is enough to keep it healthy.";
+    DETECTION_TIME = "R107" "detection-time" Note,
+        "The time to notice a failure is computed as threshold times interval.",
+        "Compute from the moment of the failure: up to one interval less, or one timeout more for every check; measure it in a drill.",
+        "The objective is missed by what was left out: with 3 checks every 30 s the answer lies between 60 s and more than 100 s.";
+    CERTIFICATE_NOT_CHECKED = "R108" "certificate-not-checked" Warning,
+        "An invalid certificate is expected to fail a health check of Route 53.",
+        "Watch the expiry of certificates with something else; HTTPS checks do not look at them.",
+        "A certificate that expired shuts users out while every check is green.";
+    CONTENT_NOT_CHECKED = "R109" "content-not-checked" Warning,
+        "The content of the answer is expected to be judged, but the health check is not of a type that reads it.",
+        "Make it HTTP_STR_MATCH or HTTPS_STR_MATCH with a SearchString within the first 5,120 bytes.",
+        "An error page with status 200 is healthy.";
+    PRIMARY_WITHOUT_CHECK = "R110" "primary-without-check" Error,
+        "A primary failover record that is no alias has no health check.",
+        "Add HealthCheckId.",
+        "Route 53 refuses the change: without a check the primary could never be left.";
+    TTL_AT_FAILOVER = "R111" "ttl-at-failover" Warning,
+        "A TTL is lowered while failing over.",
+        "Lower it before planned switches, at least one old TTL ahead.",
+        "Resolvers keep the answer they have for its old TTL; the switch is not faster, and the plan believes it is.";
+    FAILOVER_WITHOUT_DATA = "R112" "failover-without-data" Warning,
+        "A failover moves names and capacity, and no step promotes the data.",
+        "Promote the replica, with the old writer fenced off, before traffic arrives.",
+        "Users arrive at a region whose database takes no writes.";
+    LAG_LOOSER_THAN_RPO = "R113" "lag-looser-than-rpo" Warning,
+        "A failover is allowed at a replication lag that is larger than the recovery point objective.",
+        "Make the gate at most the RPO, or let a person override it and record the loss.",
+        "The failover works and loses more data than was promised.";
+    SLOW_DETECTION = "R114" "slow-detection" Warning,
+        "What the steps of a failover take together is longer than the recovery time objective, or leaves almost nothing of it.",
+        "Shorten detection or TTL, prepare capacity before, or change the objective.",
+        "The objective is missed even when everything goes as planned.";
+    ALIAS_IGNORES_TARGET = "R115" "alias-ignores-target" Warning,
+        "A failover alias has neither a health check nor EvaluateTargetHealth.",
+        "Set EvaluateTargetHealth to true.",
+        "The record counts as healthy whatever happens behind it, so the traffic is never moved.";
+    STICKY_SESSIONS = "R117" "sticky-sessions" Note,
+        "Sessions stick to one target for long.",
+        "Keep sessions outside of the targets, or say in the objective that they are lost.",
+        "Whoever was on a target that fails, or in a region that is left, is logged out.";
+    ZONE_SHARE = "R118" "zone-share" Warning,
+        "Most of a group stands in one zone.",
+        "Have in every zone what is needed when another one is lost: one more per zone than the load needs.",
+        "Losing that zone leaves less than half, which then carries all of the load.";
+    PROBE_TIMEOUTS = "R119" "probe-timeouts" Warning,
+        "A health indicator may take longer than the probe that waits for it.",
+        "Give indicators less time than the probe, all of them together, or let them run in the background.",
+        "One slow dependency fails the probes of every instance at once, although the instances are well.";
+    PROBE_HAS_EFFECTS = "R120" "probe-has-effects" Warning,
+        "A health check sends messages or writes.",
+        "Check with reads, or on a topic of its own at its own pace.",
+        "Every probe of every instance adds to what real consumers read.";
+    DEEP_LIVENESS = "R121" "deep-liveness" Warning,
+        "Liveness depends on something that instances share, such as a database.",
+        "Let liveness say only whether the process works; put dependencies into readiness, and into neither what all instances share.",
+        "When the shared dependency fails, every instance is restarted, which cures nothing and makes the recovery slower.";
+    HEALTH_PATH = "R122" "health-path" Note,
+        "A load balancer asks the health of everything instead of readiness.",
+        "Ask the readiness path, such as /actuator/health/readiness.",
+        "A dependency that is slow takes all targets out at once.";
+    PROBE_BUDGET = "R123" "probe-budget" Warning,
+        "A probe's timeout, period and threshold do not fit each other.",
+        "Keep the timeout below the period, give slow starters a startup probe, and let liveness be slower than readiness.",
+        "Instances that are well are restarted, or ones that are not stay.";
+    MISSING_DATA_UNSET = "R201" "missing-data-unset" Note,
+        "An alarm does not say what missing data means.",
+        "Set TreatMissingData: breaching where silence is a failure, notBreaching where it is calm.",
+        "When the thing that reports fails, the alarm goes to INSUFFICIENT_DATA and tells nobody.";
+    METRIC_UNIT = "R202" "metric-unit" Warning,
+        "A threshold is in another unit than its metric.",
+        "Write it in the metric's unit: seconds for TargetResponseTime.",
+        "The alarm fires a thousand times too late, which is never.";
+    COUNT_AS_RATE = "R203" "count-as-rate" Warning,
+        "A count is compared with a percentage.",
+        "Divide by all requests, or by the quota, with metric mathematics.",
+        "The alarm fires by the amount of traffic, not by its health.";
+    IMPOSSIBLE_THRESHOLD = "R204" "impossible-threshold" Warning,
+        "A metric can never pass this threshold.",
+        "Lower it below what ends the measurement, or measure something else.",
+        "The alarm is decoration.";
+    COUNTER_NEVER_FALLS = "R205" "counter-never-falls" Warning,
+        "A counter that only grows is compared with a fixed value.",
+        "Compare its increase within a window.",
+        "After the first event the alarm is on for ever, and the second one goes unnoticed.";
+    NO_DIMENSIONS = "R206" "no-dimensions" Warning,
+        "A metric is asked for without the dimensions that it has.",
+        "Give all dimensions; CloudWatch finds a metric by all of them or not at all.",
+        "There is no data: the graph is empty, the alarm never fires.";
+    NOT_AVAILABILITY = "R207" "not-availability" Warning,
+        "Availability is computed from something that is not availability.",
+        "Divide good requests by all requests, or healthy time by all time.",
+        "The figure that decides is about something else: a system that is down has fine response times.";
+    TARGET_ERRORS_ONLY = "R208" "target-errors-only" Warning,
+        "Errors are counted at the targets only.",
+        "Add HTTPCode_ELB_5XX_Count.",
+        "When a target dies, the load balancer itself answers 502, 503 or 504, and nothing counts them.";
+    SILENT_ALARM = "R209" "silent-alarm" Warning,
+        "An alarm has no action.",
+        "Add a topic that people get.",
+        "The alarm changes its colour, and nobody looks.";
+    RESPONSE_SLOWER_THAN_RTO = "R210" "response-slower-than-rto" Warning,
+        "People are given more time to respond than the whole recovery may take.",
+        "Automate what must be done within the objective; people confirm afterwards.",
+        "Every incident that waits for a person misses the objective.";
+    MIXED_UNITS = "R211" "mixed-units" Warning,
+        "A graph draws values of different units on one axis.",
+        "Put one of them on the other axis (yAxis: right), or into a graph of its own.",
+        "Response times in seconds are a flat line under request counts in thousands.";
+    COUNT_AVERAGED = "R212" "count-averaged" Warning,
+        "A count is drawn with the default statistic, which is the average.",
+        "Set stat to Sum.",
+        "The average of samples that are 1 each is 1, whatever the traffic is.";
+    NO_ROUTE = "R301" "public-without-route" Warning,
+        "Subnets are meant to be public, and their VPC has no way out.",
+        "Add an internet gateway, its attachment, and a route to it; private subnets need a NAT gateway per zone.",
+        "Nothing in the network reaches the internet, or is reached.";
+    NO_CREDENTIALS = "R302" "database-without-credentials" Error,
+        "A new database has no master user and password.",
+        "Set ManageMasterUserPassword to true, with MasterUsername.",
+        "The stack is not made.";
+    READ_ONLY_PROPERTY = "R304" "read-only-property" Error,
+        "A property is set that the service only reports.",
+        "Remove it; a function is held back with ReservedConcurrentExecutions: 0.",
+        "CloudFormation refuses the template, at the latest when the other region is needed.";
+    PLACEHOLDER = "R305" "placeholder" Error,
+        "A placeholder stands where a value should.",
+        "Write the value.",
+        "What is not finished is found out in the disaster.";
+    REPLICA_IN_SAME_REGION = "R306" "replica-in-same-region" Error,
+        "A replica for another region stands in the same template as its source.",
+        "Put it into a stack of the other region, with the source's ARN.",
+        "A stack makes its resources in one region: the replica is lost with what it should replace.";
+    OTHER_REGION = "R307" "other-region" Warning,
+        "A resource is meant for another region than the stack that makes it.",
+        "Make it in a stack of that region.",
+        "Both copies stand in one region, and a copy to the other finds no vault.";
+    MISSING_PROPERTY = "R308" "missing-property" Error,
+        "A resource lacks a property that it must have.",
+        "Add it.",
+        "CloudFormation refuses the template.";
+    ROLE_LACKS_PERMISSION = "R310" "role-lacks-permission" Warning,
+        "The role of an experiment may not do what the experiment does.",
+        "Allow the actions that are named.",
+        "The experiment fails after it has begun, or cannot see the alarm that would stop it.";
+    COLD_STORAGE = "R401" "cold-storage" Error,
+        "Backups are deleted less than 90 days after they go to cold storage.",
+        "Make DeleteAfterDays at least MoveToColdStorageAfterDays + 90, or leave cold storage out.",
+        "AWS Backup refuses the plan: there are no backups at all.";
+    CRON_DAY = "R402" "cron-day" Warning,
+        "A schedule runs on another day of the week than is said.",
+        "In cron of AWS 1 is Sunday and 2 is Monday; write MON.",
+        "The backup is a day older than everybody thinks.";
+    UTC_SCHEDULE = "R403" "utc-schedule" Note,
+        "A time of day is named, and the schedule has no time zone.",
+        "Set ScheduleExpressionTimezone, or say that the time is UTC.",
+        "The backup runs in the middle of somebody's working day.";
+    TAGS_ARE_ALTERNATIVES = "R404" "tags-are-alternatives" Note,
+        "A selection has ListOfTags and names resources as well.",
+        "Use Conditions, which are ANDed with Resources; entries of ListOfTags are alternatives.",
+        "More is backed up than was meant, or not what was.";
+    RESTORE_BEFORE_WINDOW = "R406" "restore-before-window" Warning,
+        "A restore asks for a time before point-in-time recovery was enabled.",
+        "Restore to a time between the earliest and the latest restorable one, which the service tells.",
+        "The restore is refused.";
+    SAME_RESTORE_TARGET = "R407" "same-restore-target" Error,
+        "Two restores have the same target.",
+        "Give each a name of its own.",
+        "The second one fails because it exists.";
+    UNDECLARED = "R501" "undeclared" Error,
+        "A runbook uses a parameter or an output that it does not declare.",
+        "Declare it under `parameters`, or as an output of a step before.",
+        "The document is refused, or found wrong in the incident it was written for.";
+    NO_EXPRESSIONS = "R502" "no-expressions" Error,
+        "A runbook computes in a place that takes only a reference.",
+        "Compute in an aws:executeScript step, and refer to its output.",
+        "The text is taken as it stands, and the call fails.";
+    SELECTOR = "R503" "selector" Error,
+        "The selector of an output is not JSONPath.",
+        "Write a filter as [?(@.State.Code=='unhealthy')].",
+        "The step fails, or selects nothing and goes on.";
+    UNUSED_RESULT = "R504" "unused-result" Warning,
+        "A step asks for something, and nothing looks at the answer.",
+        "Branch on it, assert it, or remove the step.",
+        "The runbook reports success whatever it found.";
+    NO_BOUND = "R505" "no-bound" Warning,
+        "A step sets a capacity that grows with every run.",
+        "Set a size that is computed from what is needed, below a limit.",
+        "Whoever runs it twice grows the group twice.";
+    NEVER_DEDUPLICATES = "R506" "never-deduplicates" Warning,
+        "A string that should tell equal incidents contains something that is different every time.",
+        "Build it from the service and the kind of failure.",
+        "Every alarm opens an incident of its own, and the people on call are flooded.";
+    PARAMETER_SHAPE = "R507" "parameter-shape" Error,
+        "The parameters of a runbook are given in a form that is not taken.",
+        "Write a list of { Key, Values }.",
+        "The response plan is refused.";
+    STEPS_AS_TEXT = "R508" "steps-as-text" Warning,
+        "Numbered steps stand in YAML as one plain text.",
+        "Make them a list: a dash before each, and commands in a block of their own (|).",
+        "Lines are joined: no tool, and hardly a person, can tell steps from commands.";
+    MISPLACED_SELECTOR = "R601" "misplaced-selector" Error,
+        "A selector stands outside of `selector`.",
+        "Move it into spec.selector.",
+        "Where it is dropped, the fault hits anything in the namespace.";
+    EVERYTHING_SELECTED = "R602" "everything-selected" Warning,
+        "A fault says nothing about which pods it means.",
+        "Name labels or namespaces in the selector.",
+        "It hits any pod of its namespace.";
+    UNKNOWN_AWS_COMMAND = "R701" "unknown-aws-command" Error,
+        "The command line of AWS has no such service or operation.",
+        "Use the name that is suggested.",
+        "The command ends with an error, which scripts often hide.";
+    QUERY_FIELD = "R702" "query-field" Warning,
+        "A query asks for something that the answer does not have.",
+        "Use the path that is named.",
+        "JMESPath answers null: the column is empty for ever, and no error says so.";
+    QUERY_STRUCTURE = "R703" "query-structure" Warning,
+        "A column of a table is a whole structure.",
+        "Choose a member of it.",
+        "The table nests, and what reads it breaks.";
+    QUERY_GRAMMAR = "R704" "query-grammar" Note,
+        "A query uses what only some implementations of JMESPath take.",
+        "Write it in the grammar.",
+        "It works on one machine and not on another.";
+    ONE_LINE = "R705" "one-line" Warning,
+        "A list that is printed as one line is read line by line.",
+        "Put brackets around the member: X[*].[Name].",
+        "The loop runs once, with all names in one; the count is 1.";
+    SORTED_TABLE = "R706" "sorted-table" Warning,
+        "A table with borders is sorted.",
+        "Sort text, or in the query.",
+        "Heads and borders land among the rows.";
+    MISREAD_STATUS = "R707" "misread-status" Warning,
+        "What is asked for does not say what it is taken for.",
+        "Ask for what is named.",
+        "Everything is green while nothing is protected.";
+    COPY_BY_NAME = "R708" "copy-by-name" Warning,
+        "A copy in another region is recognised by its name.",
+        "Ask for SourceRegion.",
+        "Copies with other names are missed, and names without copies counted.";
+    CLUSTER_MEMBERS = "R709" "cluster-members" Warning,
+        "Members of a cluster are judged like single databases.",
+        "Leave them out and ask about the cluster.",
+        "Every Aurora instance is reported as a single point of failure.";
+    FIXED_DATE = "R710" "fixed-date" Warning,
+        "A fixed date stands where a recent one is meant.",
+        "Compute it when it is needed.",
+        "What worked on the day it was written is wrong a month later.";
+    DOLLAR_IN_QUOTES = "R711" "dollar-in-quotes" Warning,
+        "An amount with a dollar sign stands where the shell expands it.",
+        "Use single quotes, or write \\$.",
+        "$200 becomes 00: the report shows other figures than were written.";
+    UNSET_VARIABLE = "R712" "unset-variable" Warning,
+        "A variable is used and never set.",
+        "Set it; `set -u` finds such places.",
+        "The command gets an empty text, and fails or does something else.";
+    ENDLESS_WAIT = "R713" "endless-wait" Warning,
+        "A loop waits for a state without any bound.",
+        "Bound it, and wait for what changes.",
+        "A failover that never comes keeps the script, and whoever waits for it, for ever; one that has not begun is taken for done.";
+    SAYS_DONE = "R714" "says-done" Warning,
+        "A script says that it is done whatever became of its steps.",
+        "Begin with `set -euo pipefail`, and verify afterwards.",
+        "In an incident people believe a failover happened that did not.";
+    SHEBANG = "R715" "shebang" Warning,
+        "`#!` does not stand in the first line.",
+        "Make it the first line.",
+        "Another shell than the one that was meant runs the script.";
+    ALERT_IN_FAILED_REGION = "R716" "alert-in-failed-region" Warning,
+        "The alert about a region's failure goes through that region.",
+        "Alert by another region, or by two.",
+        "The notification fails with what it is about.";
+    CONTROL_PLANE_FAILOVER = "R717" "control-plane-failover" Warning,
+        "A failover needs the control plane of a service.",
+        "Prepare everything before, and switch with what only needs the data plane.",
+        "Control planes are the first to be impaired when a region fails: the failover waits for the recovery.";
+    SINGLE_PROBE_DECIDES = "R718" "single-probe-decides" Warning,
+        "One request decides about a failover.",
+        "Ask several times from several places.",
+        "One lost packet moves production.";
+    ONLY_200 = "R719" "only-200" Note,
+        "Only the status 200 counts as healthy.",
+        "Take every 2xx and 3xx, as Route 53 does, or decide knowingly.",
+        "A redirect is taken for a failure, and script and records disagree.";
+    DRILL_CHANGES_PRODUCTION = "R720" "drill-changes-production" Warning,
+        "A drill changes production and does not put back what was there.",
+        "Keep what was there and restore it, also when the drill is interrupted.",
+        "After the drill production runs where the drill left it.";
+    FIREWALL_BY_NAME = "R721" "firewall-by-name" Warning,
+        "A firewall rule is made with a host name.",
+        "Resolve once, keep the addresses, remove exactly those rules; mind IPv6.",
+        "The rule that takes it back may not match: the block stays.";
+    NO_DEAD_MANS_SWITCH = "R722" "no-dead-mans-switch" Warning,
+        "A fault ends only if the script that began it lives on.",
+        "Let something else end it: a rule that expires, a timer, at least a trap.",
+        "Ctrl-C, a crash or a closed laptop leaves the fault for ever.";
+    MISSING_OPTION = "R723" "missing-option" Error,
+        "A command lacks an option that it must have.",
+        "Add it.",
+        "The command ends with an error; in a loop, with one every time.";
+    MALFORMED_ID = "R725" "malformed-id" Warning,
+        "An id is not of the form that the service gives.",
+        "Use the id that the service answered with.",
+        "The command finds nothing: an emergency stop would not stop.";
+    PROMPTS = "R726" "prompts" Warning,
+        "A command asks for a password.",
+        "Give it in a file or a variable.",
+        "Where nobody answers, the script hangs.";
+    GNU_DATE = "R727" "gnu-date" Note,
+        "`date -d` is used.",
+        "Say that GNU coreutils are needed.",
+        "On other systems the time is empty, and the question is about another stretch.";
+    LOAD_TOOL = "R728" "load-tool" Warning,
+        "A load tool is used without what it needs.",
+        "Install and prepare it.",
+        "There is no load, and the system passes a test that did not happen.";
+    CONFIGURATION_AS_STATUS = "R729" "configuration-as-status" Warning,
+        "A command that shows a configuration is used to see a state.",
+        "Use the command that is named.",
+        "The check before the failover checks nothing.";
+    RESTORE_NOT_READ = "R730" "restore-not-read" Warning,
+        "A restore is counted as good without its data being read.",
+        "Mount it, compare, let the application read it, measure the time, and clean up.",
+        "Whether the backup can be used is found out when it is needed.";
+    PROOF_OF_REGION = "R731" "proof-of-region" Warning,
+        "A failover is proven by one good answer.",
+        "Let regions name themselves, write something, ask from several places.",
+        "The answer may come from the region that was left, out of a cache.";
+    AGENT_BY_HAND = "R732" "agent-by-hand" Warning,
+        "An agent that is a service is started by hand.",
+        "Use the service manager.",
+        "Measurements end with the terminal, in the middle of the experiment.";
+    FIRST_WAIT_DOUBLED = "R801" "first-wait-doubled" Note,
+        "The number of attempts is raised before it becomes the exponent of the wait.",
+        "Use base * 2 ** (n - 1), or raise it afterwards.",
+        "The first wait is twice the base, and so is every other one.";
+    ATTEMPTS_NOT_RETRIES = "R802" "attempts-not-retries" Warning,
+        "A number of retries is used as the number of calls.",
+        "Call it max_attempts, or call once more; refuse 0.",
+        "max_retries=1 never retries, and with 0 nothing is called and nothing is said.";
+    JITTER_AFTER_CAP = "R803" "jitter-after-cap" Warning,
+        "Jitter is applied after the wait has been capped.",
+        "Cap last.",
+        "The wait is longer than the maximum says.";
+    RETRIES_EVERYTHING = "R804" "retries-everything" Warning,
+        "Every exception is retried.",
+        "Retry what may pass: throttling, timeouts, 5xx; let the rest through at once.",
+        "Mistakes in the call are repeated under load, and bugs take minutes to show.";
+    NESTED_RETRIES = "R805" "nested-retries" Warning,
+        "A retry stands around a client that retries itself.",
+        "Keep one of the two.",
+        "Attempts multiply: five times four requests for one call, at the moment the service is in trouble.";
+    ATTEMPTS_MEANING = "R806" "attempts-meaning" Note,
+        "`max_attempts` in botocore's Config means retries.",
+        "Write total_max_attempts, which counts all requests.",
+        "There is one request more than the name says.";
+    NO_EFFECT = "R807" "no-effect" Warning,
+        "A setting is made that nothing here reads.",
+        "Remove it, and set what was meant.",
+        "The timeout that was meant does not exist.";
+    NEVER_FORGETS = "R808" "never-forgets" Warning,
+        "A circuit breaker that is closed never forgets failures.",
+        "Reset the count on success, or use a sliding window.",
+        "Failures of a week add up until a healthy dependency is cut off.";
+    UNLIMITED_PROBES = "R809" "unlimited-probes" Warning,
+        "A half-open circuit breaker lets every call through.",
+        "Let one, or a few, through, and ignore results of calls that began before.",
+        "All waiting callers hit the dependency at the moment it recovers.";
+    STUCK_HALF_OPEN = "R810" "stuck-half-open" Warning,
+        "A circuit breaker stays half-open after an exception of another kind.",
+        "Decide for every outcome: success, failure, or the probe is given back.",
+        "The breaker stays in a state it was meant to pass through.";
+    WALL_CLOCK = "R811" "wall-clock" Warning,
+        "A length of time is measured with the wall clock.",
+        "Use time.monotonic().",
+        "A step of the clock keeps a breaker open for hours, or opens it at once.";
+    UNTYPED_REJECTION = "R812" "untyped-rejection" Warning,
+        "A rejection cannot be told from a failure of the call.",
+        "Raise a type of its own that says when to try again.",
+        "Callers treat it like an error of the dependency, and retry.";
+    RETRY_SHORTER_THAN_FAILOVER = "R813" "retry-shorter-than-failover" Note,
+        "Retries of a database connection end before a failover would.",
+        "Retry for longer than the failover takes, or have the fallback ready.",
+        "Every failover is an outage for the caller, although the database comes back.";
+    UNDEFINED_MODULE = "R814" "undefined-module" Error,
+        "A module is used and not imported.",
+        "Import it.",
+        "The call raises NameError, which a broad `except` takes for a failed dependency.";
+    HIDES_BUGS = "R815" "fallback-hides-bugs" Warning,
+        "A fallback is given for every exception.",
+        "Catch the open breaker, timeouts and 5xx; limit how old a cached answer may be.",
+        "Bugs look like a dependency that is down, and old data is served without an end.";
+    EVERY_STATUS_TRIPS = "R816" "every-status-trips" Warning,
+        "Every status but 200 counts as a failure of the dependency.",
+        "Count 5xx, 429 and timeouts; pass on 3xx and 4xx.",
+        "One client with wrong requests opens the breaker for all.";
+    UNREACHABLE_TARGET = "R901" "unreachable-target" Warning,
+        "An availability target lies above what hard dependencies allow.",
+        "Lower the target, or make the dependencies soft: queue, cache, degrade.",
+        "The target is missed in the long run even if everything of one's own always works.";
+    RTO_BREAKS_BUDGET = "R902" "rto-breaks-budget" Warning,
+        "One incident that takes the whole recovery time objective uses up the month's downtime.",
+        "Shorten the RTO or lower the target.",
+        "Both promises are made, and one incident breaks the second while keeping the first.";
+    LONG_RETRIES = "R903" "long-retries" Note,
+        "Timeout times attempts is longer than a caller waits.",
+        "Shorten the timeout, or give the call a deadline.",
+        "Threads and connections are held for minutes while the dependency is down.";
+    STATED_AVAILABILITY = "R904" "stated-availability" Warning,
+        "An availability is stated that does not follow from the incidents listed with it.",
+        "Compute it, with the weights of partial outages said.",
+        "Decisions rest on a figure that is better than what happened.";
+    WRONG_SUM = "R905" "wrong-sum" Warning,
+        "A total does not follow from its items.",
+        "Add up again.",
+        "The decision rests on another cost than will be paid.";
+    WRONG_SAVING = "R906" "wrong-saving" Warning,
+        "A saving does not follow from the figures it is computed from.",
+        "Compute it from the difference of the availabilities.",
+        "The return that is promised will not come.";
+    NESTED_FENCE = "R908" "nested-fence" Warning,
+        "A fenced block of Markdown contains fences of the same length.",
+        "Use a longer fence outside.",
+        "The block ends in the middle, and the rest is shown as something else.";
+    MERMAID_LABEL = "R909" "mermaid-label" Warning,
+        "A label in a diagram has brackets without quotes.",
+        "Put the label in quotes: [\"ALB (Standby)\"].",
+        "The diagram is not drawn.";
+    TOO_LARGE = "R950" "too-large" Error,
+        "A file is larger than any document that is read here.",
+        "Check the files it was made from, or split it.",
+        "Nothing of it was checked.";
+    WORKLOAD_FIGURES = "W001" "workload-figures" Error,
+        "What is said of how reliable a part of a workload is contradicts itself, or is not enough.",
+        "Give an availability, or mtbf and mttr; the time to detect is a part of the time to restore.";
+    UNKNOWN_PART = "W002" "unknown-part" Error,
+        "A workload names a component, a zone or a region that it does not define.",
+        "Define it, or correct the name.";
+    WORKLOAD_CIRCLE = "W003" "workload-circle" Error,
+        "Components of a workload need each other.",
+        "Remove one of the dependencies.";
 }
 
 #[cfg(test)]

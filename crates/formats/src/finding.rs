@@ -45,6 +45,8 @@ pub struct Code {
     pub about: &'static str,
     /// What to do.
     pub cure: &'static str,
+    /// What happens to whoever leaves it as it is; empty where `about` says it.
+    pub consequence: &'static str,
 }
 
 /// Something wrong, or worth knowing, in a document.

@@ -9,12 +9,13 @@ use crate::{
     finding::Finding,
     node::{Entry, MAX_DEPTH, Node, Scalar, ScalarKind, Value},
     source::Span,
+    yaml::{MAX_NODES, too_many},
 };
 
 /// Reads a JSON text (RFC 8259; a byte order mark is skipped). Duplicate keys are reported and the first one kept; a
 /// syntax error is reported and ends the reading.
 pub fn parse(text: &str, findings: &mut Vec<Finding>) -> Option<Node> {
-    let mut parser = Parser { text, at: 0, findings };
+    let mut parser = Parser { text, at: 0, nodes: 0, findings };
     if text.starts_with('\u{feff}') {
         parser.at = '\u{feff}'.len_utf8();
     }
@@ -37,6 +38,7 @@ pub fn parse(text: &str, findings: &mut Vec<Finding>) -> Option<Node> {
 struct Parser<'t, 'f> {
     text: &'t str,
     at: usize,
+    nodes: usize,
     findings: &'f mut Vec<Finding>,
 }
 
@@ -78,6 +80,10 @@ impl Parser<'_, '_> {
 
     fn value(&mut self, depth: usize) -> Parsed<Node> {
         self.space();
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(Box::new(too_many(Span::new(self.at, self.at))));
+        }
         if depth > MAX_DEPTH {
             let message = format!("values are nested more than {MAX_DEPTH} deep");
             return Err(Box::new(Finding::new(&codes::TOO_DEEP, Span::new(self.at, self.at + 1), message)));

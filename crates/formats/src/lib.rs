@@ -10,32 +10,43 @@
 //! Readers collect *all* problems of a file instead of stopping at the first, and never guess: an unknown key is an
 //! error, and a target without a selector is an error, never "everything".
 
+mod backup;
+mod chaos_mesh;
+mod check;
 mod cloudformation;
 pub mod codes;
 pub mod cost;
+mod dashboard;
 mod decode;
 mod document;
+pub mod explain;
 pub mod finding;
 pub mod fis;
 pub mod incidents;
 pub mod json;
+mod kubernetes;
 mod lab_file;
 pub mod lens;
 pub mod node;
+mod python;
 mod read;
 pub mod render;
 pub mod review;
+mod route53;
+mod script;
 mod semantics;
 pub mod source;
+mod ssm;
 pub mod yaml;
 
+pub use check::MAX_BYTES;
 pub use codes::CODES;
 pub use finding::{Code, Finding, Severity};
 pub use fis::Template;
 pub use lens::{ReadLens, read_lens};
 pub use read::{
-    Checked, Kind, Options, Read, ReadLab, ReadPolicy, ReadTemplate, check, has_errors, read_experiment, read_lab,
-    read_policy, read_template,
+    Checked, Kind, Options, Part, Read, ReadLab, ReadPolicy, ReadTemplate, check, has_errors, read_experiment,
+    read_lab, read_policy, read_template,
 };
 pub use review::{ReadReview, read_review};
 pub use source::Source;

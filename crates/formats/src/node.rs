@@ -135,6 +135,22 @@ impl Node {
         self.entry(key).map(|entry| &entry.value)
     }
 
+    /// Moves it, with all that is in it, from the place it has in a part of a text to the one in the whole.
+    pub(crate) fn shift(&mut self, by: usize) {
+        self.span = self.span.moved(by);
+        self.head = self.head.moved(by);
+        match &mut self.value {
+            Value::Scalar(_) => {}
+            Value::Sequence(items) => items.iter_mut().for_each(|item| item.shift(by)),
+            Value::Mapping(entries) => {
+                for entry in entries {
+                    entry.key_span = entry.key_span.moved(by);
+                    entry.value.shift(by);
+                }
+            }
+        }
+    }
+
     /// What it is, for messages: "a mapping", "the number 5".
     #[must_use]
     pub fn describe(&self) -> String {

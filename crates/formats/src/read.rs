@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{catalogue::Catalogue, experiment::Experiment, lab::Lab, limits::Policy};
 
 use crate::{
+    check::{self as people},
     cloudformation, codes,
     decode::Reader,
     document::{self, limits},
@@ -36,6 +37,32 @@ pub enum Kind {
     Lens,
     /// A review: a workload with its answers to a lens.
     Review,
+    /// A manifest of Chaos Mesh.
+    ChaosMesh,
+    /// A manifest of Kubernetes.
+    Kubernetes,
+    /// An automation document of AWS Systems Manager.
+    Automation,
+    /// A change batch of Route 53.
+    ChangeBatch,
+    /// A plan or a selection of AWS Backup.
+    BackupPlan,
+    /// The body of a CloudWatch dashboard.
+    Dashboard,
+    /// A policy of AWS IAM.
+    IamPolicy,
+    /// Components and dependencies of a workload, with its objectives.
+    Inventory,
+    /// Records, health checks, alarms or probes as people write them down for each other.
+    Sheet,
+    /// A shell script.
+    Script,
+    /// A program in Python.
+    Python,
+    /// A diagram of Mermaid.
+    Mermaid,
+    /// Markdown with documents in fenced blocks.
+    Markdown,
     /// None of these.
     Unknown,
 }
@@ -51,6 +78,19 @@ impl std::fmt::Display for Kind {
             Self::Policy => "policy",
             Self::Lens => "custom lens",
             Self::Review => "review",
+            Self::ChaosMesh => "Chaos Mesh manifest",
+            Self::Kubernetes => "Kubernetes manifest",
+            Self::Automation => "automation document",
+            Self::ChangeBatch => "Route 53 change batch",
+            Self::BackupPlan => "backup plan",
+            Self::Dashboard => "dashboard",
+            Self::IamPolicy => "IAM policy",
+            Self::Inventory => "inventory",
+            Self::Sheet => "operations sheet",
+            Self::Script => "shell script",
+            Self::Python => "Python program",
+            Self::Mermaid => "Mermaid diagram",
+            Self::Markdown => "Markdown",
             Self::Unknown => "unknown document",
         })
     }
@@ -132,6 +172,17 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// The text, for rendering.
     pub source: Source,
+    /// The documents within, where it is Markdown or a script.
+    pub parts: Vec<Part>,
+}
+
+/// A document that stands in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// What it is, by its content.
+    pub kind: Kind,
+    /// The line of its beginning, counted from 1.
+    pub line: usize,
 }
 
 /// Whether one of the findings is an error.
@@ -229,28 +280,31 @@ pub fn read_policy(path: &str, bytes: &[u8]) -> ReadPolicy {
 /// value only when the stack is made, is no error as it is for [`read_experiment`].
 #[must_use]
 pub fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
+    if let Some(checked) = people::check(path, bytes, options) {
+        return checked;
+    }
     let Opened { root, .. } = open(path, bytes);
     match root.as_ref().map(kind_of) {
         Some(Kind::Lab) => {
             let ReadLab { findings, source, .. } = read_lab(path, bytes);
-            return Checked { kind: Kind::Lab, findings, source };
+            return Checked { kind: Kind::Lab, findings, source, parts: Vec::new() };
         }
         Some(Kind::Policy) => {
             let ReadPolicy { findings, source, .. } = read_policy(path, bytes);
-            return Checked { kind: Kind::Policy, findings, source };
+            return Checked { kind: Kind::Policy, findings, source, parts: Vec::new() };
         }
         Some(Kind::Lens) => {
             let lens::ReadLens { findings, source, .. } = lens::read_lens(path, bytes);
-            return Checked { kind: Kind::Lens, findings, source };
+            return Checked { kind: Kind::Lens, findings, source, parts: Vec::new() };
         }
         Some(Kind::Review) => {
             let review::ReadReview { findings, source, .. } = review::read_review(path, bytes);
-            return Checked { kind: Kind::Review, findings, source };
+            return Checked { kind: Kind::Review, findings, source, parts: Vec::new() };
         }
         _ => {}
     }
     let ReadTemplate { kind, findings, source, .. } = template_from(path, bytes, options, false);
-    Checked { kind, findings, source }
+    Checked { kind, findings, source, parts: Vec::new() }
 }
 
 pub(crate) struct Opened {
@@ -313,7 +367,10 @@ fn parse(source: &Source, findings: &mut Vec<Finding>) -> Option<Node> {
 }
 
 /// What a file is: whose keys it has most of.
-fn kind_of(root: &Node) -> Kind {
+pub(crate) fn kind_of(root: &Node) -> Kind {
+    if let Some(kind) = people::kind_of(root) {
+        return kind;
+    }
     let has = |keys: &[&str]| keys.iter().filter(|key| root.entry(key).is_some()).count();
     if has(&["Resources", "AWSTemplateFormatVersion"]) > 0 {
         return Kind::CloudFormation;
@@ -352,10 +409,19 @@ fn native_action(root: &Node) -> bool {
         .any(|entry| entry.value.get("actionId").and_then(Node::as_text).is_some_and(|id| !id.starts_with("aws:")))
 }
 
-fn experiment_part(reader: &mut Reader<'_>, root: &Node, kind: Kind, options: &Options<'_>) -> Option<Template> {
+pub(crate) fn experiment_part(
+    reader: &mut Reader<'_>,
+    root: &Node,
+    kind: Kind,
+    options: &Options<'_>,
+) -> Option<Template> {
     match kind {
         Kind::CloudFormation => cloudformation::read(reader, root, options),
         Kind::Fragment => cloudformation::read_fragment(reader, root, options),
+        Kind::Experiment if !reader.to_run && people::is_prose_plan(root) => {
+            unknown_document(reader, root);
+            None
+        }
         Kind::Experiment | Kind::FisTemplate => {
             let own = kind == Kind::Experiment;
             if let Some(name) = options.params.keys().next() {
@@ -371,10 +437,26 @@ fn experiment_part(reader: &mut Reader<'_>, root: &Node, kind: Kind, options: &O
             semantics::experiment(reader, root, &template.experiment, &context);
             Some(template)
         }
-        Kind::Unknown | Kind::Lab | Kind::Policy | Kind::Lens | Kind::Review => {
+        _ => {
             unknown_document(reader, root);
             None
         }
+    }
+}
+
+/// Checks a document that stands in another one.
+pub(crate) fn embedded(reader: &mut Reader<'_>, root: &Node, kind: Kind, options: &Options<'_>) {
+    reader.to_run = false;
+    if kind == Kind::Experiment && people::is_prose_plan(root) {
+        return;
+    }
+    match kind {
+        Kind::Lab => drop(lab_file::read(reader, root)),
+        Kind::Policy => drop(limits::policy(reader, root)),
+        Kind::Experiment | Kind::FisTemplate | Kind::CloudFormation | Kind::Fragment => {
+            drop(experiment_part(reader, root, kind, options));
+        }
+        _ => {}
     }
 }
 
@@ -403,6 +485,9 @@ fn unknown_document(reader: &mut Reader<'_>, root: &Node) {
         slip.map_or(root.head, |(entry, _)| entry.key_span),
         format!("this is neither an experiment, nor CloudFormation, nor a lab, but {found}"),
     );
+    // Somebody's own document is no mistake, unless it is to be run or is one of ours with a slip.
+    let own = !reader.to_run && (slip.is_none() || people::is_prose_plan(root));
+    let finding = if own { finding.severity(Severity::Note) } else { finding };
     reader.report(
         finding.help(match slip {
             Some((entry, near)) => format!("did you mean `{near}` by `{}`?", entry.key),
@@ -414,7 +499,7 @@ fn unknown_document(reader: &mut Reader<'_>, root: &Node) {
     );
 }
 
-fn first_line(source: &Source, span: Span) -> Span {
+pub(crate) fn first_line(source: &Source, span: Span) -> Span {
     let line = source.line(source.position(span.start).0);
     Span::new(span.start, line.end.clamp(span.start, span.end.max(span.start)))
 }

@@ -206,7 +206,7 @@ fn sarif_result(finding: &Finding, source: &Source) -> Value {
         "message": { "text": text },
         "locations": [{
             "physicalLocation": {
-                "artifactLocation": { "uri": finding.file },
+                "artifactLocation": { "uri": uri(&finding.file) },
                 "region": {
                     "startLine": finding.line,
                     "startColumn": finding.column,
@@ -218,9 +218,22 @@ fn sarif_result(finding: &Finding, source: &Source) -> Value {
     })
 }
 
+/// A path as the reference that SARIF wants: what is no part of RFC 3986 is written by its bytes.
+fn uri(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~');
+    let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.bytes().map(escape).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::wrap;
+    use super::{uri, wrap};
+
+    #[test]
+    fn paths_are_references_in_sarif() {
+        assert_eq!(uri("a b/c#1.yaml"), "a%20b/c%231.yaml");
+        assert_eq!(uri("日.md"), "%E6%97%A5.md");
+    }
 
     #[test]
     fn lines_are_broken_at_spaces_and_long_words_stay_whole() {

@@ -18,6 +18,12 @@ impl Span {
         Self { start, end }
     }
 
+    /// The same range further on.
+    #[must_use]
+    pub const fn moved(self, by: usize) -> Self {
+        Self { start: self.start + by, end: self.end + by }
+    }
+
     /// As a standard range.
     #[must_use]
     pub const fn range(self) -> Range<usize> {

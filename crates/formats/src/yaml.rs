@@ -18,16 +18,30 @@ use crate::{
 /// Most nodes that aliases and anchors may copy. Real documents repeat a few dozen; "billion laughs" repeat 10^9.
 const MAX_COPIED: usize = 100_000;
 
+/// Most values of one document. Ten times more than the largest template of CloudFormation has, and a tree of them takes
+/// less than 300 MB.
+pub(crate) const MAX_NODES: usize = 1_000_000;
+
 /// Reads the one document of a YAML text. Duplicate keys are reported and the first one kept; a syntax error is
 /// reported and ends the reading.
 pub fn parse(text: &str, findings: &mut Vec<Finding>) -> Option<Node> {
+    read(text, findings, false).into_iter().next()
+}
+
+/// Reads all documents of a YAML text, such as the manifests of one file of Kubernetes; none where one has a syntax
+/// error.
+pub(crate) fn parse_all(text: &str, findings: &mut Vec<Finding>) -> Vec<Node> {
+    read(text, findings, true)
+}
+
+fn read(text: &str, findings: &mut Vec<Finding>, several: bool) -> Vec<Node> {
     let options = granit_parser::options! {
         emit_comments: false,
         emit_unresolved_aliases: true,
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut builder = Builder::new(text, findings);
+    let mut builder = Builder::new(text, findings, several);
     for event in Parser::new_from_str_with_options(text, options) {
         let step = match event {
             Ok((event, span)) => builder.take(event, place(&span)),
@@ -38,15 +52,15 @@ pub fn parse(text: &str, findings: &mut Vec<Finding>) -> Option<Node> {
             Ok(false) => break,
             Err(finding) => {
                 builder.findings.push(*finding);
-                return None;
+                return Vec::new();
             }
         }
     }
-    let root = builder.root;
-    if root.is_none() {
+    let roots = builder.roots;
+    if roots.is_empty() {
         findings.push(Finding::new(&codes::UNKNOWN_DOCUMENT, Span::default(), "the file is empty"));
     }
-    root
+    roots
 }
 
 struct Builder<'t, 'f> {
@@ -55,8 +69,11 @@ struct Builder<'t, 'f> {
     open: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
     copied: usize,
+    nodes: usize,
     documents: usize,
-    root: Option<Node>,
+    /// Whether more than one document is read.
+    several: bool,
+    roots: Vec<Node>,
 }
 
 /// A collection that is not closed yet.
@@ -81,8 +98,9 @@ struct Anchored {
 type Step = Result<bool, Box<Finding>>;
 
 impl<'t, 'f> Builder<'t, 'f> {
-    fn new(text: &'t str, findings: &'f mut Vec<Finding>) -> Self {
-        Self { text, findings, open: Vec::new(), anchors: HashMap::new(), copied: 0, documents: 0, root: None }
+    fn new(text: &'t str, findings: &'f mut Vec<Finding>, several: bool) -> Self {
+        let (open, anchors, roots) = (Vec::new(), HashMap::new(), Vec::new());
+        Self { text, findings, open, anchors, copied: 0, nodes: 0, documents: 0, several, roots }
     }
 
     /// Takes one event; false when nothing more is to be read.
@@ -90,7 +108,8 @@ impl<'t, 'f> Builder<'t, 'f> {
         match event {
             Event::DocumentStart(..) => {
                 self.documents += 1;
-                if self.documents > 1 {
+                self.anchors.clear();
+                if self.documents > 1 && !self.several {
                     self.findings.push(
                         Finding::new(&codes::SEVERAL_DOCUMENTS, span, "a second YAML document starts here")
                             .help("put each document into a file of its own; only the first one was checked"),
@@ -164,13 +183,17 @@ impl<'t, 'f> Builder<'t, 'f> {
 
     /// Puts a finished node where it belongs: the root, the next item, a key, or a key's value.
     fn add(&mut self, mut node: Node, anchor: usize) -> Result<(), Box<Finding>> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(Box::new(too_many(node.head)));
+        }
         if anchor != 0 {
             let (nodes, depth) = size(&node);
             self.spend(nodes, node.span)?;
             self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, depth });
         }
         let Some(frame) = self.open.last_mut() else {
-            self.root = Some(node);
+            self.roots.push(node);
             return Ok(());
         };
         match &mut frame.value {
@@ -193,6 +216,7 @@ impl<'t, 'f> Builder<'t, 'f> {
                         entries.push(Entry { key, key_span, value: node });
                     } else {
                         self.findings.push(duplicate_key(&key, key_span));
+                        merge(entries, &key, node);
                     }
                 }
             },
@@ -225,6 +249,23 @@ impl<'t, 'f> Builder<'t, 'f> {
         }
         Ok(())
     }
+}
+
+/// Takes what a second mapping under the same key has besides the first, so that more can be said about a document that
+/// is in error already.
+fn merge(entries: &mut [Entry], key: &str, second: Node) {
+    let first = entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value.value);
+    if let (Some(Value::Mapping(first)), Value::Mapping(second)) = (first, second.value) {
+        let new: Vec<Entry> =
+            second.into_iter().filter(|entry| first.iter().all(|known| known.key != entry.key)).collect();
+        first.extend(new);
+    }
+}
+
+/// A document of more values than are read.
+pub(crate) fn too_many(span: Span) -> Finding {
+    Finding::new(&codes::TOO_LARGE, span, format!("the document has more than {MAX_NODES} values"))
+        .help("check the documents it was made from, or split it")
 }
 
 fn too_deep(span: Span) -> Box<Finding> {

@@ -1,6 +1,7 @@
 //! CloudFormation templates that hold `AWS::FIS::ExperimentTemplate` and `AWS::CloudWatch::Alarm`.
 //!
-//! Only those two are evaluated; everything else is looked at for references that lead nowhere. The properties of an
+//! Only those two are evaluated; everything else is looked at for references that lead nowhere and, type by type, for
+//! what breaks resilience. The properties of an
 //! experiment template are the keys of a FIS template in PascalCase: [`case`] turns them into the reader's.
 
 mod alarm;
@@ -8,7 +9,10 @@ pub(crate) mod case;
 mod evaluate;
 mod functions;
 mod references;
+mod resources;
 mod stack;
+
+use std::collections::BTreeMap;
 
 use model::nearest::nearest;
 
@@ -34,7 +38,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, options: &Options<'_>) 
     let all: Vec<&Entry> =
         stack.of_type("AWS::FIS::ExperimentTemplate").filter(|entry| evaluator.exists(reader, &entry.value)).collect();
     let chosen = choose(reader, root, &all, options.experiment.as_deref());
-    let alarms = alarm::alarms(reader, &mut evaluator);
+    if !reader.to_run {
+        resources::check(reader, &stack);
+    }
+    // Without an experiment nobody asks whether an alarm can be watched here.
+    let alarms = if all.is_empty() { BTreeMap::new() } else { alarm::alarms(reader, &mut evaluator) };
     let mut result = None;
     for entry in all {
         let Some(properties) = entry.value.get("Properties") else {
@@ -114,6 +122,8 @@ fn choose<'e>(reader: &mut Reader<'_>, root: &Node, all: &[&'e Entry], wanted: O
             found.map(|entry| entry.key.as_str())
         }
         (None, [only]) => Some(only.key.as_str()),
+        // A template of other resources is as right as one with experiments.
+        (None, []) if !reader.to_run => None,
         (None, []) => {
             let message = "no resource is of type AWS::FIS::ExperimentTemplate";
             reader.report(Finding::new(&codes::NO_TEMPLATE, place, message).help("there is nothing here to run"));

@@ -7,7 +7,7 @@ use model::nearest::nearest;
 use crate::{
     Options, codes,
     decode::Reader,
-    finding::{Finding, Severity},
+    finding::Finding,
     node::{Entry, Node, Value},
     source::Span,
 };
@@ -110,11 +110,12 @@ fn parameter(reader: &mut Reader<'_>, entry: &Entry, given: Option<&String>) -> 
     let (text, place) = match (given, default) {
         (Some(given), _) => (given.clone(), entry.key_span),
         (None, Some(default)) => (default.as_text().unwrap_or_default().to_owned(), default.span),
+        // Whoever makes the stack gives it.
+        (None, None) if !reader.to_run => return Given::Open,
         (None, None) => {
             let message = format!("the parameter `{}` has no value", entry.key);
             let help = format!("give one with --param {}=VALUE, or add a Default", entry.key);
-            let severity = if reader.to_run { Severity::Error } else { Severity::Note };
-            let finding = Finding::new(&codes::STACK_PARAMETER, entry.key_span, message).severity(severity);
+            let finding = Finding::new(&codes::STACK_PARAMETER, entry.key_span, message);
             reader.report(finding.help(help));
             return Given::Open;
         }

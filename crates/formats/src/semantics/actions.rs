@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::{
     catalogue::{Entry, TargetKind},
     experiment::{Action, Experiment},
-    target::Target,
+    target::{SelectionMode, Target},
 };
 
 use super::{Context, mapping, parameters, placeholder, suggestion};
@@ -33,7 +33,7 @@ pub(super) fn check(
         if let Some(known) = known {
             parameters::check(reader, &entry.value, action, known, context);
             target_keys(reader, &entry.value, action, known, experiment);
-            restart_of_replaced(reader, &entry.value, action);
+            restart_of_replaced(reader, &entry.value, action, experiment);
             not_what_it_says(reader, entry, action, known);
         }
         targets(reader, &entry.value, action, known, experiment, types);
@@ -158,7 +158,13 @@ fn targets(
 }
 
 /// A stopped instance of a group is terminated and replaced long before it is to be started again.
-fn restart_of_replaced(reader: &mut Reader<'_>, node: &Node, action: &Action) {
+fn restart_of_replaced(reader: &mut Reader<'_>, node: &Node, action: &Action, experiment: &Experiment) {
+    // Who takes some of many has equals in a group; who takes all that have a tag names machines of their own.
+    let some_of_many =
+        |name: &String| experiment.targets.get(name).is_none_or(|target| target.selection_mode != SelectionMode::All);
+    if !action.targets.values().any(some_of_many) {
+        return;
+    }
     let name = "completeIfInstancesTerminated";
     let complete = action.parameters.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || mapping(node, "parameters").iter().any(|entry| entry.key == name && entry.value.is_unknown());

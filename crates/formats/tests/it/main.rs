@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod defects;
+#[cfg(test)]
 mod findings;
 #[cfg(test)]
 mod functions;
@@ -12,6 +14,8 @@ mod lenses;
 mod own_document;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod resilience;
 #[cfg(test)]
 mod seeds;
 

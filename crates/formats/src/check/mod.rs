@@ -1,0 +1,323 @@
+//! Documents of other people, found out by their content and looked at for what breaks resilience.
+//!
+//! ```text
+//!   file ──▶ language ──┬─ data (JSON, YAML) ──▶ kind ──▶ its rules
+//!                       ├─ script ──▶ commands, and the documents in them ──▶ …
+//!                       ├─ Markdown ──▶ objectives in the prose, fenced blocks ──▶ …
+//!                       └─ Python, Mermaid
+//! ```
+//!
+//! A rule reports what is surely wrong by the meaning of the format, or what takes resilience away whatever the rest of
+//! the system is. Where a rule would have to guess, it keeps quiet.
+
+mod goals;
+mod inventory;
+mod markdown;
+mod mermaid;
+pub(crate) mod quantity;
+mod sheet;
+
+use std::path::Path;
+
+use crate::{
+    Checked, Kind, Options, Part, backup, chaos_mesh, codes, dashboard,
+    decode::Reader,
+    finding::{self, Finding},
+    json, kubernetes,
+    node::Node,
+    python, read, route53,
+    script::{self, Embedded},
+    source::{Source, Span},
+    ssm, yaml,
+};
+pub(crate) use goals::Goals;
+
+/// Largest file that is read. CloudFormation takes 1 MB, Systems Manager 64 KB; the rest is room for collections.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// Deepest document in a document: Markdown, a script in it, JSON in that.
+const DEEPEST: usize = 3;
+
+/// In what a text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Data,
+    Script,
+    Python,
+    Mermaid,
+    Markdown,
+    /// Reports and plans that a script writes.
+    Text,
+}
+
+impl Language {
+    /// By the ending of the name, else by how it begins; nothing where it is a file that others read.
+    fn of(path: &str, text: &str) -> Option<Self> {
+        let ending =
+            Path::new(path).extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        Some(match ending.as_str() {
+            "yaml" | "yml" | "json" | "template" => Self::Data,
+            "sh" | "bash" | "zsh" => Self::Script,
+            "py" => Self::Python,
+            "mmd" | "mermaid" => Self::Mermaid,
+            "md" | "markdown" => Self::Markdown,
+            "txt" => Self::Text,
+            "" if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.ends_with("sh")) => {
+                Self::Script
+            }
+            "" if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.contains("python")) => {
+                Self::Python
+            }
+            "" => Self::Data,
+            _ => return None,
+        })
+    }
+
+    /// By the word behind the fence.
+    fn of_fence(word: &str) -> Option<Self> {
+        Some(match word {
+            "yaml" | "yml" | "json" | "cloudformation" => Self::Data,
+            "bash" | "sh" | "shell" | "zsh" => Self::Script,
+            "python" | "py" | "python3" => Self::Python,
+            "mermaid" => Self::Mermaid,
+            _ => return None,
+        })
+    }
+}
+
+/// What a tree of other people's is by its keys; nothing where it is one of the kinds that are read to be run.
+pub(crate) fn kind_of(root: &Node) -> Option<Kind> {
+    let text = |key: &str| root.get(key).and_then(Node::as_text);
+    let has = |key: &str| root.entry(key).is_some();
+    if let (Some(version), Some(_)) = (text("apiVersion"), text("kind")) {
+        return Some(if version.starts_with("chaos-mesh.org/") { Kind::ChaosMesh } else { Kind::Kubernetes });
+    }
+    if has("mainSteps") && (has("schemaVersion") || has("parameters")) {
+        return Some(Kind::Automation);
+    }
+    if root.get("Changes").and_then(Node::as_sequence).is_some()
+        || root.get("ChangeBatch").is_some_and(|batch| batch.entry("Changes").is_some())
+    {
+        return Some(Kind::ChangeBatch);
+    }
+    if root.get("widgets").and_then(Node::as_sequence).is_some() {
+        return Some(Kind::Dashboard);
+    }
+    if has("Statement")
+        && root.as_mapping().is_some_and(|entries| {
+            entries.iter().all(|entry| matches!(entry.key.as_str(), "Version" | "Id" | "Statement"))
+        })
+    {
+        return Some(Kind::IamPolicy);
+    }
+    if has("BackupPlanName") && has("Rules")
+        || root.get("BackupPlan").is_some_and(|plan| plan.entry("Rules").is_some())
+        || has("SelectionName") && has("IamRoleArn")
+    {
+        return Some(Kind::BackupPlan);
+    }
+    if inventory::is_one(root) {
+        return Some(Kind::Inventory);
+    }
+    sheet::is_one(root).then_some(Kind::Sheet)
+}
+
+/// Whether it is a plan that people write for each other: a hypothesis in a sentence, and no actions.
+pub(crate) fn is_prose_plan(root: &Node) -> bool {
+    root.get("hypothesis").is_some_and(|hypothesis| hypothesis.as_text().is_some()) && root.entry("actions").is_none()
+}
+
+/// Checks a file whose language or kind is one of those of this module; nothing where it is another.
+pub(crate) fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Option<Checked> {
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    if bytes.len() > MAX_BYTES {
+        return Some(refused(
+            path,
+            &codes::TOO_LARGE,
+            format!("the file has {} bytes, and more than {MAX_BYTES} are not read", bytes.len()),
+        ));
+    }
+    if matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
+        let message = "the file begins with the byte order mark of UTF-16 or UTF-32; it is not UTF-8 text".to_owned();
+        return Some(refused(path, &codes::BAD_TEXT, message));
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let language = Language::of(path, text)?;
+    let source = Source::new(path, text);
+    let mut checker =
+        Checker { source: &source, options, goals: Goals::default(), findings: Vec::new(), parts: Vec::new() };
+    let whole = Span::new(0, text.len());
+    let kind = match language {
+        Language::Data => checker.people(whole, path)?,
+        Language::Text => return None,
+        language => {
+            if language == Language::Markdown {
+                checker.goals = Goals::of(text);
+            }
+            checker.language(language, whole, path, 0)
+        }
+    };
+    let Checker { findings, parts, .. } = checker;
+    let findings = finding::locate(findings, &source);
+    Some(Checked { kind, findings, source, parts })
+}
+
+/// A file that is not read at all, and why.
+fn refused(path: &str, code: &'static finding::Code, message: String) -> Checked {
+    let source = Source::new(path, "");
+    let finding = Finding::new(code, Span::default(), message).help(code.cure);
+    Checked { kind: Kind::Unknown, findings: finding::locate(vec![finding], &source), source, parts: Vec::new() }
+}
+
+/// Checks one file and all documents in it.
+struct Checker<'s, 'o> {
+    source: &'s Source,
+    options: &'o Options<'o>,
+    /// What the prose around the documents promises.
+    goals: Goals,
+    findings: Vec<Finding>,
+    parts: Vec<Part>,
+}
+
+impl Checker<'_, '_> {
+    /// Looks at a part in a language; what it is.
+    fn language(&mut self, language: Language, span: Span, name: &str, depth: usize) -> Kind {
+        let mut reader = Reader::new(self.source, &[]);
+        let mut inner = Vec::new();
+        let kind = match language {
+            Language::Markdown => {
+                inner = markdown::check(&mut reader, self.source, span);
+                Kind::Markdown
+            }
+            Language::Script => {
+                let found = script::check(&mut reader, self.source, span);
+                inner.extend(found.into_iter().filter_map(|Embedded { span, name }| {
+                    let language = Language::of(&name, self.source.slice(span))?;
+                    Some((language, span, name))
+                }));
+                Kind::Script
+            }
+            Language::Python => {
+                python::check(&mut reader, self.source, span);
+                Kind::Python
+            }
+            Language::Mermaid => {
+                mermaid::check(&mut reader, self.source, span);
+                Kind::Mermaid
+            }
+            Language::Text => {
+                goals::report(&mut reader, self.source, span);
+                Kind::Unknown
+            }
+            Language::Data => {
+                self.findings.append(&mut reader.findings);
+                return self.embedded(span, name);
+            }
+        };
+        self.findings.append(&mut reader.findings);
+        for (language, span, name) in inner.into_iter().filter(|_| depth < DEEPEST) {
+            let kind = self.language(language, span, &name, depth + 1);
+            if kind != Kind::Unknown {
+                let (line, _) = self.source.position(span.start);
+                self.parts.push(Part { kind, line });
+            }
+        }
+        kind
+    }
+
+    /// Reads all documents of a part, with their places in the whole.
+    fn parse(&mut self, span: Span, name: &str) -> Vec<Node> {
+        let text = self.source.slice(span);
+        let mut findings = Vec::new();
+        let json_name = Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+        let mut roots = if json_name || text.trim_start().starts_with(['{', '[']) {
+            let root = json::parse(text, &mut findings);
+            if root.is_none() && !json_name {
+                findings.clear();
+                yaml::parse_all(text, &mut findings)
+            } else {
+                root.into_iter().collect()
+            }
+        } else {
+            yaml::parse_all(text, &mut findings)
+        };
+        if roots.is_empty() && findings.iter().any(|finding| finding.code.id == codes::YAML_SYNTAX.id) {
+            // What a bare `>` before a number has hidden is looked at all the same.
+            if let Some(text) = sheet::without_bare_signs(text) {
+                roots = yaml::parse_all(&text, &mut Vec::new());
+            }
+        }
+        for root in &mut roots {
+            root.shift(span.start);
+        }
+        self.findings.extend(findings.into_iter().map(|mut finding| {
+            finding.span = finding.span.moved(span.start);
+            finding
+        }));
+        roots
+    }
+
+    /// A file of data, if it is of a kind of this module.
+    fn people(&mut self, span: Span, name: &str) -> Option<Kind> {
+        let roots = self.parse(span, name);
+        let (first, rest) = roots.split_first()?;
+        let kind = kind_of(first)?;
+        let manifests = matches!(kind, Kind::ChaosMesh | Kind::Kubernetes);
+        if let (Some(second), false) = (rest.first(), manifests) {
+            self.findings.push(
+                Finding::new(&codes::SEVERAL_DOCUMENTS, second.head, "a second YAML document starts here")
+                    .help("put each document into a file of its own; only the first one was checked"),
+            );
+        }
+        self.rules(first, kind);
+        if manifests {
+            for root in rest {
+                if let Some(kind) = kind_of(root) {
+                    self.rules(root, kind);
+                }
+            }
+        }
+        Some(kind)
+    }
+
+    /// A document of data in another document: what it is, and what is wrong with it.
+    fn embedded(&mut self, span: Span, name: &str) -> Kind {
+        let before = self.findings.len();
+        let roots = self.parse(span, name);
+        let mut kind = Kind::Unknown;
+        for root in &roots {
+            let this = read::kind_of(root);
+            self.rules(root, this);
+            kind = if kind == Kind::Unknown { this } else { kind };
+        }
+        if roots.is_empty()
+            && !self.findings[before..].iter().any(|finding| finding.code.id != codes::UNKNOWN_DOCUMENT.id)
+        {
+            self.findings.truncate(before);
+        }
+        kind
+    }
+
+    /// The rules of a kind. A document that is none of the known kinds is somebody's own, and right as it is.
+    fn rules(&mut self, root: &Node, kind: Kind) {
+        let mut reader = Reader::new(self.source, &[]);
+        match kind {
+            Kind::ChaosMesh => chaos_mesh::check(&mut reader, root),
+            Kind::Kubernetes => kubernetes::check(&mut reader, root),
+            Kind::Automation => ssm::automation(&mut reader, root),
+            Kind::ChangeBatch => route53::change_batch(&mut reader, root),
+            Kind::BackupPlan => backup::check(&mut reader, root),
+            Kind::Dashboard => dashboard::check(&mut reader, root),
+            Kind::Inventory => inventory::check(&mut reader, root),
+            Kind::Sheet => sheet::check(&mut reader, self.source, root, &self.goals),
+            Kind::Unknown => {
+                sheet::steps(&mut reader, self.source, root);
+                if root.as_text().is_some_and(|text| text.contains('：')) {
+                    reader.report(yaml::full_width(read::first_line(self.source, root.span)));
+                }
+            }
+            _ => read::embedded(&mut reader, root, kind, self.options),
+        }
+        self.findings.append(&mut reader.findings);
+    }
+}

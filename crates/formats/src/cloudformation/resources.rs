@@ -1,0 +1,343 @@
+//! Resources of other types than experiments: what in them breaks resilience.
+//!
+//! Properties are looked at as they are written. What a function computes is not known and says nothing; what it refers
+//! to is.
+
+mod iam;
+
+use super::{
+    evaluate::call,
+    stack::{Stack, type_of},
+};
+use crate::{
+    backup, codes,
+    decode::Reader,
+    finding::Finding,
+    node::{Entry, Node, Value},
+    route53::{self, Check, Placed, Record},
+    ssm,
+};
+
+/// A resource with its properties.
+struct Resource<'n> {
+    entry: &'n Entry,
+    properties: &'n Node,
+    kind: &'n str,
+}
+
+/// Looks at all resources of a template.
+pub(super) fn check(reader: &mut Reader<'_>, stack: &Stack<'_>) {
+    let resources: Vec<Resource<'_>> = stack
+        .section("Resources")
+        .iter()
+        .filter_map(|entry| {
+            Some(Resource { entry, properties: entry.value.get("Properties")?, kind: type_of(&entry.value)? })
+        })
+        .collect();
+    // Sentences here name properties as they are.
+    let pascal_case = std::mem::replace(&mut reader.pascal_case, false);
+    for resource in &resources {
+        placeholders(reader, resource.properties);
+        required(reader, resource);
+        match resource.kind {
+            "AWS::RDS::DBInstance" => database(reader, resource),
+            "AWS::Lambda::Function" => function(reader, resource),
+            "AWS::CloudWatch::Alarm" => alarm(reader, resource),
+            "AWS::SSMIncidents::ResponsePlan" => ssm::response_plan(reader, resource.properties),
+            "AWS::SSM::Document" => {
+                if let Some(content) =
+                    resource.properties.get("Content").filter(|content| content.entry("mainSteps").is_some())
+                {
+                    ssm::automation(reader, content);
+                }
+            }
+            "AWS::Backup::BackupPlan" => {
+                if let Some(plan) = resource.properties.get("BackupPlan") {
+                    backup::plan(reader, plan);
+                }
+            }
+            "AWS::Backup::BackupSelection" => {
+                if let Some(selection) = resource.properties.get("BackupSelection") {
+                    backup::selection(reader, selection);
+                }
+            }
+            _ => {}
+        }
+    }
+    names(reader, &resources);
+    network(reader, &resources);
+    vaults(reader, &resources);
+    iam::check(reader, stack, &resources);
+    reader.pascal_case = pascal_case;
+}
+
+/// A text that stands there as it is.
+fn literal(node: &Node) -> Option<&str> {
+    node.as_text().filter(|_| node.tag.is_none())
+}
+
+/// The logical id that a `Ref` or a `GetAtt` names.
+fn reference(node: &Node) -> Option<String> {
+    let (function, argument) = call(node)?;
+    if !matches!(function.as_str(), "Ref" | "GetAtt") {
+        return None;
+    }
+    let first = argument.as_sequence().and_then(<[Node]>::first).unwrap_or(&argument);
+    first.as_text().and_then(|text| text.split('.').next()).map(ToOwned::to_owned)
+}
+
+/// A text or what is referred to.
+fn placed(node: Option<&Node>) -> Option<Placed> {
+    let node = node?;
+    let text = reference(node).or_else(|| literal(node).map(ToOwned::to_owned))?;
+    Some(Placed { text, span: node.span })
+}
+
+/// `...` where a value should stand.
+fn placeholders(reader: &mut Reader<'_>, node: &Node) {
+    match &node.value {
+        Value::Mapping(entries) => entries.iter().for_each(|entry| placeholders(reader, &entry.value)),
+        Value::Sequence(items) => items.iter().for_each(|item| placeholders(reader, item)),
+        Value::Scalar(scalar) if matches!(scalar.text.as_str(), "..." | "…" | "TODO" | "CHANGEME") => {
+            reader.report(
+                Finding::new(&codes::PLACEHOLDER, node.span, format!("`{}` is a placeholder", scalar.text))
+                    .help("write the value"),
+            );
+        }
+        Value::Scalar(_) => {}
+    }
+}
+
+/// Properties that must be there, by type.
+const REQUIRED: &[(&str, &[&str])] = &[
+    ("AWS::Lambda::Function", &["Code", "Role"]),
+    ("AWS::Route53::RecordSet", &["Name", "Type"]),
+    ("AWS::Route53::HealthCheck", &["HealthCheckConfig"]),
+    ("AWS::Backup::BackupSelection", &["BackupPlanId", "BackupSelection"]),
+    ("AWS::Backup::BackupPlan", &["BackupPlan"]),
+    ("AWS::SSMIncidents::ResponsePlan", &["Name", "IncidentTemplate"]),
+    ("AWS::SSMIncidents::ReplicationSet", &["Regions"]),
+];
+
+fn required(reader: &mut Reader<'_>, resource: &Resource<'_>) {
+    let Some((_, keys)) = REQUIRED.iter().find(|(kind, _)| *kind == resource.kind) else { return };
+    let open = resource.properties.tag.is_some()
+        || resource
+            .properties
+            .as_mapping()
+            .is_some_and(|entries| entries.iter().any(|entry| entry.key.starts_with("Fn::")));
+    for key in keys.iter().filter(|key| !open && resource.properties.entry(key).is_none()) {
+        let message = format!("`{}` has no {key}, which {} needs", resource.entry.key, resource.kind);
+        reader.report(
+            Finding::new(&codes::MISSING_PROPERTY, resource.entry.key_span, message).help(format!("add {key}")),
+        );
+    }
+}
+
+fn database(reader: &mut Reader<'_>, resource: &Resource<'_>) {
+    let properties = resource.properties;
+    let has = |key: &str| properties.entry(key).is_some();
+    let made_from = [
+        "SourceDBInstanceIdentifier",
+        "SourceDBClusterIdentifier",
+        "SourceDbiResourceId",
+        "SourceDBInstanceAutomatedBackupsArn",
+        "DBSnapshotIdentifier",
+        "DBClusterIdentifier",
+        "DBClusterSnapshotIdentifier",
+        "RestoreTime",
+    ];
+    let credentials = ["MasterUserPassword", "ManageMasterUserPassword"];
+    if !made_from.iter().chain(&credentials).any(|key| has(key)) {
+        let message = format!("`{}` is a new database without a master password", resource.entry.key);
+        reader.report(
+            Finding::new(&codes::NO_CREDENTIALS, resource.entry.key_span, message)
+                .help("add MasterUsername and ManageMasterUserPassword: true"),
+        );
+    }
+    let source = properties.get("SourceDBInstanceIdentifier");
+    if let (Some(source), true) = (source, has("SourceRegion"))
+        && let Some(id) = reference(source)
+    {
+        let message = format!(
+            "`{id}` is in this stack, and so in its region; a replica of another region names its source by ARN"
+        );
+        reader.report(
+            Finding::new(&codes::REPLICA_IN_SAME_REGION, source.span, message)
+                .help("put the replica into a stack of the other region, with the source's ARN as a parameter"),
+        );
+    }
+}
+
+/// Properties that functions only report.
+const REPORTED: &[&str] = &["State", "StateReason", "LastModified", "CodeSha256", "Version", "LastUpdateStatus"];
+
+fn function(reader: &mut Reader<'_>, resource: &Resource<'_>) {
+    for entry in REPORTED.iter().filter_map(|key| resource.properties.entry(key)) {
+        let message = format!("{} is reported by the service and cannot be set", entry.key);
+        reader.report(
+            Finding::new(&codes::READ_ONLY_PROPERTY, entry.key_span, message)
+                .help("to hold a function back set ReservedConcurrentExecutions: 0"),
+        );
+    }
+}
+
+/// Metrics whose silence is a failure: what reports them is what may fail.
+const SILENT_IS_BAD: &[&str] =
+    &["HealthCheckStatus", "HealthCheckPercentageHealthy", "HealthyHostCount", "StatusCheckFailed"];
+
+fn alarm(reader: &mut Reader<'_>, resource: &Resource<'_>) {
+    let properties = resource.properties;
+    let text = |key: &str| properties.get(key).and_then(literal);
+    let metric = text("MetricName").unwrap_or_default();
+    if SILENT_IS_BAD.contains(&metric) && properties.entry("TreatMissingData").is_none() {
+        let message = format!("nothing says what it means when {metric} is missing");
+        let mut finding = Finding::new(&codes::MISSING_DATA_UNSET, resource.entry.key_span, message)
+            .help("add TreatMissingData: breaching");
+        if text("Namespace") == Some("AWS/Route53") {
+            finding = finding.note("metrics of Route 53 exist in us-east-1 only, and this alarm adds its periods to the time in which the check has found the failure");
+        }
+        reader.report(finding);
+    }
+    let Some(threshold) = properties.get("Threshold") else { return };
+    let Some(number) = literal(threshold).and_then(|text| text.parse::<f64>().ok()) else { return };
+    // A load balancer gives up on a target after at most 4,000 s; nobody alarms above one minute.
+    if metric == "TargetResponseTime" && number >= 60.0 {
+        let message =
+            format!("TargetResponseTime is in seconds: this alarm waits for answers that take {number} of them");
+        reader.report(
+            Finding::new(&codes::METRIC_UNIT, threshold.span, message)
+                .help(format!("if milliseconds are meant, write {}", number / 1_000.0)),
+        );
+    }
+    if metric == "ConnectionTime" && text("Namespace") == Some("AWS/Route53") && number > 4_000.0 {
+        let message = "a check that has not connected after 4 s has failed: ConnectionTime never gets that far";
+        reader.report(
+            Finding::new(&codes::IMPOSSIBLE_THRESHOLD, threshold.span, message)
+                .help("choose a threshold well below 4000 ms"),
+        );
+    }
+}
+
+/// Records and health checks.
+fn names(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
+    let mut records = Vec::new();
+    let mut checks = Vec::new();
+    for resource in resources {
+        match resource.kind {
+            "AWS::Route53::RecordSet" => records.push(record(resource.properties)),
+            "AWS::Route53::RecordSetGroup" => {
+                let sets = resource.properties.get("RecordSets").and_then(Node::as_sequence).unwrap_or_default();
+                records.extend(sets.iter().map(record));
+            }
+            "AWS::Route53::HealthCheck" => {
+                let config = resource.properties.get("HealthCheckConfig");
+                checks.push(Check {
+                    id: resource.entry.key.clone(),
+                    asks: placed(config.and_then(|config| config.get("FullyQualifiedDomainName"))),
+                });
+            }
+            _ => {}
+        }
+    }
+    route53::rules(reader, &records, &checks);
+}
+
+fn record(properties: &Node) -> Record {
+    let text = |key: &str| properties.get(key).and_then(literal);
+    let alias = properties.get("AliasTarget");
+    let evaluates = alias.map(|alias| match alias.get("EvaluateTargetHealth") {
+        None => Some(false),
+        Some(node) => literal(node).map(|text| text == "true"),
+    });
+    let target =
+        properties.get("ResourceRecords").and_then(Node::as_sequence).and_then(<[Node]>::first).and_then(literal);
+    Record {
+        name: text("Name").map(route53::canonical),
+        failover: placed(properties.get("Failover")),
+        // A check that is computed is one all the same.
+        check: properties
+            .get("HealthCheckId")
+            .map(|node| placed(Some(node)).unwrap_or_else(|| Placed { text: String::new(), span: node.span })),
+        alias: alias.is_some(),
+        evaluates_target: evaluates.flatten(),
+        ttl: properties.entry("TTL").map(|entry| entry.key_span),
+        target: target.filter(|_| text("Type") == Some("CNAME")).map(ToOwned::to_owned),
+    }
+}
+
+/// Subnets that are called public in a network without a way out.
+fn network(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
+    let has = |kind: &str| resources.iter().any(|resource| resource.kind == kind);
+    if has("AWS::EC2::InternetGateway")
+        || has("AWS::EC2::VPCGatewayAttachment")
+        || has("AWS::EC2::TransitGatewayAttachment")
+    {
+        return;
+    }
+    let own_vpc = |resource: &&Resource<'_>| {
+        let vpc = resource.properties.get("VpcId").and_then(reference);
+        let mapped = resource.properties.get("MapPublicIpOnLaunch").and_then(literal) == Some("true");
+        mapped
+            && vpc
+                .is_some_and(|id| resources.iter().any(|other| other.kind == "AWS::EC2::VPC" && other.entry.key == id))
+    };
+    if let Some(subnet) = resources.iter().filter(|resource| resource.kind == "AWS::EC2::Subnet").find(own_vpc)
+        && let Some(entry) = subnet.properties.entry("MapPublicIpOnLaunch")
+    {
+        let message = format!(
+            "`{}` gives out public addresses, but its network has no internet gateway and no route to one",
+            subnet.entry.key
+        );
+        reader.report(Finding::new(&codes::NO_ROUTE, entry.key_span, message).help("add an internet gateway, its attachment, a route table with 0.0.0.0/0, and NAT gateways for the private subnets"));
+    }
+}
+
+/// The region that a text names: `us-west-2` of `DR-us-west-2`.
+fn region(text: &str) -> Option<&str> {
+    /// Beginnings of the names of regions.
+    const AREAS: &[&str] = &["us-", "eu-", "ap-", "sa-", "ca-", "me-", "af-", "il-", "mx-"];
+    let start = AREAS.iter().find_map(|area| {
+        let at = text.find(area)?;
+        (at == 0 || !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric())).then_some(at)
+    })?;
+    let rest = &text[start..];
+    let end = rest.find(|c: char| c.is_ascii_digit())? + 1;
+    let name = &rest[..end];
+    (name.matches('-').count() >= 2 && !rest[end..].starts_with(|c: char| c.is_ascii_alphanumeric())).then_some(name)
+}
+
+/// Vaults of two regions in one stack.
+fn vaults(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
+    let named: Vec<(&Node, &str)> = resources
+        .iter()
+        .filter(|resource| resource.kind == "AWS::Backup::BackupVault")
+        .filter_map(|resource| {
+            let node = resource.properties.get("BackupVaultName")?;
+            Some((node, region(literal(node)?)?))
+        })
+        .collect();
+    let Some((_, first)) = named.first() else { return };
+    for (node, other) in named.iter().filter(|(_, other)| other != first) {
+        let message = format!(
+            "a vault for {other} stands in the stack that makes the one for {first}; a stack makes all it has in one region"
+        );
+        reader.report(
+            Finding::new(&codes::OTHER_REGION, node.span, message)
+                .help(format!("make it in a stack of {other}; the copy's destination is its ARN")),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::region;
+
+    #[test]
+    fn regions_are_found_in_names() {
+        assert_eq!(region("DR-us-west-2"), Some("us-west-2"));
+        assert_eq!(region("ap-northeast-1-vault"), Some("ap-northeast-1"));
+        assert_eq!(region("status-report-2"), None);
+        assert_eq!(region("vault"), None);
+    }
+}

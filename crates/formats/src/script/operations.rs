@@ -1,0 +1,151 @@
+//! What the command line of AWS knows: operations, what they need, and the shape of what they answer.
+//!
+//! The table is made from the public API models: every operation of thirty services by name, and of those that read,
+//! the options that must be given and the answer's members, a few levels deep.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+/// What an operation takes and answers.
+#[derive(Debug)]
+pub(super) struct Operation {
+    /// Options that must be given, without their dashes.
+    pub(super) required: Vec<&'static str>,
+    /// The answer.
+    pub(super) answer: Shape,
+}
+
+/// The shape of a value of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Text, number, boolean or time.
+    Scalar,
+    /// A structure with members by name.
+    Structure(Vec<(&'static str, Self)>),
+    /// A list.
+    List(Box<Self>),
+    /// A map, or deeper than the table goes.
+    Open,
+}
+
+impl Shape {
+    /// The member of a structure with this name.
+    pub(super) fn member(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Structure(members) => members.iter().find(|(member, _)| *member == name).map(|(_, shape)| shape),
+            Self::Scalar | Self::List(_) | Self::Open => None,
+        }
+    }
+
+    /// The names of the members of a structure.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let members = match self {
+            Self::Structure(members) => members.as_slice(),
+            Self::Scalar | Self::List(_) | Self::Open => &[],
+        };
+        members.iter().map(|(name, _)| *name)
+    }
+
+    /// Where in a structure something of this name stands: `HealthCheckConfig.Type`.
+    pub(super) fn path_to(&self, name: &str) -> Option<String> {
+        let Self::Structure(members) = self else { return None };
+        members.iter().find_map(|(outer, shape)| match shape {
+            Self::Structure(inner) if inner.iter().any(|(member, _)| *member == name) => {
+                Some(format!("{outer}.{name}"))
+            }
+            Self::List(item) if item.member(name).is_some() => Some(format!("{outer}[].{name}")),
+            _ => None,
+        })
+    }
+}
+
+/// The table as it is kept.
+const TABLE: &str = include_str!("operations.txt");
+
+/// Required options and answer of an operation, as they are kept.
+type Row = (&'static str, &'static str);
+
+/// Rows of the operations that read, by service and operation.
+static READING: LazyLock<HashMap<(&str, &str), Row>> = LazyLock::new(|| {
+    let row = |line: &'static str| {
+        let mut parts = line.splitn(4, ' ');
+        Some(((parts.next()?, parts.next()?), (parts.next()?, parts.next()?)))
+    };
+    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(row).collect()
+});
+
+/// All operations of a service.
+static ALL: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
+    let row = |line: &'static str| {
+        let (service, names) = line.split_once(" * ")?;
+        Some((service, names.split(',').collect()))
+    };
+    TABLE.lines().filter_map(row).collect()
+});
+
+/// All operations of a service by their names on the command line, if the service is in the table.
+pub(super) fn operations(service: &str) -> Option<&'static [&'static str]> {
+    ALL.get(service).map(Vec::as_slice)
+}
+
+/// What an operation that reads takes and answers, if it is in the table.
+pub(super) fn operation(service: &str, name: &str) -> Option<Operation> {
+    let (required, answer) = READING.get(&(service, name))?;
+    let required = if *required == "-" { Vec::new() } else { required.split(',').collect() };
+    let mut rest = *answer;
+    Some(Operation { required, answer: shape(&mut rest) })
+}
+
+/// Reads a shape of the table; `rest` begins behind it then.
+fn shape(rest: &mut &'static str) -> Shape {
+    match rest.as_bytes().first() {
+        Some(b'*') => {
+            *rest = &rest[1..];
+            Shape::List(Box::new(shape(rest)))
+        }
+        Some(b'%' | b'?') => {
+            *rest = &rest[1..];
+            Shape::Open
+        }
+        Some(b'{') => {
+            *rest = &rest[1..];
+            let mut members = Vec::new();
+            while !rest.is_empty() && !rest.starts_with('}') {
+                *rest = rest.strip_prefix(',').unwrap_or(rest);
+                let end = rest.find([',', '{', '}', '*', '%', '?']).unwrap_or(rest.len());
+                let (name, after) = rest.split_at(end);
+                *rest = after;
+                members.push((name, shape(rest)));
+            }
+            *rest = rest.strip_prefix('}').unwrap_or(rest);
+            Shape::Structure(members)
+        }
+        _ => Shape::Scalar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_read_whole() {
+        for (service, name) in READING.keys() {
+            let operation = operation(service, name).unwrap();
+            assert!(matches!(operation.answer, Shape::Structure(_)), "{service} {name}");
+            assert!(operations(service).unwrap().contains(name), "{service} {name}");
+        }
+        assert!(READING.len() > 500 && ALL.len() > 20);
+    }
+
+    #[test]
+    fn an_answers_members_are_found_with_their_places() {
+        let checks = operation("route53", "list-health-checks").unwrap();
+        let Some(Shape::List(check)) = checks.answer.member("HealthChecks") else { panic!("a list") };
+        assert_eq!(check.member("Id"), Some(&Shape::Scalar));
+        assert_eq!(
+            check.path_to("FullyQualifiedDomainName").as_deref(),
+            Some("HealthCheckConfig.FullyQualifiedDomainName")
+        );
+        assert_eq!(operation("route53", "get-health-check").unwrap().required, ["health-check-id"]);
+    }
+}

@@ -1,0 +1,45 @@
+//! Response plans of Incident Manager.
+
+use crate::{codes, decode::Reader, finding::Finding, node::Node};
+
+/// Words in a variable's name that say it is different every time.
+const CHANGING: &[&str] = &["time", "date", "timestamp", "uuid", "random", "execution_id", "execution-id", "epoch"];
+
+/// Looks at the properties of a response plan.
+pub(crate) fn check(reader: &mut Reader<'_>, properties: &Node) {
+    if let Some(dedupe) = properties.get("IncidentTemplate").and_then(|template| template.get("DedupeString"))
+        && let Some(text) = dedupe.as_text()
+        && let Some(variable) = changing(text)
+    {
+        let message =
+            format!("`{variable}` is different for every incident, so no two of them are ever found to be the same");
+        reader.report(
+            Finding::new(&codes::NEVER_DEDUPLICATES, dedupe.span, message)
+                .help("build it from the service and the kind of failure: api-outage"),
+        );
+    }
+    for action in properties.get("Actions").and_then(Node::as_sequence).unwrap_or_default() {
+        let Some(parameters) = action.get("SsmAutomation").and_then(|automation| automation.entry("Parameters")) else {
+            continue;
+        };
+        if parameters
+            .value
+            .as_mapping()
+            .is_some_and(|entries| entries.iter().all(|entry| !entry.key.starts_with("Fn::") && entry.key != "Ref"))
+        {
+            let message = "parameters of an automation are a list of keys with their values, not a mapping";
+            reader.report(
+                Finding::new(&codes::PARAMETER_SHAPE, parameters.key_span, message)
+                    .help("write - { Key: NAME, Values: [VALUE] } for each"),
+            );
+        }
+    }
+}
+
+/// The variable of a text that changes every time: `{{ incident.start_time }}`.
+fn changing(text: &str) -> Option<&str> {
+    text.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()).map(str::trim).find(|name| {
+        let name = name.to_lowercase();
+        CHANGING.iter().any(|word| name.split(['.', '_', ':', '-']).any(|part| part == *word) || name.ends_with(word))
+    })
+}
