@@ -22,7 +22,7 @@ use super::{
     upgrade::{Fate, upgrade},
 };
 
-fn choice(id: &str, notes: serde_json::Value) -> Choice {
+fn choice(id: &str, notes: &serde_json::Value) -> Choice {
     let extra = notes.as_object().cloned().unwrap_or_default();
     Choice { id: id.to_owned(), title: format!("Title of {id}"), help: None, plan: None, more: Vec::new(), extra }
 }
@@ -49,20 +49,20 @@ fn lens() -> Lens {
     let high = |impact: &str, effort: &str| json!({ "_level": "HIGH", "_impact": impact, "_effort": effort });
     let after = json!({ "_level": "MEDIUM", "_impact": "HIGH", "_effort": "MEDIUM", "_after": ["a", "d"] });
     let q1 = vec![
-        choice("a", high("HIGH", "HIGH")),
-        choice("b", high("MEDIUM", "LOW")),
-        choice("c", after),
-        choice("q1_no", json!({})),
+        choice("a", &high("HIGH", "HIGH")),
+        choice("b", &high("MEDIUM", "LOW")),
+        choice("c", &after),
+        choice("q1_no", &json!({})),
     ];
     let rules = [("a && b && c", Risk::None), ("a && b", Risk::Medium), ("default", Risk::High)];
     let q2 = question(
         "q2",
-        vec![choice("d", json!({})), choice("q2_no", json!({}))],
+        vec![choice("d", &json!({})), choice("q2_no", &json!({}))],
         &[("d", Risk::None), ("default", Risk::Medium)],
     );
     let q3 = question(
         "q3",
-        vec![choice("bad", json!({})), choice("q3_no", json!({}))],
+        vec![choice("bad", &json!({})), choice("q3_no", &json!({}))],
         &[("bad", Risk::High), ("default", Risk::None)],
     );
     let questions = vec![question("q1", q1, &rules), q2, q3];
@@ -217,8 +217,8 @@ fn an_upgrade_loses_no_answer() {
     questions.remove(2);
     // b gets another id under the same title, c is gone, e is there for the first time.
     questions[0].choices[1].id = "b2".to_owned();
-    questions[0].choices[2] = choice("e", json!({}));
-    questions.push(question("q4", vec![choice("x", json!({}))], &[("default", Risk::None)]));
+    questions[0].choices[2] = choice("e", &json!({}));
+    questions.push(question("q4", vec![choice("x", &json!({}))], &[("default", Risk::None)]));
     let given =
         answers(&[("q1", answer(&["a", "b", "c"], &[])), ("q2", answer(&["d"], &[])), ("q3", answer(&["bad"], &[]))]);
     let done = upgrade(&old, &new, &given, &Answers::new());

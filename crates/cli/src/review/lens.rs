@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::ExitCode};
 use anyhow::{Context, Result};
 use assess::review::rules::analyse;
 use formats::ReadLens;
-use model::lens::Lens;
+use model::lens::{Lens, Question};
 
 use crate::{
     check,
@@ -78,14 +78,18 @@ pub(super) fn look(
     Ok(ExitCode::SUCCESS)
 }
 
+/// How much a lens asks, pillar by pillar.
 fn summary(lens: &Lens) -> String {
-    let (mut text, mut questions, mut choices) = (String::new(), 0, 0);
-    for pillar in &lens.pillars {
-        let of_pillar: usize = pillar.questions.iter().map(|question| question.choices.len()).sum();
-        text += &format!("  {}: {} questions, {of_pillar} choices\n", pillar.name, pillar.questions.len());
-        questions += pillar.questions.len();
-        choices += of_pillar;
-    }
+    let choices = |questions: &[Question]| questions.iter().map(|question| question.choices.len()).sum::<usize>();
+    let pillars: String = lens
+        .pillars
+        .iter()
+        .map(|pillar| {
+            let questions = &pillar.questions;
+            format!("  {}: {} questions, {} choices\n", pillar.name, questions.len(), choices(questions))
+        })
+        .collect();
     let edition = lens.edition().map(|edition| format!(", edition {edition}")).unwrap_or_default();
-    format!("{}{edition}: {questions} questions, {choices} choices\n{text}", lens.name)
+    let (questions, all) = (lens.questions().count(), lens.pillars.iter().map(|pillar| choices(&pillar.questions)));
+    format!("{}{edition}: {questions} questions, {} choices\n{pillars}", lens.name, all.sum::<usize>())
 }

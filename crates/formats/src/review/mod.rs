@@ -85,8 +85,8 @@ impl ReadReview {
         self
     }
 
-    fn place(&self, part: Part) -> Span {
-        self.places.get(&part).copied().unwrap_or_default()
+    fn place(&self, part: &Part) -> Span {
+        self.places.get(part).copied().unwrap_or_default()
     }
 
     fn answers(&self, answers: &Answers, lens: &Lens, findings: &mut Vec<Finding>) {
@@ -94,14 +94,14 @@ impl ReadReview {
         for (id, answer) in answers {
             let Some(question) = lens.question(id) else {
                 let message = format!("the lens has no question `{id}`; its answer counts for nothing");
-                let finding = Finding::new(&codes::UNKNOWN_QUESTION, self.place(Part::Question(id.clone())), message);
+                let finding = Finding::new(&codes::UNKNOWN_QUESTION, self.place(&Part::Question(id.clone())), message);
                 findings.push(finding.help(meant(id, &questions)));
                 continue;
             };
             let choices: Vec<&str> = question.choices.iter().map(|choice| choice.id.as_str()).collect();
             for choice in answer.choices.keys().filter(|choice| !choices.contains(&choice.as_str())) {
                 let message = format!("the question has no choice `{choice}`; it counts for nothing");
-                let place = self.place(Part::Choice(id.clone(), choice.clone()));
+                let place = self.place(&Part::Choice(id.clone(), choice.clone()));
                 let finding = Finding::new(&codes::UNKNOWN_PRACTICE, place, message);
                 findings.push(finding.help(meant(choice, &choices)));
             }
@@ -112,7 +112,7 @@ impl ReadReview {
                 .filter(|choice| selected(&choice.id))
                 .partition(|choice| choice.is_none_of_these());
             if let ([none, ..], [other, ..]) = (none.as_slice(), others.as_slice()) {
-                let place = self.place(Part::Choice(id.clone(), none.id.clone()));
+                let place = self.place(&Part::Choice(id.clone(), none.id.clone()));
                 let message = format!("\"none of these\" is selected together with `{}`", other.id);
                 findings.push(Finding::new(&codes::NONE_WITH_OTHERS, place, message).help("keep one of them"));
             }
@@ -127,15 +127,15 @@ impl ReadReview {
             let after = improvement.after.iter().map(|after| (after, Part::After(id.clone(), after.clone())));
             for (name, part) in named.chain(after).filter(|(name, _)| !choices.contains(&name.as_str())) {
                 let message = format!("the lens has no choice `{name}`");
-                let finding = Finding::new(&codes::UNKNOWN_PRACTICE, self.place(part), message);
+                let finding = Finding::new(&codes::UNKNOWN_PRACTICE, self.place(&part), message);
                 findings.push(finding.help(meant(name, &choices)));
             }
         }
         for id in review.improvements.keys() {
             if let Some(last) = circle(review, lens, id) {
                 let message = format!("`{id}` waits for itself, by way of `{last}`");
-                let place = self.place(Part::After(id.clone(), last.clone()));
-                let place = if place == Span::default() { self.place(Part::Improvement(id.clone())) } else { place };
+                let place = self.place(&Part::After(id.clone(), last.clone()));
+                let place = if place == Span::default() { self.place(&Part::Improvement(id.clone())) } else { place };
                 findings.push(Finding::new(&codes::CIRCULAR_AFTER, place, message).help("remove one of the `after`"));
             }
         }
