@@ -20,8 +20,8 @@ pub(super) struct Dialogue<R, W> {
 
 /// What was said to a question.
 enum Said {
-    /// These choices, by their places.
-    Choices(Vec<usize>),
+    /// These choices are made, and those do not concern the workload; by their places.
+    Choices { made: Vec<usize>, aside: Vec<usize> },
     /// It does not concern the workload.
     NotApplicable,
     /// Tell more about a choice.
@@ -75,11 +75,14 @@ impl<R: BufRead, W: Write> Dialogue<R, W> {
             self.say(&format!("\n[{}/{}]", at + 1, questions.len()))?;
             self.question(question, review.answers.get(&question.id))?;
             match self.answer(question)? {
-                Said::Choices(places) => {
-                    let notes = self.prompt("Notes (Enter for none):")?.unwrap_or_default();
-                    answer(review, question, &places, &notes);
-                    save(review)?;
-                    at += 1;
+                Said::Choices { made, aside } => {
+                    let reason = if aside.is_empty() { None } else { self.reason()? };
+                    if aside.is_empty() || reason.is_some() {
+                        let notes = self.prompt("Notes (Enter for none):")?.unwrap_or_default();
+                        answer(review, question, &made, reason.map(|reason| (aside.as_slice(), reason)), &notes);
+                        save(review)?;
+                        at += 1;
+                    }
                 }
                 Said::NotApplicable => {
                     if let Some(reason) = self.reason()? {
@@ -143,7 +146,7 @@ impl<R: BufRead, W: Write> Dialogue<R, W> {
     }
 
     fn answer(&mut self, question: &Question) -> Result<Said> {
-        self.paragraph(0, "", "Numbers of what is true; n: not applicable, ?N: explain N, s: skip, b: back, q: stop")?;
+        self.paragraph(0, "", "Numbers of what is true, -N where N does not apply; n: nothing of it applies, ?N: explain N, s: skip, b: back, q: stop")?;
         loop {
             let Some(line) = self.prompt(">")? else { return Ok(Said::Stop) };
             match understand(&line, question) {
@@ -191,35 +194,42 @@ fn understand(line: &str, question: &Question) -> Said {
             if let Some(number) = line.strip_prefix('?') {
                 return place(number).map_or(Said::Unclear, Said::Explain);
             }
-            let words = line.split([' ', ',']).filter(|word| !word.is_empty());
-            let Some(places) = words.map(place).collect::<Option<Vec<_>>>().filter(|places| !places.is_empty()) else {
+            let (mut made, mut aside) = (Vec::new(), Vec::new());
+            for word in line.split([' ', ',']).filter(|word| !word.is_empty()) {
+                let (list, number) = match word.strip_prefix('-') {
+                    Some(number) => (&mut aside, number),
+                    None => (&mut made, word),
+                };
+                let Some(place) = place(number) else { return Said::Unclear };
+                list.push(place);
+            }
+            let none = |places: &[usize]| places.iter().any(|place| question.choices[*place].is_none_of_these());
+            let both = made.iter().any(|place| aside.contains(place));
+            let nothing = made.is_empty() && aside.is_empty();
+            if nothing || both || none(&aside) || none(&made) && made.len() > 1 {
                 return Said::Unclear;
-            };
-            let none = places.iter().any(|place| question.choices[*place].is_none_of_these());
-            if none && places.len() > 1 { Said::Unclear } else { Said::Choices(places) }
+            }
+            Said::Choices { made, aside }
         }
     }
 }
 
 /// Writes an answer down. What was known of a choice beside, its notes and evidence, stays.
-fn answer(review: &mut Review, question: &Question, places: &[usize], notes: &str) {
+fn answer(review: &mut Review, question: &Question, made: &[usize], aside: Option<(&[usize], Reason)>, notes: &str) {
     let answer = review.answers.entry(question.id.clone()).or_default();
     answer.not_applicable = None;
     if !notes.is_empty() {
         answer.notes = Some(notes.to_owned());
     }
     for (place, choice) in question.choices.iter().enumerate() {
-        let status = if places.contains(&place) { Status::Selected } else { Status::Unselected };
-        match answer.choices.get_mut(&choice.id) {
-            // What does not concern the workload is left so, unless it is chosen after all.
-            Some(given) if status == Status::Selected || !matches!(given.status, Status::NotApplicable(_)) => {
-                given.status = status;
-            }
-            Some(_) => {}
-            None => {
-                answer.choices.insert(choice.id.clone(), status.into());
-            }
-        }
+        let given = answer.choices.entry(choice.id.clone()).or_insert_with(|| Status::Unselected.into());
+        given.status = match (aside, given.status) {
+            (Some((places, reason)), _) if places.contains(&place) => Status::NotApplicable(reason),
+            _ if made.contains(&place) => Status::Selected,
+            // What did not concern the workload does not do so now, unless it is chosen.
+            (_, Status::NotApplicable(reason)) => Status::NotApplicable(reason),
+            (_, Status::Selected | Status::Unselected) => Status::Unselected,
+        };
     }
 }
 
@@ -277,6 +287,23 @@ mod tests {
     }
 
     #[test]
+    fn single_practices_may_not_concern_the_workload_and_stay_so() {
+        let mut review = Review::default();
+        let (said, _) = hold("Shop\n1 -2, -1\n1 -2\n3\n\nq\n", &mut review);
+        assert!(said.contains("Write numbers"), "{said}");
+        let of = |review: &Review| -> Vec<Status> {
+            review.answers["rel_manage_service_limits"].choices.values().map(|choice| choice.status).collect()
+        };
+        let aside = Status::NotApplicable(Reason::ArchitectureConstraints);
+        assert_eq!(of(&review).iter().filter(|status| **status == aside).count(), 1);
+        let question = formats::lens::reliability().question("rel_manage_service_limits").unwrap().clone();
+        answer(&mut review, &question, &[0], None, "");
+        assert_eq!(of(&review).iter().filter(|status| **status == aside).count(), 1);
+        answer(&mut review, &question, &[0, 1], None, "");
+        assert_eq!(of(&review).iter().filter(|status| **status == aside).count(), 0);
+    }
+
+    #[test]
     fn evidence_and_notes_of_a_choice_outlive_another_answer() {
         let mut review = Review::default();
         hold("Shop\n1\n\nq\n", &mut review);
@@ -284,7 +311,7 @@ mod tests {
         let choice = review.answers.get_mut("rel_manage_service_limits").unwrap().choices.get_mut(id).unwrap();
         choice.notes = Some("kept".to_owned());
         let question = formats::lens::reliability().question("rel_manage_service_limits").unwrap().clone();
-        answer(&mut review, &question, &[1], "");
+        answer(&mut review, &question, &[1], None, "");
         let choice = &review.answers["rel_manage_service_limits"].choices[id];
         assert_eq!((choice.status, choice.notes.as_deref()), (Status::Unselected, Some("kept")));
     }

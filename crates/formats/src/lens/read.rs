@@ -275,7 +275,8 @@ impl Reading<'_, '_> {
         let object = self.object(node, what, &["displayText", "url"])?;
         let text = self.optional_text(&object, "displayText", TEXT);
         let url = self.optional_text(&object, "url", TEXT);
-        if let (Some(url), Some(node)) = (&url, object.get("url")) {
+        // An empty one is none: published lenses have hundreds.
+        if let (Some(url), Some(node)) = (url.as_ref().filter(|url| !url.is_empty()), object.get("url")) {
             if !["http://", "https://"].iter().any(|scheme| url.trim().to_ascii_lowercase().starts_with(scheme)) {
                 let message = format!("`{url}` is not an address of the web");
                 self.bend(&codes::LENS_LINK, node.span, message, "write https://..., or remove the `url`");
