@@ -143,6 +143,14 @@ Examples:
   shaketable cost examples/costs/high-availability.yaml
   shaketable cost costs.yaml --json | jq '.options[].gain'")]
     Cost(Cost),
+    /// Say how far a team has come with experiments: where a check-up stands, and which phase of adoption is reached.
+    #[command(after_help = "\
+See docs/maturity.md.
+
+Examples:
+  shaketable maturity examples/suites/check-up.yaml --records report
+  shaketable maturity suite.yaml --records report --history incidents.yaml")]
+    Maturity(Maturity),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example: shaketable completions bash > ~/.local/share/bash-completion/completions/shaketable"
@@ -423,6 +431,22 @@ pub(crate) struct Cost {
     /// The calculation: YAML or JSON.
     pub(crate) file: PathBuf,
     /// Print all figures as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `shaketable maturity`
+#[derive(Debug, Args)]
+pub(crate) struct Maturity {
+    /// The suite: YAML or JSON.
+    pub(crate) suite: PathBuf,
+    /// A folder of reports, as `run --report` writes them; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) records: Vec<PathBuf>,
+    /// Incidents, with the `change` since when there are experiments.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
+    /// Print everything as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

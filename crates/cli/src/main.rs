@@ -15,6 +15,7 @@ mod history;
 mod install_recovery;
 mod lab_command;
 mod live;
+mod maturity;
 mod page;
 mod patterns;
 mod proxy;
@@ -77,6 +78,7 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
         Command::Review(call) => review::review(&call, style),
         Command::Patterns(call) => patterns::patterns(&call, style),
         Command::Cost(call) => cost::cost(&call, style),
+        Command::Maturity(call) => maturity::maturity(&call, style),
         Command::History(call) => history::history(&call, style),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Shaketable::command(), "shaketable", &mut std::io::stdout());

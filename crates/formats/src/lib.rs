@@ -37,6 +37,7 @@ mod script;
 mod semantics;
 pub mod source;
 mod ssm;
+pub mod suite;
 pub mod yaml;
 
 pub use check::MAX_BYTES;

@@ -34,6 +34,7 @@ pub mod resource;
 pub mod review;
 pub mod stated;
 pub mod status;
+pub mod suite;
 pub mod target;
 pub mod term;
 pub mod verdict;
