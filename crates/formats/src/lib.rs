@@ -38,6 +38,7 @@ mod semantics;
 pub mod source;
 mod ssm;
 pub mod suite;
+mod workload;
 pub mod yaml;
 
 pub use check::MAX_BYTES;
@@ -51,3 +52,4 @@ pub use read::{
 };
 pub use review::{ReadReview, read_review};
 pub use source::Source;
+pub use workload::{ReadWorkloads, read_workloads};
