@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::harness::{User, example, root};
+use crate::{
+    calm::ends_with,
+    harness::{User, example, root},
+};
 
 /// The verdict an example promises: the word after `# Verdict: `.
 fn promised(file: &str) -> String {
@@ -22,9 +25,7 @@ pub(crate) fn keeps_its_promise(file: &str) -> crate::harness::Finished {
         "invalid" | "inconclusive" => 4,
         other => panic!("`{other}` is not a verdict"),
     };
-    let finished = User::me().run(&example(&format!("experiments/{file}")), &[]);
-    finished.expect(code, &verdict);
-    finished
+    ends_with(code, &verdict, || User::me().run(&example(&format!("experiments/{file}")), &[]))
 }
 
 #[test]
@@ -184,13 +185,13 @@ fn an_agent_that_stops_is_noticed_only_by_an_alarm_that_minds_missing_data() {
 fn a_circuit_breaker_makes_a_blackholed_dependency_bearable() {
     let without = keeps_its_promise("downstream-blackholed.yaml");
     let with = keeps_its_promise("downstream-blackholed-with-breaker.yaml");
-    let p95_in_fault = |finished: &crate::harness::Finished| {
+    let p90_in_fault = |finished: &crate::harness::Finished| {
         let report = finished.report();
         let clauses = report["clauses"].as_array().unwrap();
-        let clause = clauses.iter().find(|c| c["claim"] == "during" && c["metric"]["name"] == "http.latency.p95");
+        let clause = clauses.iter().find(|c| c["claim"] == "during" && c["metric"]["name"] == "http.latency.p90");
         clause.unwrap()["fault"]["value"].as_f64().unwrap()
     };
-    assert!(p95_in_fault(&with) * 2.0 < p95_in_fault(&without), "the breaker's run is measurably better");
+    assert!(p90_in_fault(&with) * 2.0 < p90_in_fault(&without), "the breaker's run is measurably better");
 }
 
 #[test]
@@ -242,7 +243,7 @@ fn the_guide_s_own_template_runs_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("template.yaml");
     fs::write(&file, template).unwrap();
-    let finished = User::me().run(&file, &["--lab", example("labs/staging.yaml").to_str().unwrap()]);
-    finished.expect(0, "green");
+    let lab = example("labs/staging.yaml");
+    let finished = ends_with(0, "green", || User::me().run(&file, &["--lab", lab.to_str().unwrap()]));
     assert_eq!(finished.events("injecting").len(), 1);
 }

@@ -71,11 +71,17 @@ impl Finished {
         format!("--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr)
     }
 
-    /// Asserts exit code and verdict.
-    #[track_caller]
-    pub(crate) fn expect(&self, code: i32, verdict: &str) {
-        assert_eq!(self.code(), Some(code), "{}", self.output());
-        assert_eq!(self.report()["verdict"], verdict, "{}", self.output());
+    /// Whether it ended with this exit code and this verdict; otherwise everything it printed.
+    pub(crate) fn ended_with(&self, code: i32, verdict: &str) -> Result<(), String> {
+        if self.code() != Some(code) {
+            return Err(format!("it ended with {:?} and not {code} ({verdict})\n{}", self.code(), self.output()));
+        }
+        let found = &self.report()["verdict"];
+        if found == verdict {
+            Ok(())
+        } else {
+            Err(format!("the verdict is {found} and not {verdict}\n{}", self.output()))
+        }
     }
 }
 

@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::harness::{Running, User, example, is_root, open_to_all, skipped};
+use crate::{
+    calm::ends_with,
+    harness::{Running, User, example, is_root, open_to_all, skipped},
+};
 
 /// The process that the example is about, on a port of its own: tests run side by side.
 struct Shop {
@@ -52,8 +55,7 @@ impl Shop {
 
 fn pauses(user: &User) {
     let shop = Shop::open(user, str::to_owned);
-    let finished = user.run(&shop.document, &[]);
-    finished.expect(3, "yellow");
+    let finished = ends_with(3, "yellow", || user.run(&shop.document, &[]));
     let injecting = finished.events("injecting");
     assert_eq!(injecting.len(), 1, "{}", finished.output());
     assert_eq!(injecting[0]["resource"], format!("shaketable[{}]", shop.process.pid()));
@@ -80,8 +82,7 @@ fn this_host_itself_is_stressed_when_it_is_named_and_not_otherwise() {
     let (user, file) = (User::me(), example("experiments/host-machine-stressed.yaml"));
     let name = rustix::system::uname().nodename().to_str().unwrap().to_owned();
     let shop = Shop::with(&file, &user, |text| text.replace("shop-host", &name));
-    let finished = user.run(&shop.document, &[]);
-    finished.expect(0, "green");
+    let finished = ends_with(0, "green", || user.run(&shop.document, &[]));
     for event in ["injecting", "undone"] {
         assert_eq!(finished.events(event).len(), 2, "{}", finished.output());
     }

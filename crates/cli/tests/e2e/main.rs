@@ -1,6 +1,8 @@
 //! The built binary, real processes, real packets: what a user would do, and what must be left when it is over (nothing).
 
 #[cfg(test)]
+mod calm;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod examples;
@@ -14,6 +16,8 @@ mod laptop;
 mod limits;
 #[cfg(test)]
 mod links;
+#[cfg(test)]
+mod loopback;
 #[cfg(test)]
 mod managed;
 #[cfg(test)]

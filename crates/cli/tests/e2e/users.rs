@@ -1,6 +1,9 @@
 //! The same experiments for people who are not root.
 
-use crate::harness::{User, is_root, skipped};
+use crate::{
+    calm::ends_with,
+    harness::{User, is_root, skipped},
+};
 
 #[test]
 fn an_ordinary_user_gets_the_same_green() {
@@ -8,7 +11,7 @@ fn an_ordinary_user_gets_the_same_green() {
         return skipped("only root can become somebody else; the other tests ran as an ordinary user already");
     }
     let user = User::nobody();
-    user.run(&user.example("experiments/instance-termination.yaml"), &[]).expect(0, "green");
+    ends_with(0, "green", || user.run(&user.example("experiments/instance-termination.yaml"), &[]));
 }
 
 #[test]
@@ -17,17 +20,21 @@ fn an_ordinary_user_gets_the_same_red() {
         return skipped("only root can become somebody else; the other tests ran as an ordinary user already");
     }
     let user = User::nobody();
-    user.run(&user.example("experiments/no-replacement.yaml"), &[]).expect(1, "red");
+    ends_with(1, "red", || user.run(&user.example("experiments/no-replacement.yaml"), &[]));
 }
 
 #[test]
 fn without_namespaces_the_lab_runs_on_loopback_addresses() {
     let user = User::me();
-    user.run(&user.example("experiments/instance-termination.yaml"), &["--network", "loopback"]).expect(0, "green");
+    ends_with(0, "green", || {
+        user.run(&user.example("experiments/instance-termination.yaml"), &["--network", "loopback"])
+    });
 }
 
 #[test]
 fn without_namespaces_a_slow_link_is_still_yellow() {
     let user = User::me();
-    user.run(&user.example("experiments/latency-on-one-instance.yaml"), &["--network", "loopback"]).expect(3, "yellow");
+    ends_with(3, "yellow", || {
+        user.run(&user.example("experiments/latency-on-one-instance.yaml"), &["--network", "loopback"])
+    });
 }
