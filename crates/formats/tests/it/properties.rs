@@ -37,6 +37,14 @@ fn read_in_every_way(name: &str, bytes: &[u8]) {
     }
     let lab = formats::read_lab(name, bytes);
     assert_eq!(lab.lab.is_none(), formats::has_errors(&lab.findings));
+    let lens = formats::read_lens(name, bytes);
+    assert_eq!(lens.lens.is_none(), formats::has_errors(&lens.findings));
+    let review = formats::read_review(name, bytes);
+    assert_eq!(review.review.is_none(), formats::has_errors(&review.findings));
+    if let Some(review) = review.review {
+        let again = formats::read_review("printed.yaml", formats::review::print(&review).as_bytes());
+        assert_eq!(again.review, Some(review), "{:?}", again.findings);
+    }
     let experiment = formats::read_experiment(name, bytes, &options);
     assert!(experiment.experiment.is_some() || formats::has_errors(&experiment.findings), "nothing, and no word why");
 }
@@ -44,7 +52,8 @@ fn read_in_every_way(name: &str, bytes: &[u8]) {
 /// Documents of all kinds, to be damaged.
 fn documents() -> Vec<(String, Vec<u8>)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<_> = ["experiments", "fis", "labs"].map(|name| here.join("../../examples").join(name)).into();
+    let mut folders: Vec<_> =
+        ["experiments", "fis", "labs", "reviews"].map(|name| here.join("../../examples").join(name)).into();
     folders.extend(crate::corpus::shared().map(|shared| shared.join("corpus/fis")));
     let mut files: Vec<_> = folders
         .iter()
