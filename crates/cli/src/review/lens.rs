@@ -80,16 +80,17 @@ pub(super) fn look(
 
 /// How much a lens asks, pillar by pillar.
 fn summary(lens: &Lens) -> String {
+    let count = |questions: usize| format!("{questions} question{}", if questions == 1 { "" } else { "s" });
     let choices = |questions: &[Question]| questions.iter().map(|question| question.choices.len()).sum::<usize>();
     let pillars: String = lens
         .pillars
         .iter()
         .map(|pillar| {
             let questions = &pillar.questions;
-            format!("  {}: {} questions, {} choices\n", pillar.name, questions.len(), choices(questions))
+            format!("  {}: {}, {} choices\n", pillar.name, count(questions.len()), choices(questions))
         })
         .collect();
     let edition = lens.edition().map(|edition| format!(", edition {edition}")).unwrap_or_default();
     let (questions, all) = (lens.questions().count(), lens.pillars.iter().map(|pillar| choices(&pillar.questions)));
-    format!("{}{edition}: {questions} questions, {} choices\n{pillars}", lens.name, all.sum::<usize>())
+    format!("{}{edition}: {}, {} choices\n{pillars}", lens.name, count(questions), all.sum::<usize>())
 }
