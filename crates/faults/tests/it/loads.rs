@@ -60,8 +60,12 @@ fn cpu_stress_rises_in_steps_and_is_held() {
     assert_eq!(whole.configured, "20 % of 1 CPU after a rise of 1.5 s in 3 steps");
     let steps = numbers_after(&whole.achieved, "rose by ");
     assert_eq!(steps.len(), 3, "{whole:?}");
-    assert!(steps.is_sorted() && steps[0] < 14.0, "{whole:?}");
-    assert!(numbers_after(&whole.achieved, "held ")[0] > 10.0, "{whole:?}");
+    assert!(steps[0] < 14.0, "{whole:?}");
+    // What a machine has no more of cannot rise.
+    if !whole.achieved.contains("no more to give") {
+        assert!(steps.is_sorted(), "{whole:?}");
+        assert!(numbers_after(&whole.achieved, "held ")[0] > 10.0, "{whole:?}");
+    }
 }
 
 #[test]
