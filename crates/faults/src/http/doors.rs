@@ -99,7 +99,7 @@ impl Concern {
         object: &Object,
         inward: bool,
         ports: Vec<RangeInclusive<u16>>,
-        others: Vec<Network>,
+        others: &[Network],
     ) -> Result<Self, Refused> {
         let name = &object.name;
         if !inward && ports.is_empty() {
@@ -118,7 +118,7 @@ impl Concern {
                 format!("no link leads from {name} to port {none} of others, but to {listed}")
             }));
         }
-        let concern = Self::Over { inward, ports, others: others.clone() };
+        let concern = Self::Over { inward, ports, others: others.to_vec() };
         let chosen = concern.paths(object);
         let among = |end: &IpAddr| others.is_empty() || others.iter().any(|other| other.contains(*end));
         if let Some(shared) = chosen.iter().find(|path| !path.others.iter().all(among)) {
@@ -248,9 +248,10 @@ impl fmt::Display for Concern {
                 others
             }
             Self::Over { inward, ports, others } => {
-                f.write_str(if *inward { "requests to it" } else { "requests from it" })?;
-                if !ports.is_empty() {
-                    write!(f, " to port {}", Ports(ports))?;
+                match (inward, ports.as_slice()) {
+                    (true, []) => f.write_str("requests to it")?,
+                    (true, ports) => write!(f, "requests to port {}", Ports(ports))?,
+                    (false, ports) => write!(f, "requests from it to port {}", Ports(ports))?,
                 }
                 others
             }
@@ -331,6 +332,47 @@ mod tests {
         let some = to(&["[::]:80", "[::]:81"], &["10.0.0.0/8", "10.1.0.0/16", "fd00::/8"]);
         assert_eq!([ANY_FOUR, ANY_SIX].map(|family| count(&some, family)), [8, 4]);
         assert!(some.packets(ANY_FOUR, &(1..=1)).iter().all(|packets| packets.local && packets.source.is_some()));
+    }
+
+    /// An object to which one link leads, and from which another does.
+    fn linked() -> Object {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let path = |inward, port, others: &[&str]| {
+            let anywhere = "127.0.0.1:0".parse().unwrap();
+            let course = runtime.block_on(proxy::Link::start(anywhere, anywhere, 1)).unwrap().course();
+            Path { course, inward, port, others: others.iter().map(|end| end.parse().unwrap()).collect() }
+        };
+        let links = vec![path(true, 8080, &["127.1.0.2", "127.1.0.3"]), path(false, 80, &["127.1.0.4"])];
+        Object { name: "i-1".to_owned(), links, ..Object::default() }
+    }
+
+    #[test]
+    fn links_are_concerned_whole_or_not_at_all() {
+        let object = linked();
+        let over = |inward, ports: &[u16], others: &[&str]| {
+            let ports = ports.iter().map(|port| *port..=*port).collect();
+            let others: Vec<Network> = others.iter().map(|text| text.parse().unwrap()).collect();
+            Concern::over(&object, inward, ports, &others)
+        };
+        for (inward, ports, others, words) in [
+            (true, &[][..], &[][..], "requests to it"),
+            (true, &[8080], &["127.1.0.0/24"], "requests to port 8080 (other end 127.1.0.0/24)"),
+            (false, &[80], &[], "requests from it to port 80"),
+        ] {
+            let concern = over(inward, ports, others).unwrap();
+            assert_eq!(concern.to_string(), words);
+            assert_eq!(concern.paths(&object).len(), 1);
+        }
+        for (inward, ports, others, why) in [
+            (true, &[][..], &["127.1.0.2"][..], "requests of 127.1.0.2, 127.1.0.3 alike"),
+            (true, &[81], &[], "does not listen on port 81, but on 8080"),
+            (true, &[], &["127.2.0.0/16"], "no link of i-1 carries such requests"),
+            (false, &[], &[], "say to which `port`"),
+            (false, &[8080], &[], "no link leads from i-1 to port 8080 of others, but to 80"),
+        ] {
+            let Refused(text) = over(inward, ports, others).unwrap_err();
+            assert!(text.contains(why), "{text}");
+        }
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub(crate) fn plan(object: &Object, parameters: Checked<'_>, act: Act) -> Result
             Concern::from(object, &network, ports, others)?
         }
     } else {
-        Concern::over(object, inward, ports, others)?
+        Concern::over(object, inward, ports, &others)?
     };
     let open = match parameters.text(OPEN.name) {
         Some("leave") => Open::Leave,
