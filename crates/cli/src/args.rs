@@ -57,13 +57,23 @@ Examples:
     Run(Run),
     /// Find everything that is wrong with documents, without running anything.
     #[command(after_help = "\
-Reads AWS FIS experiment templates (JSON, YAML), CloudFormation templates that hold them, Shaketable experiments and lab
-files; what a file is, is told from its content. Exit code 0: no errors; 2: errors.
+Reads AWS FIS experiment templates (JSON, YAML), CloudFormation templates, Shaketable experiments, lab files, custom lenses of the
+Well-Architected Tool and reviews; and what people have already: Route 53 change batches, SSM automation, AWS Backup plans,
+dashboards, manifests of Chaos Mesh and Kubernetes, inventories and operations sheets, shell scripts, Python, Mermaid, and
+Markdown with any of these in fenced blocks. What a file is, is told from its content. Exit code 0: no errors; 2: errors.
 
 Examples:
   shaketable check template.json
+  shaketable check runbooks/*.md failover.sh stack.yaml
   shaketable check experiments/*.yaml --format sarif > findings.sarif")]
     Check(Check),
+    /// Explain a finding by its code: cause, consequence, cure.
+    #[command(after_help = "\
+Examples:
+  shaketable explain R101
+  shaketable explain secondary-shares-check
+  shaketable explain")]
+    Explain(Explain),
     /// List the actions of the catalogue, or explain one.
     #[command(after_help = "\
 Examples:
@@ -259,6 +269,14 @@ pub(crate) struct Check {
     /// How findings are printed.
     #[arg(long, value_enum, default_value_t = FindingFormat::Text)]
     pub(crate) format: FindingFormat,
+}
+
+/// `shaketable explain`
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code or the name of a finding; none lists all.
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
 }
 
 /// How findings are printed.

@@ -1,6 +1,11 @@
 //! `shaketable check`: everything that is wrong with documents, without running anything.
 
-use std::{fs, process::ExitCode};
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use formats::{Checked, Finding, Kind, Options, Severity, Source};
@@ -29,7 +34,7 @@ pub(crate) fn check(call: &Check, style: Style) -> Result<ExitCode> {
     let mut all = Vec::new();
     for file in &call.files {
         let name = file.display().to_string();
-        let bytes = fs::read(file).with_context(|| format!("cannot read {name}"))?;
+        let bytes = read(file).with_context(|| format!("cannot read {name}"))?;
         all.push(checked(&name, &bytes, &options));
     }
     match call.format {
@@ -69,11 +74,24 @@ fn checked(name: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
     checked
 }
 
+/// A file, or as much of it as shows that it is too large to be looked at.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let most = u64::try_from(formats::MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    fs::File::open(file)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn text(all: &[Checked], style: Style) -> String {
     let of_one = |one: &Checked| {
         let findings = formats::render::terminal(&one.findings, &one.source, style.colour);
         let summary = summary(&one.findings).unwrap_or_else(|| "nothing found".to_owned());
-        format!("{findings}{} ({}): {summary}\n", one.source.path(), one.kind)
+        let inner = match one.parts.len() {
+            0 => String::new(),
+            1 => ", with a document in it".to_owned(),
+            count => format!(", with {count} documents in it"),
+        };
+        format!("{findings}{} ({}{inner}): {summary}\n", one.source.path(), one.kind)
     };
     all.iter().map(of_one).collect()
 }
@@ -105,8 +123,6 @@ fn summary(findings: &[Finding]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]

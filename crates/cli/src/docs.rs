@@ -29,7 +29,12 @@ pub(crate) fn write(into: &Path, root: &Path) -> Result<()> {
     }
     page(&pages.join("README.md"), &catalogue())?;
     page(&into.join("metrics.md"), &metrics())?;
-    page(&into.join("findings.md"), &findings())
+    let pages = into.join("findings");
+    fs::create_dir_all(&pages).with_context(|| format!("cannot create {}", pages.display()))?;
+    for code in formats::CODES {
+        page(&pages.join(format!("{}.md", code.id)), &formats::explain::page(code))?;
+    }
+    page(&into.join("findings.md"), &formats::explain::index())
 }
 
 fn file_name(entry: &Entry) -> String {
@@ -132,15 +137,6 @@ fn metrics() -> String {
         row(&mut text, &[&format!("`{}`", metric.name), metric.of.unwrap_or(""), how, &unit, &concern, metric.about]);
     }
     text.push_str("\n`scrape.NAME` is a series that the document's `scrape` takes from a Prometheus endpoint.\n");
-    text
-}
-
-fn findings() -> String {
-    let mut text = String::from("# Findings\n\nWhat `shaketable check` finds. A code keeps its meaning for ever.\n");
-    for code in formats::codes::CODES {
-        write!(text, "\n## {} {}\n\n{}\n\n*Cure*: {}\n", code.id, code.name, code.about, code.cure)
-            .expect("a String takes all text");
-    }
     text
 }
 

@@ -10,6 +10,7 @@ mod cost;
 mod docs;
 mod doctor;
 mod examples;
+mod explain;
 mod figures;
 mod history;
 mod install_recovery;
@@ -64,6 +65,7 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
     match command {
         Command::Run(call) => run::run(&call, style),
         Command::Check(call) => check::check(&call, style),
+        Command::Explain(call) => explain::explain(&call),
         Command::Actions(call) => {
             terminal::out(&actions::actions(&call)?);
             Ok(ExitCode::SUCCESS)

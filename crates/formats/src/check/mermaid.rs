@@ -88,6 +88,9 @@ fn edge(line: &str) -> Option<(&str, &str)> {
     (!from.is_empty() && !to.is_empty()).then_some((from, to))
 }
 
+/// Most nodes that are followed, and most of them followed from one: a diagram for people has dozens.
+const MOST: usize = 1_000;
+
 /// What liveness reaches along the arrows.
 fn liveness(reader: &mut Reader<'_>, labels: &HashMap<&str, Label<'_>>, edges: &HashMap<&str, Vec<&str>>) {
     /// What many instances share.
@@ -99,11 +102,11 @@ fn liveness(reader: &mut Reader<'_>, labels: &HashMap<&str, Label<'_>>, edges: &
     let mut starts: Vec<&&str> =
         labels.iter().filter(|(_, label)| label.text.to_lowercase().contains("liveness")).map(|(id, _)| id).collect();
     starts.sort_unstable();
-    for start in starts {
+    for start in starts.into_iter().take(MOST) {
         let mut seen = HashSet::from([*start]);
         let mut next = vec![*start];
         let mut found = None;
-        while let Some(id) = next.pop() {
+        while let Some(id) = next.pop().filter(|_| seen.len() < MOST) {
             if shared(id) {
                 found = Some(id);
                 break;

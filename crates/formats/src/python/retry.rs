@@ -3,6 +3,9 @@
 use super::{Line, Program};
 use crate::{codes, decode::Reader, finding::Finding};
 
+/// Lines before a loop in which its counter is looked for.
+const NEAR: usize = 50;
+
 /// Looks at a whole program.
 pub(super) fn check(reader: &mut Reader<'_>, program: &Program<'_>) {
     for (index, line) in program.lines.iter().enumerate() {
@@ -27,7 +30,7 @@ fn retry_loop(reader: &mut Reader<'_>, program: &Program<'_>, index: usize) {
     {
         let (counter, limit) = (counter.trim(), limit.trim_start_matches('=').trim());
         let zero = format!("{counter} = 0");
-        if program.lines[..index].iter().any(|line| line.text == zero) {
+        if program.lines[..index].iter().rev().take(NEAR).any(|line| line.text == zero) {
             exponent(reader, body, counter);
             attempts(reader, program, index, limit);
         }

@@ -161,14 +161,14 @@ pub(super) fn check(reader: &mut Reader<'_>, script: &Script, call: &Call<'_>) {
         return;
     }
     let operation = operations::operation(service, name);
-    if let Some(operation) = &operation {
+    if let Some(operation) = operation {
         required(reader, call, &operation.required);
     }
     if let Some(word) = call.value("query") {
-        queries(reader, call, word, operation.as_ref().map(|operation| &operation.answer));
+        queries(reader, call, word, operation.map(|operation| &operation.answer));
         judged(reader, service, name, word);
     }
-    piped(reader, script, call, operation.as_ref().map(|operation| &operation.answer));
+    piped(reader, script, call, operation.map(|operation| &operation.answer));
     tags(reader, call);
     identifiers(reader, call);
     if service == "dynamodb" && name == "list-global-tables" {

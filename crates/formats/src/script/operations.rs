@@ -61,16 +61,19 @@ impl Shape {
 /// The table as it is kept.
 const TABLE: &str = include_str!("operations.txt");
 
-/// Required options and answer of an operation, as they are kept.
-type Row = (&'static str, &'static str);
-
-/// Rows of the operations that read, by service and operation.
-static READING: LazyLock<HashMap<(&str, &str), Row>> = LazyLock::new(|| {
-    let row = |line: &'static str| {
+/// The operations that read, by service and by name.
+static READING: LazyLock<HashMap<&str, HashMap<&str, Operation>>> = LazyLock::new(|| {
+    let mut services: HashMap<&str, HashMap<&str, Operation>> = HashMap::new();
+    for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
         let mut parts = line.splitn(4, ' ');
-        Some(((parts.next()?, parts.next()?), (parts.next()?, parts.next()?)))
-    };
-    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(row).collect()
+        if let (Some(service), Some(name), Some(required), Some(mut rest)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        {
+            let required = if required == "-" { Vec::new() } else { required.split(',').collect() };
+            services.entry(service).or_default().insert(name, Operation { required, answer: shape(&mut rest) });
+        }
+    }
+    services
 });
 
 /// All operations of a service.
@@ -88,11 +91,8 @@ pub(super) fn operations(service: &str) -> Option<&'static [&'static str]> {
 }
 
 /// What an operation that reads takes and answers, if it is in the table.
-pub(super) fn operation(service: &str, name: &str) -> Option<Operation> {
-    let (required, answer) = READING.get(&(service, name))?;
-    let required = if *required == "-" { Vec::new() } else { required.split(',').collect() };
-    let mut rest = *answer;
-    Some(Operation { required, answer: shape(&mut rest) })
+pub(super) fn operation(service: &str, name: &str) -> Option<&'static Operation> {
+    READING.get(service)?.get(name)
 }
 
 /// Reads a shape of the table; `rest` begins behind it then.
@@ -129,12 +129,13 @@ mod tests {
 
     #[test]
     fn the_table_is_read_whole() {
-        for (service, name) in READING.keys() {
-            let operation = operation(service, name).unwrap();
-            assert!(matches!(operation.answer, Shape::Structure(_)), "{service} {name}");
-            assert!(operations(service).unwrap().contains(name), "{service} {name}");
+        for (service, names) in &*READING {
+            for (name, operation) in names {
+                assert!(matches!(operation.answer, Shape::Structure(_)), "{service} {name}");
+                assert!(operations(service).unwrap().contains(name), "{service} {name}");
+            }
         }
-        assert!(READING.len() > 500 && ALL.len() > 20);
+        assert!(READING.values().map(HashMap::len).sum::<usize>() > 500 && ALL.len() > 20);
     }
 
     #[test]

@@ -191,6 +191,9 @@ fn in_single_quotes(raw: &str, at: usize) -> bool {
     single
 }
 
+/// Most commands of a loop that are looked at.
+const LONGEST_LOOP: usize = 200;
+
 /// `while true` that asks, sleeps, and has no end but success.
 fn endless(reader: &mut Reader<'_>, script: &Script) {
     for (index, command) in script.commands.iter().enumerate() {
@@ -201,6 +204,7 @@ fn endless(reader: &mut Reader<'_>, script: &Script) {
         let body: Vec<&Command> = script.commands[index + 1..]
             .iter()
             .take_while(|inner| inner.name() != "done" || inner.loops >= command.loops)
+            .take(LONGEST_LOOP)
             .collect();
         let sleeps = body.iter().any(|inner| inner.name() == "sleep");
         let asks = body.iter().any(|inner| matches!(inner.name(), "aws" | "curl" | "kubectl"));

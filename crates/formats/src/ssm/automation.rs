@@ -27,10 +27,11 @@ pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
         let known = Known { parameters: &parameters, steps: &names };
         reference(reader, text, *span, &known, &mut told);
     }
+    let used: HashSet<&str> = uses.iter().filter_map(|(text, _)| Some(text.split_once('.')?.0)).collect();
     for step in &steps {
         order(reader, step, &names);
         selectors(reader, step);
-        result(reader, step, &uses);
+        result(reader, step, &used);
         growth(reader, step);
     }
 }
@@ -178,7 +179,7 @@ fn input<'n>(step: &'n Node, key: &str) -> Option<&'n Node> {
 }
 
 /// A question whose answer nobody looks at.
-fn result(reader: &mut Reader<'_>, step: &Node, uses: &[(&str, Span)]) {
+fn result(reader: &mut Reader<'_>, step: &Node, used: &HashSet<&str>) {
     let asks = input(step, "Api").and_then(Node::as_text).is_some_and(|api| {
         ["Describe", "Get", "List", "describe", "get_", "list"].iter().any(|verb| api.starts_with(verb))
     });
@@ -188,9 +189,8 @@ fn result(reader: &mut Reader<'_>, step: &Node, uses: &[(&str, Span)]) {
         return;
     };
     let Some(text) = name.as_text() else { return };
-    let used = uses.iter().any(|(used, _)| used.split_once('.').is_some_and(|(step, _)| step == text));
     let decides = step.get("onFailure").and_then(Node::as_text).is_some_and(|text| text.starts_with("step:"));
-    if !used && !decides {
+    if !used.contains(text) && !decides {
         let message = format!("`{text}` asks, and no step looks at the answer");
         reader.report(
             Finding::new(&codes::UNUSED_RESULT, name.span, message)
