@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod numbers;
+#[cfg(test)]
+mod scram;
