@@ -161,6 +161,17 @@ Examples:
   shaketable maturity examples/suites/check-up.yaml --records report
   shaketable maturity suite.yaml --records report --history incidents.yaml")]
     Maturity(Maturity),
+    /// Say what availability a design promises and what is to be expected of it, exactly, and what would help.
+    #[command(after_help = "\
+Reads workload documents (docs/availability.md), architecture inventories, and lists of services with their objectives.
+Exit codes: 0 the target is met (or there is none), 1 it is missed or promises contradict each other, 4 not enough is known
+to say, 2 the document or the call is wrong.
+
+Examples:
+  shaketable availability examples/workloads/web-shop.yaml
+  shaketable availability workload.yaml --what-if database=99.99%
+  shaketable availability workload.yaml --json | jq '.[].now.expected.singlePoints'")]
+    Availability(crate::availability::Call),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example: shaketable completions bash > ~/.local/share/bash-completion/completions/shaketable"

@@ -5,6 +5,7 @@
 
 mod actions;
 mod args;
+mod availability;
 mod check;
 mod cost;
 mod docs;
@@ -82,6 +83,7 @@ fn obey(command: Command, style: Style) -> Result<ExitCode> {
         Command::Cost(call) => cost::cost(&call, style),
         Command::Maturity(call) => maturity::maturity(&call, style),
         Command::History(call) => history::history(&call, style),
+        Command::Availability(call) => availability::availability(&call, style),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Shaketable::command(), "shaketable", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
