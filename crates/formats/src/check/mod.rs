@@ -35,6 +35,10 @@ pub(crate) use goals::Goals;
 /// Largest file that is read. CloudFormation takes 1 MB, Systems Manager 64 KB; the rest is room for collections.
 pub const MAX_BYTES: usize = 16 << 20;
 
+/// Largest script, program or diagram that is looked at. People write a few hundred lines; rules that look around from
+/// every line are no match for a generated megabyte.
+const MAX_PROGRAM: usize = 1 << 20;
+
 /// Deepest document in a document: Markdown, a script in it, JSON in that.
 const DEEPEST: usize = 3;
 
@@ -182,6 +186,13 @@ struct Checker<'s, 'o> {
 impl Checker<'_, '_> {
     /// Looks at a part in a language; what it is.
     fn language(&mut self, language: Language, span: Span, name: &str, depth: usize) -> Kind {
+        let program = matches!(language, Language::Script | Language::Python | Language::Mermaid);
+        if program && span.end - span.start > MAX_PROGRAM {
+            let message = format!("more than {MAX_PROGRAM} bytes of a script, a program or a diagram are not read");
+            let place = Span::new(span.start, span.start);
+            self.findings.push(Finding::new(&codes::TOO_LARGE, place, message).help(codes::TOO_LARGE.cure));
+            return Kind::Unknown;
+        }
         let mut reader = Reader::new(self.source, &[]);
         let mut inner = Vec::new();
         let kind = match language {
