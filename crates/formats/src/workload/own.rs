@@ -258,7 +258,7 @@ fn component(reader: &mut Reader<'_>, name: &str, node: &Node, places: &[Place])
 
 fn in_places(reader: &mut Reader<'_>, node: &Node, places: &[Place]) -> Vec<String> {
     let names = reader.one_or_more(node, "zones");
-    let nodes = node.as_sequence().unwrap_or(std::slice::from_ref(node));
+    let nodes = node.as_sequence().unwrap_or_else(|| std::slice::from_ref(node));
     for (name, node) in names.iter().zip(nodes) {
         if !places.iter().any(|place| place.name == *name) {
             let finding = Finding::new(&codes::UNKNOWN_PART, node.span, format!("there is no zone or region `{name}`"));
