@@ -506,7 +506,7 @@ mod tests {
             figures: Some(Figures::of(Availability::from_down(down))),
         };
         let web = Component { count: 4, enough: 2, places: vec!["a".into(), "b".into()], ..component("web", "100%") };
-        let mut shop = workload(vec![web.clone()], name("web"), "99%");
+        let mut shop = workload(vec![web], name("web"), "99%");
         shop.places = vec![place("r", None, 0.001), place("a", Some("r"), 0.01), place("b", Some("r"), 0.02)];
         let down = |shop: &Workload| 1.0 - up(shop);
         assert!((down(&shop) - (0.001 + 0.999 * 0.01 * 0.02)).abs() < 1e-15);

@@ -239,7 +239,7 @@ fn seeds() -> Option<Vec<(String, String)>> {
     let mut seeds = Vec::new();
     for entry in std::fs::read_dir(shared()?.join("seeds")).unwrap() {
         let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         seeds.push((name[..3].to_owned(), std::fs::read_to_string(&path).unwrap()));
     }
     seeds.sort();
