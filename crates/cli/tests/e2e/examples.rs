@@ -185,13 +185,13 @@ fn an_agent_that_stops_is_noticed_only_by_an_alarm_that_minds_missing_data() {
 fn a_circuit_breaker_makes_a_blackholed_dependency_bearable() {
     let without = keeps_its_promise("downstream-blackholed.yaml");
     let with = keeps_its_promise("downstream-blackholed-with-breaker.yaml");
-    let p90_in_fault = |finished: &crate::harness::Finished| {
+    let p95_in_fault = |finished: &crate::harness::Finished| {
         let report = finished.report();
         let clauses = report["clauses"].as_array().unwrap();
-        let clause = clauses.iter().find(|c| c["claim"] == "during" && c["metric"]["name"] == "http.latency.p90");
+        let clause = clauses.iter().find(|c| c["claim"] == "during" && c["metric"]["name"] == "http.latency.p95");
         clause.unwrap()["fault"]["value"].as_f64().unwrap()
     };
-    assert!(p90_in_fault(&with) * 2.0 < p90_in_fault(&without), "the breaker's run is measurably better");
+    assert!(p95_in_fault(&with) * 2.0 < p95_in_fault(&without), "the breaker's run is measurably better");
 }
 
 #[test]
