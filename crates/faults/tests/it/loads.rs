@@ -56,16 +56,15 @@ fn cpu_stress_rises_in_steps_and_is_held() {
     }
     let given = [("workers", "1"), ("percent", "20"), ("ramp", "PT1.5S"), ("steps", "3")];
     // A fifth of a second while it rises, and a little more than that afterwards; 100 ticks are a second.
-    let whole = rises("cpu:stress", &given, |load| load.stat().is_some_and(|stat| stat.cpu_ticks > 45));
+    let once = || rises("cpu:stress", &given, |load| load.stat().is_some_and(|stat| stat.cpu_ticks > 45));
+    // What a machine has no more of cannot rise: others may have it for a while, but not for all of so many rounds.
+    let given_all = |whole: &Proof| !whole.achieved.contains("no more to give");
+    let whole = (0..10).map(|_| once()).find(given_all).expect("the machine never had a fifth of a CPU to give");
     assert_eq!(whole.configured, "20 % of 1 CPU after a rise of 1.5 s in 3 steps");
     let steps = numbers_after(&whole.achieved, "rose by ");
     assert_eq!(steps.len(), 3, "{whole:?}");
-    assert!(steps[0] < 14.0, "{whole:?}");
-    // What a machine has no more of cannot rise.
-    if !whole.achieved.contains("no more to give") {
-        assert!(steps.is_sorted(), "{whole:?}");
-        assert!(numbers_after(&whole.achieved, "held ")[0] > 10.0, "{whole:?}");
-    }
+    assert!(steps.is_sorted() && steps[0] < 14.0, "{whole:?}");
+    assert!(numbers_after(&whole.achieved, "held ")[0] > 10.0, "{whole:?}");
 }
 
 #[test]
