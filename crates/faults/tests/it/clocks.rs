@@ -16,7 +16,10 @@ use faults::{
 use model::event::{Cleanliness, InjectionId};
 use rustix::process::Signal;
 
-use crate::harness::{self, FIRST, LEASE, World, inject_and_undo, parameters, privileged, until};
+use crate::{
+    harness::{self, FIRST, LEASE, World, inject_and_undo, parameters, privileged, until},
+    victim::Victim,
+};
 
 /// Reads the clock on four threads without a pause, and on a fifth writes what it says to a file.
 const CLOCK: &str = r#"
@@ -342,19 +345,13 @@ fn a_stub_that_nobody_renews_adds_nothing_any_more() {
         return;
     }
     let Some(clock) = Clock::new("static-clock") else { return };
-    let mut victim = crate::crash::start(&clock.world, "time:skew");
+    let victim = Victim::start(&clock.world, "time:skew");
     clock.shows(3600);
     // It hangs, and its guardian too.
-    let runner = Process::find(victim.id().cast_signed()).unwrap();
-    let guardian = harness::guardian_of(runner);
-    for process in [guardian, runner] {
-        process.signal(Signal::STOP).unwrap();
-    }
-    clock.shows(0);
-    assert!(!clock.is_pristine() && !is_skewed(clock.process().pid).unwrap());
-    guardian.signal(Signal::KILL).unwrap();
-    victim.kill().unwrap();
-    victim.wait().unwrap();
+    victim.kill_with_guardian(|| {
+        clock.shows(0);
+        assert!(!clock.is_pristine() && !is_skewed(clock.process().pid).unwrap());
+    });
     until("nobody holds the journal", || !faults::journal::is_held(&clock.world.journal()).unwrap_or(true));
     let next = clock.world.host();
     assert!(matches!(next.leftovers()[0].outcome, Ok(Cleanliness::Clean)), "{:?}", next.leftovers());

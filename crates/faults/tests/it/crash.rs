@@ -1,96 +1,19 @@
 //! The injecting process is killed, at every step; then nothing is left, and the next start knows it.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read},
-    os::fd::{AsFd, AsRawFd},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-};
+use std::fs;
 
-use faults::{Object, Peer, journal::is_held, process::Process, sys::namespace::NetworkNamespace};
+use faults::journal::is_held;
 use model::event::Cleanliness;
-use rustix::process::Signal;
 
 use crate::{
-    harness::{FIRST, LEASE, View, World, guardian_of, has_netem, host, needed, only, privileged, program, until},
+    harness::{View, World, has_netem, host, needed, privileged, program, until},
     http::serving,
+    victim::Victim,
 };
 
-/// What the process that will be killed is told, in its environment: which fault, and where the world is.
-const FAULT: &str = "CRASH_FAULT";
-const JOURNAL: &str = "CRASH_JOURNAL";
-const NETWORKS: &str = "CRASH_NETWORKS";
-const PID: &str = "CRASH_PID";
-
-/// Not a test: the process that injects, says so, and waits to be killed.
-#[test]
-#[ignore = "the process that is killed, started by the tests here"]
-fn the_victim() {
-    let (object, journal) = object_of_environment();
-    let host = host(&journal);
-    let order = std::env::var(FAULT).expect("told by the test that started it");
-    // The fault, and perhaps the engine that it shall have.
-    let (fault, engine) = order.split_once(" by ").unzip();
-    let fault = fault.unwrap_or(&order);
-    let mut given = needed(fault);
-    given.extend(engine.map(|engine| ("engine".to_owned(), engine.to_owned())));
-    host.inject(FIRST, fault, &given, &object, LEASE).unwrap();
-    println!("\ninjected");
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-}
-
-/// The world that the environment describes, and where its journal is: see [`with_world`].
-pub(crate) fn object_of_environment() -> (Object, PathBuf) {
-    let told = |name| std::env::var(name).expect("told by the test that started it");
-    let (instance, router) =
-        told(NETWORKS).split_once(' ').map(|(one, other)| (one.to_owned(), other.to_owned())).unwrap();
-    let object = Object {
-        name: "i-1".to_owned(),
-        pid: Some(told(PID).parse().unwrap()),
-        network: Some(open(&instance).into()),
-        peer: Some(Peer { network: open(&router).into(), interface: "v0".to_owned() }),
-        addresses: vec![crate::harness::INSTANCE.into()],
-        memory_bytes: 64 << 20,
-        ..Object::default()
-    };
-    (object, told(JOURNAL).into())
-}
-
-/// Tells a process that is about to be started where the world is.
-pub(crate) fn with_world<'a>(command: &'a mut Command, world: &World) -> &'a mut Command {
-    let own = std::process::id();
-    let descriptor = |network: &NetworkNamespace| format!("/proc/{own}/fd/{}", network.as_fd().as_raw_fd());
-    command
-        .env(JOURNAL, world.journal())
-        .env(NETWORKS, format!("{} {}", descriptor(&world.instance), descriptor(&world.router)))
-        .env(PID, world.object.pid.unwrap().to_string())
-}
-
-fn open(path: &str) -> NetworkNamespace {
-    let file = fs::File::open(path).unwrap();
-    let look = || {
-        rustix::thread::move_into_link_name_space(file.as_fd(), None).unwrap();
-        NetworkNamespace::current().unwrap()
-    };
-    std::thread::scope(|scope| scope.spawn(look).join().unwrap())
-}
-
-pub(crate) fn start(world: &World, fault: &str) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    with_world(&mut command, world)
-        .args(only("crash::the_victim"))
-        .env(FAULT, fault)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
 /// Kills the process, and checks that its guardian makes good what it left; where there was none yet, that the next start does.
-fn kill_and_check(world: &World, mut victim: Child, before: &View, guarded: bool, what: &str) {
-    victim.kill().unwrap();
-    victim.wait().unwrap();
+fn kill_and_check(world: &World, victim: Victim, before: &View, guarded: bool, what: &str) {
+    victim.kill();
     let journal = world.journal();
     if guarded {
         until(what, || !journal.exists());
@@ -165,9 +88,7 @@ fn killed_with_a_fault_in_effect_it_leaves_nothing() {
     for fault in doable() {
         let world = world_for(fault);
         let before = world.view();
-        let mut victim = start(&world, fault);
-        let output = BufReader::new(victim.stdout.take().unwrap());
-        assert!(output.lines().any(|line| line.unwrap() == "injected"), "{fault}");
+        let victim = Victim::start(&world, fault).injected();
         assert_ne!(world.view(), before, "{fault}");
         kill_and_check(&world, victim, &before, true, fault);
     }
@@ -181,19 +102,7 @@ fn killed_with_its_guardian_the_next_start_finds_nothing_or_makes_it_good() {
     for fault in FAULTS.iter().chain(UNDOABLE) {
         let world = world_for(fault);
         let before = world.view();
-        let mut victim = start(&world, fault);
-        let output = BufReader::new(victim.stdout.take().unwrap());
-        assert!(output.lines().any(|line| line.unwrap() == "injected"), "{fault}");
-        // Stopped first: otherwise one of the two might notice that the other has died.
-        let runner = Process::find(i32::try_from(victim.id()).unwrap()).unwrap();
-        let guardian = guardian_of(runner);
-        for process in [runner, guardian] {
-            process.signal(Signal::STOP).unwrap();
-        }
-        guardian.signal(Signal::KILL).unwrap();
-        victim.kill().unwrap();
-        victim.wait().unwrap();
-        until(fault, || !guardian.is_alive());
+        Victim::start(&world, fault).injected().kill_with_guardian(|| ());
         // Most end by themselves, without anybody.
         if FAULTS.contains(fault) {
             until(fault, || world.view() == before);
@@ -210,28 +119,20 @@ fn the_kernels_own_engine_is_taken_away_by_the_guardian_or_the_next_start() {
     if !privileged() || !has_netem() {
         return;
     }
-    let fault = "network:latency by netem";
+    let fault = "network:latency";
+    let mut given = needed(fault);
+    given.insert("engine".to_owned(), "netem".to_owned());
     for guarded in [true, false] {
         let world = World::new();
         let before = world.view();
-        let mut victim = start(&world, fault);
-        let output = BufReader::new(victim.stdout.take().unwrap());
-        assert!(output.lines().any(|line| line.unwrap() == "injected"));
+        let victim = Victim::start_with(&world, &world.journal(), fault, &given).injected();
         let during = world.view();
         assert_ne!(during, before);
         if guarded {
             kill_and_check(&world, victim, &before, true, fault);
             continue;
         }
-        let runner = Process::find(i32::try_from(victim.id()).unwrap()).unwrap();
-        let guardian = guardian_of(runner);
-        for process in [runner, guardian] {
-            process.signal(Signal::STOP).unwrap();
-        }
-        guardian.signal(Signal::KILL).unwrap();
-        victim.kill().unwrap();
-        victim.wait().unwrap();
-        until(fault, || !guardian.is_alive());
+        victim.kill_with_guardian(|| ());
         // It does not end by itself.
         let disciplines = "instance tables, queues and disciplines";
         assert_eq!(world.view()[disciplines], during[disciplines]);
@@ -251,10 +152,10 @@ fn killed_after_any_record_of_its_journal_it_leaves_nothing() {
         for records in 0..=3 {
             let world = world_for(fault);
             let before = world.view();
-            let mut victim = start(&world, fault);
+            let mut victim = Victim::start(&world, fault);
             let written = || fs::read(world.journal()).is_ok_and(|bytes| count_records(&bytes) >= records);
             while !written() {
-                assert!(victim.try_wait().unwrap().is_none(), "{fault}");
+                assert!(!victim.has_ended(), "{fault}");
                 std::thread::yield_now();
             }
             kill_and_check(&world, victim, &before, records >= 2, &format!("{fault}, {records}"));

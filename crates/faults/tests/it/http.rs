@@ -13,8 +13,8 @@ use faults::{InjectError, sys::namespace::NetworkNamespace};
 use model::event::{Cleanliness, InjectionId};
 
 use crate::{
-    crash::{object_of_environment, with_world},
-    harness::{FIRST, INSTANCE, LEASE, ROUTER, World, host, inject_and_undo, only, parameters, privileged, until},
+    harness::{FIRST, INSTANCE, LEASE, ROUTER, World, inject_and_undo, only, parameters, privileged, until},
+    victim::Victim,
 };
 
 /// Where the server listens, on all addresses of both versions of IP.
@@ -444,19 +444,6 @@ fn requests_that_an_instance_makes_are_hit_and_those_to_it_are_not() {
     assert_eq!(world.view(), before);
 }
 
-/// Not a test: the process that injects, says so, and waits to be killed.
-#[test]
-#[ignore = "the process that is killed, started by the test below"]
-fn the_victim() {
-    let (object, journal) = object_of_environment();
-    let direction = std::env::var("VICTIM_DIRECTION").expect("told by the test");
-    let given = parameters([("direction", direction.as_str()), ("path", "/slow"), PORT_GIVEN]);
-    let host = host(&journal);
-    host.inject(FIRST, "http:delay", &given, &object, LEASE).unwrap();
-    println!("\ninjected");
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-}
-
 #[test]
 fn whoever_is_connected_hears_of_it_when_the_injector_is_killed() {
     if !privileged() {
@@ -466,24 +453,15 @@ fn whoever_is_connected_hears_of_it_when_the_injector_is_killed() {
     let _elsewhere = Elsewhere::start(&world);
     let before = world.view();
     for direction in ["ingress", "egress"] {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        let mut victim = with_world(&mut command, &world)
-            .args(only("http::the_victim"))
-            .env("VICTIM_DIRECTION", direction)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap() == "injected"), "{direction}");
+        let given = parameters([("direction", direction), ("path", "/slow"), PORT_GIVEN]);
+        let victim = Victim::start_with(&world, &world.journal(), "http:delay", &given).injected();
         let connect = || match direction {
             "ingress" => Client::connect(&world.router, INSTANCE.into()),
             _ => Client::connect(&world.instance, ROUTER.into()),
         };
         let mut clients: Vec<Client> = (0..5).map(|_| connect()).collect();
         clients.iter_mut().for_each(|client| assert!(client.get("/").is_ok()));
-        victim.kill().unwrap();
-        victim.wait().unwrap();
+        victim.kill();
         for mut client in clients {
             // It waits for an answer, and says nothing itself: an end, or a reset.
             let heard = client.0.read(&mut [0]);

@@ -2,9 +2,9 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{BufRead, BufReader, Read, Write},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::Barrier,
     thread,
 };
@@ -18,8 +18,8 @@ use model::event::{Cleanliness, InjectionId};
 use rustix::process::Signal;
 
 use crate::{
-    crash::{object_of_environment, with_world},
-    harness::{FIRST, LEASE, World, guardian_of, host, inject_and_undo, needed, only, parameters, privileged, until},
+    harness::{FIRST, LEASE, World, host, inject_and_undo, needed, only, parameters, privileged, until},
+    victim::Victim,
 };
 
 /// Where the target tells how it fares.
@@ -373,52 +373,6 @@ fn limits_that_begin_at_once_are_all_in_force() {
     assert!(!group.exists());
 }
 
-/// What a process that will be killed is told in its environment: which of the limits, and where its journal is.
-const LIMIT: &str = "LIMIT_NUMBER";
-const JOURNAL: &str = "LIMIT_JOURNAL";
-
-/// Not a test: a process that limits, says so, and waits to be killed.
-#[test]
-#[ignore = "the process that is killed, started by the test below"]
-fn the_victim() {
-    let (object, _) = object_of_environment();
-    let told = |name| std::env::var(name).expect("told by the test");
-    let limit = &LIMITS[told(LIMIT).parse::<usize>().unwrap()];
-    let host = host(Path::new(&told(JOURNAL)));
-    host.inject(FIRST, limit.fault, &limit.parameters(), &object, LEASE).unwrap();
-    println!("\ninjected");
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-}
-
-/// Starts such a process, and waits until it has limited.
-fn start(world: &World, limit: usize, journal: &Path) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    let mut victim = with_world(&mut command, world)
-        .args(only("limits::the_victim"))
-        .env(LIMIT, limit.to_string())
-        .env(JOURNAL, journal)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let output = BufReader::new(victim.stdout.take().unwrap());
-    assert!(output.lines().any(|line| line.unwrap() == "injected"), "{limit}");
-    victim
-}
-
-/// Kills it and its guardian, so that neither hears of the other's death.
-fn kill(mut victim: Child) {
-    let runner = Process::find(i32::try_from(victim.id()).unwrap()).unwrap();
-    let guardian = guardian_of(runner);
-    for process in [runner, guardian] {
-        process.signal(Signal::STOP).unwrap();
-    }
-    guardian.signal(Signal::KILL).unwrap();
-    victim.kill().unwrap();
-    victim.wait().unwrap();
-    until("the guardian has ended", || !guardian.is_alive());
-}
-
 #[test]
 fn limits_of_processes_that_died_are_undone_from_their_records_in_any_order() {
     if !in_one_group() {
@@ -429,8 +383,12 @@ fn limits_of_processes_that_died_are_undone_from_their_records_in_any_order() {
         let before = world.view();
         let folder = tempfile::tempdir().unwrap();
         let journal = |limit: usize| folder.path().join(limit.to_string());
-        for victim in [0, 1].map(|limit| start(&world, limit, &journal(limit))) {
-            kill(victim);
+        let start = |at: usize| {
+            let limit = &LIMITS[at];
+            Victim::start_with(&world, &journal(at), limit.fault, &limit.parameters()).injected()
+        };
+        for victim in [0, 1].map(start) {
+            victim.kill_with_guardian(|| ());
         }
         let group = group_of(&world);
         are_in_force(&[0, 1], &group, &world);

@@ -6,8 +6,9 @@ use faults::{InjectError, Kind, Object, process::Process};
 use model::event::{Cleanliness, Proof};
 
 use crate::{
-    crash::{count_records, start},
+    crash::count_records,
     harness::{DISK, FIRST, LEASE, World, inject_and_undo, parameters, privileged, until},
+    victim::Victim,
 };
 
 /// This host itself, as a target.
@@ -221,13 +222,12 @@ fn killed_while_memory_runs_out_it_leaves_no_group_and_no_score() {
     let Some(group) = memory_group(std::process::id()) else { return };
     for records in 1..=3 {
         let world = World::new();
-        let mut runner = start(&world, "memory:oom");
+        let mut runner = Victim::start(&world, "memory:oom");
         let written = || fs::read(world.journal()).is_ok_and(|bytes| count_records(&bytes) >= records);
-        while !written() && runner.try_wait().unwrap().is_none() {
+        while !written() && !runner.has_ended() {
             std::thread::yield_now();
         }
-        runner.kill().unwrap();
-        runner.wait().unwrap();
+        runner.kill();
         until("what it left is undone", || {
             // Without a guardian yet, the next start does it; one that finds nothing does no harm.
             if records == 1 {

@@ -27,3 +27,4 @@ mod processes;
 mod services;
 mod sites;
 mod torture;
+mod victim;

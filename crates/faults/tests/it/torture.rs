@@ -25,9 +25,10 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use rustix::process::Signal;
 
 use crate::{
-    crash::{count_records, object_of_environment, with_world},
+    crash::count_records,
     harness::{View, World, find_guardian, host, needed, only, privileged, until},
     http::serving,
+    victim::{object_of_environment, with_world},
 };
 
 const POINTS: &str = "TORTURE_POINTS";
