@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -14,13 +15,16 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::run;
+use crate::{root, run};
 
 /// How long a thread that only sleeps may oversleep on a calm machine: what the measuring tests are content with.
 const STALL: Duration = Duration::from_millis(100);
 
 /// How often it wakes up.
 const BEAT: Duration = Duration::from_millis(10);
+
+/// Names the file in which end-to-end tests note what they made a second time (`crates/cli/tests/e2e/calm.rs`).
+const SECOND_TRIES: &str = "SHAKETABLE_SECOND_TRIES";
 
 /// More than this many tests do not fail by a machine that stood still for moments: one in forty of all there are.
 const MOST_DISTURBED: usize = 32;
@@ -30,13 +34,29 @@ const MOST_DISTURBED: usize = 32;
 /// cargo-nextest runs each test in its own process, so that tests which enter namespaces cannot disturb each other; where
 /// it is not installed, cargo's own runner does (such tests fork for themselves).
 pub(crate) fn suite() -> Result<u64> {
+    let notes = root().join("target/second-tries.txt");
+    // It may not be there, and should not be.
+    drop(fs::remove_file(&notes));
+    let passed = all_tests(&[(SECOND_TRIES, &notes.display().to_string())])?;
+    let tried_again = fs::read_to_string(&notes).unwrap_or_default();
+    if !tried_again.is_empty() {
+        println!(
+            "\n{} runs of experiments were disturbed by this machine, and made again:",
+            tried_again.lines().count()
+        );
+        tried_again.lines().for_each(|line| println!("  {line}"));
+    }
+    Ok(passed)
+}
+
+fn all_tests(env: &[(&str, &str)]) -> Result<u64> {
     if run::run("cargo", &["nextest", "--version"], &[]).is_err() {
-        let first = run::run_and_read("cargo", &["test", "--workspace", "--all-targets", "--no-fail-fast"], &[])?;
+        let first = run::run_and_read("cargo", &["test", "--workspace", "--all-targets", "--no-fail-fast"], env)?;
         return Ok(count_cargo(&first));
     }
     let all = ["--workspace", "--no-fail-fast", "--status-level", "fail", "--color", "never"];
     let ((text, succeeded), stall) =
-        watching(|| run::attempt("cargo", &[&["nextest", "run"][..], &all].concat(), &[]))?;
+        watching(|| run::attempt("cargo", &[&["nextest", "run"][..], &all].concat(), env))?;
     let passed = count_nextest(&text);
     let disturbed = failed(&text);
     if succeeded {
@@ -54,7 +74,7 @@ pub(crate) fn suite() -> Result<u64> {
     let these: Vec<String> =
         disturbed.iter().map(|(binary, test)| format!("(binary_id(={binary}) & test(={test}))")).collect();
     let again = ["nextest", "run", "--test-threads", "1", "-E", &these.join(" | ")];
-    let again = run::run_and_read("cargo", &[&again[..], &all].concat(), &[])?;
+    let again = run::run_and_read("cargo", &[&again[..], &all].concat(), env)?;
     let passed_again = count_nextest(&again);
     println!("\n{passed_again} tests passed only when run by themselves:\n  {}", names.join("\n  "));
     Ok(passed + passed_again)

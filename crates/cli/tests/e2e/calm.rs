@@ -6,6 +6,10 @@
 //! and if so, tries again. On a machine that was calm there is no second try.
 
 use std::{
+    cell::Cell,
+    env,
+    fs::File,
+    io::Write as _,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -61,7 +65,12 @@ impl Sleeper {
 ///
 /// With the last reason, if it did not succeed on a calm machine, or on one that is never calm.
 #[track_caller]
-pub(crate) fn undisturbed<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
+pub(crate) fn undisturbed<T>(attempt: impl FnMut() -> Result<T, String>) -> T {
+    persist(attempt, note)
+}
+
+#[track_caller]
+fn persist<T>(mut attempt: impl FnMut() -> Result<T, String>, note: impl Fn(Duration, &str)) -> T {
     let mut left = TRIES;
     loop {
         left -= 1;
@@ -71,10 +80,32 @@ pub(crate) fn undisturbed<T>(mut attempt: impl FnMut() -> Result<T, String>) -> 
         match result {
             Ok(done) => return done,
             Err(why) if left == 0 || stall < STALL && !why.contains(GENERATOR_LATE) => panic!("{why}"),
-            Err(why) => eprintln!("this machine stood still for {stall:?}; once more, after:\n{why}"),
+            Err(why) => {
+                eprintln!("this machine stood still for {stall:?}; once more, after:\n{why}");
+                note(stall, &why);
+            }
         }
     }
 }
+
+/// Names the file that gathers what was tried a second time, for who runs the whole suite (`xtask/src/suite.rs`): a test that
+/// passes in the end says nothing of it.
+const SECOND_TRIES: &str = "SHAKETABLE_SECOND_TRIES";
+
+/// Adds a line to that file, if there is one.
+fn note(stall: Duration, why: &str) {
+    let Some(path) = env::var_os(SECOND_TRIES) else { return };
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    let why: String = why.chars().take(WORDS).collect();
+    // One write, so that tests that do this at once do not mix.
+    let line = format!("{test}: stood still for {stall:?}; {why}\n");
+    let file = File::options().create(true).append(true).open(&path);
+    file.and_then(|mut file| file.write_all(line.as_bytes())).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+}
+
+/// As much of a reason as names it; the test's own output has all.
+const WORDS: usize = 300;
 
 /// What the product says of a run that this machine disturbed.
 const GENERATOR_LATE: &str = "the load's own generator was late";
@@ -92,18 +123,21 @@ pub(crate) fn ends_with(code: i32, verdict: &str, mut run: impl FnMut() -> Finis
 fn what_fails_on_a_calm_machine_is_not_tried_again() {
     let mut tries = 0;
     let failing = std::panic::AssertUnwindSafe(|| {
-        undisturbed(|| {
+        let broken = || {
             tries += 1;
             Err::<(), _>("it is broken".to_owned())
-        });
+        };
+        persist(broken, |_, _| {});
     });
     assert!(std::panic::catch_unwind(failing).is_err());
     // Not once, should the machine have stood still just now.
     assert!(tries < TRIES, "{tries}");
     let mut tries = 0;
-    let done = undisturbed(|| {
+    let disturbed = || {
         tries += 1;
         if tries < 3 { Err(format!("inconclusive: {GENERATOR_LATE} to send 3 of 4 requests")) } else { Ok(tries) }
-    });
-    assert_eq!(done, 3);
+    };
+    let noted = Cell::new(0);
+    assert_eq!(persist(disturbed, |_, why| noted.set(noted.get() + usize::from(why.contains("3 of 4")))), 3);
+    assert_eq!(noted.get(), 2);
 }
