@@ -1,18 +1,13 @@
 //! `http:abort`: requests fail.
 
 use http::{HeaderName, HeaderValue, StatusCode};
-use model::{
-    catalogue::{Entry, Parameter, ParameterKind, Reversibility},
-    event::Cleanliness,
-};
+use model::catalogue::{Entry, Parameter, ParameterKind};
 use proxy::http::{Abort as Aborts, Rule};
 
 use crate::{
-    TARGETS,
-    fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
-    http::{self as faults, DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES},
+    fault::Refused,
+    http::{DIRECTION, HEADERS, HTTP_FAULT, HttpFault, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES, phase, texts},
     network::filter::DURATION,
-    object::Object,
     parameters::Checked,
 };
 
@@ -20,7 +15,6 @@ use crate::{
 pub const ENTRY: Entry = Entry {
     id: "http:abort",
     about: "Requests in HTTP (1.1, or 2 without TLS) are answered with an error, or their connection is reset, of those to a target or of those that it makes.",
-    targets: TARGETS,
     parameters: &[
         DURATION,
         Parameter {
@@ -61,41 +55,19 @@ pub const ENTRY: Entry = Entry {
         SOURCES,
         OPEN,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: faults::UNDONE,
     proven_by: "Requests that match, to a stand-in of ours beside the target, fail as they should, in the share that is hit, and reach it or not as they should; others are answered.",
-    needs: faults::NEEDS,
-    exclusive: &[],
-    fis: &[],
     chaos_mesh: Some("HTTPChaos abort"),
+    ..HTTP_FAULT
 };
 
 const STATUS: &str = "statusCode";
 const BODY: &str = "body";
 const FIELDS: &str = "setHeaders";
 
-pub(crate) struct Abort;
-
-impl Fault for Abort {
-    fn entry(&self) -> &'static Entry {
-        &ENTRY
-    }
-
-    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        faults::plan(object, parameters, act)
-    }
-
-    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        faults::inject(undo)
-    }
-
-    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
-        faults::undo(undo)
-    }
-}
+pub(crate) const FAULT: HttpFault = HttpFault { entry: &ENTRY, act };
 
 /// Has a rule abort.
-pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
+fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
     let how = match parameters.text("failure") {
         Some("reset") => match [STATUS, BODY, FIELDS].iter().find(|name| parameters.is_given(name)) {
             Some(name) => return Err(Refused(format!("http:abort: a reset is no answer, and has no `{name}`"))),
@@ -107,7 +79,7 @@ pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> 
             body: parameters.text(BODY).unwrap_or_default().to_owned().into(),
         },
     };
-    Ok(rule.abort(how).at(faults::phase(parameters)))
+    Ok(rule.abort(how).at(phase(parameters)))
 }
 
 /// A parameter that has headers.
@@ -118,7 +90,7 @@ pub(crate) fn fields(parameters: Checked<'_>, name: &str) -> Result<Vec<(HeaderN
             .map_err(|_| Refused(format!("`{name}`: the value of {field} cannot be in a header")))?;
         Ok((field, value))
     };
-    faults::texts(parameters, name)?.into_iter().map(field).collect()
+    texts(parameters, name)?.into_iter().map(field).collect()
 }
 
 /// A header's name that a parameter has.

@@ -1,18 +1,15 @@
 //! `http:body`: bodies are others.
 
 use http::Method;
-use model::{
-    catalogue::{Entry, Parameter, ParameterKind, Reversibility},
-    event::Cleanliness,
-};
+use model::catalogue::{Entry, Parameter, ParameterKind};
 use proxy::http::{BodyChange, Change, Rule};
 
 use crate::{
-    TARGETS,
-    fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
-    http::{self as faults, DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PORT, SHARE, SOURCES},
+    fault::Refused,
+    http::{
+        DIRECTION, HEADERS, HTTP_FAULT, HttpFault, MESSAGE, METHOD, OPEN, PATH, PORT, SHARE, SOURCES, change_message,
+    },
     network::filter::DURATION,
-    object::Object,
     parameters::Checked,
 };
 
@@ -20,7 +17,6 @@ use crate::{
 pub const ENTRY: Entry = Entry {
     id: "http:body",
     about: "Requests or responses in HTTP (1.1, or 2 without TLS) have another body, or another JSON document in it, of the requests to a target or of those that it makes.",
-    targets: TARGETS,
     parameters: &[
         DURATION,
         MESSAGE,
@@ -47,40 +43,18 @@ pub const ENTRY: Entry = Entry {
         SOURCES,
         OPEN,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: faults::UNDONE,
     proven_by: "Requests that match, to a stand-in of ours beside the target, arrive there, or are answered, with the body as it should be, in the share that is hit; others as they are.",
-    needs: faults::NEEDS,
-    exclusive: &[],
-    fis: &[],
     chaos_mesh: Some("HTTPChaos replace body, patch body"),
+    ..HTTP_FAULT
 };
 
 const REPLACE: &str = "replace";
 const PATCH: &str = "patch";
 
-pub(crate) struct Body;
-
-impl Fault for Body {
-    fn entry(&self) -> &'static Entry {
-        &ENTRY
-    }
-
-    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        faults::plan(object, parameters, act)
-    }
-
-    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        faults::inject(undo)
-    }
-
-    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
-        faults::undo(undo)
-    }
-}
+pub(crate) const FAULT: HttpFault = HttpFault { entry: &ENTRY, act };
 
 /// Has a rule change bodies.
-pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
+fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
     let body = match (parameters.text(REPLACE), parameters.text(PATCH)) {
         (Some(with), None) => BodyChange::Replace(with.to_owned().into()),
         (None, Some(patch)) => {
@@ -94,7 +68,7 @@ pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> 
         _ => return Err(Refused(format!("http:body: say what to do, either by `{REPLACE}` or by `{PATCH}`"))),
     };
     let change = Change { body: Some(body), ..Change::default() };
-    let rule = faults::change(rule, change, parameters);
+    let rule = change_message(rule, change, parameters);
     if rule.of.method == Some(Method::HEAD) && rule.response != Change::default() {
         return Err(Refused("http:body: a response to HEAD has no body".to_owned()));
     }

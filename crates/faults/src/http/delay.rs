@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use model::{
-    catalogue::{Entry, Parameter, ParameterKind, Reversibility},
-    event::Cleanliness,
-};
+use model::catalogue::{Entry, Parameter, ParameterKind};
 use proxy::http::Rule;
 
 use crate::{
-    TARGETS,
-    fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
-    http::{self, DIRECTION, HEADERS, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES},
+    fault::Refused,
+    http::{DIRECTION, HEADERS, HTTP_FAULT, HttpFault, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES, phase},
     network::filter::DURATION,
-    object::Object,
     parameters::Checked,
 };
 
@@ -21,7 +16,6 @@ use crate::{
 pub const ENTRY: Entry = Entry {
     id: "http:delay",
     about: "Exchanges in HTTP (1.1, or 2 without TLS) take longer, of the requests to a target or of those that it makes.",
-    targets: TARGETS,
     parameters: &[
         DURATION,
         Parameter {
@@ -48,37 +42,15 @@ pub const ENTRY: Entry = Entry {
         SOURCES,
         OPEN,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: http::UNDONE,
     proven_by: "Requests that match, to a stand-in of ours beside the target, take longer by the delay, in the share that is hit; others do not.",
-    needs: http::NEEDS,
-    exclusive: &[],
-    fis: &[],
     chaos_mesh: Some("HTTPChaos delay"),
+    ..HTTP_FAULT
 };
 
-pub(crate) struct Delay;
-
-impl Fault for Delay {
-    fn entry(&self) -> &'static Entry {
-        &ENTRY
-    }
-
-    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        http::plan(object, parameters, act)
-    }
-
-    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        http::inject(undo)
-    }
-
-    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
-        http::undo(undo)
-    }
-}
+pub(crate) const FAULT: HttpFault = HttpFault { entry: &ENTRY, act };
 
 /// Has a rule delay.
-pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
+fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
     let time = |name| parameters.read(name).map(Duration::from_millis);
     let (delay, jitter) = (time("delayMilliseconds")?, time("jitterMilliseconds")?);
     if jitter > delay / 2 {
@@ -87,5 +59,5 @@ pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> 
                 .to_owned(),
         ));
     }
-    Ok(rule.delay(delay, jitter).at(http::phase(parameters)))
+    Ok(rule.delay(delay, jitter).at(phase(parameters)))
 }

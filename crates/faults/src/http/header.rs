@@ -4,21 +4,17 @@ use http::{
     HeaderName,
     header::{CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
 };
-use model::{
-    catalogue::{Entry, Parameter, ParameterKind, Reversibility},
-    event::Cleanliness,
-};
+use model::catalogue::{Entry, Parameter, ParameterKind};
 use proxy::http::{Change, Rule};
 
 use crate::{
-    TARGETS,
-    fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
+    fault::Refused,
     http::{
-        self as faults, DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PORT, SHARE, SOURCES,
+        DIRECTION, HEADERS, HTTP_FAULT, HttpFault, MESSAGE, METHOD, OPEN, PATH, PORT, SHARE, SOURCES,
         abort::{field_name, fields},
+        change_message,
     },
     network::filter::DURATION,
-    object::Object,
     parameters::Checked,
 };
 
@@ -26,7 +22,6 @@ use crate::{
 pub const ENTRY: Entry = Entry {
     id: "http:header",
     about: "Requests or responses in HTTP (1.1, or 2 without TLS) lose headers, or have others, of the requests to a target or of those that it makes.",
-    targets: TARGETS,
     parameters: &[
         DURATION,
         MESSAGE,
@@ -53,13 +48,9 @@ pub const ENTRY: Entry = Entry {
         SOURCES,
         OPEN,
     ],
-    reversibility: Reversibility::SelfEnding,
-    undone_by: faults::UNDONE,
     proven_by: "Requests that match, to a stand-in of ours beside the target, arrive there, or are answered, with the headers as they should be, in the share that is hit; others as they are.",
-    needs: faults::NEEDS,
-    exclusive: &[],
-    fis: &[],
     chaos_mesh: Some("HTTPChaos replace headers, patch headers"),
+    ..HTTP_FAULT
 };
 
 const SET: &str = "setHeaders";
@@ -67,28 +58,10 @@ const REMOVE: &str = "removeHeaders";
 /// What says where messages end is written anew by whoever passes them on.
 const NEVER_REMOVED: [HeaderName; 6] = [CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
 
-pub(crate) struct Header;
-
-impl Fault for Header {
-    fn entry(&self) -> &'static Entry {
-        &ENTRY
-    }
-
-    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
-        faults::plan(object, parameters, act)
-    }
-
-    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
-        faults::inject(undo)
-    }
-
-    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
-        faults::undo(undo)
-    }
-}
+pub(crate) const FAULT: HttpFault = HttpFault { entry: &ENTRY, act };
 
 /// Has a rule change headers.
-pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
+fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> {
     let names = parameters.text(REMOVE).into_iter().flat_map(|text| text.split(','));
     let remove: Vec<HeaderName> = names.map(|name| field_name(REMOVE, name)).collect::<Result<_, _>>()?;
     if let Some(name) = remove.iter().find(|name| NEVER_REMOVED.contains(name)) {
@@ -102,5 +75,5 @@ pub(crate) fn act(rule: Rule, parameters: Checked<'_>) -> Result<Rule, Refused> 
         return Err(Refused(format!("http:header: say what to do, by `{SET}` or `{REMOVE}`")));
     }
     let change = Change { set, remove, body: None };
-    Ok(faults::change(rule, change, parameters))
+    Ok(change_message(rule, change, parameters))
 }

@@ -32,14 +32,60 @@ mod order;
 mod post;
 mod proof;
 
-pub(crate) use live::{inject, undo};
+use order::Act;
 pub(crate) use order::{
-    DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES, change, phase, plan, texts,
+    DIRECTION, HEADERS, MESSAGE, METHOD, OPEN, PATH, PHASE, PORT, SHARE, SOURCES, change_message, phase, texts,
 };
 
-use model::catalogue::Need;
+use model::{
+    catalogue::{Entry, Need, Reversibility},
+    event::Cleanliness,
+};
 
-/// What they need of kernel and user.
-pub(crate) const NEEDS: &[Need] = &[Need::NetworkNamespace, Need::NftablesOwner, Need::Diversion];
-/// How they are undone.
-pub(crate) const UNDONE: &str = "The rules go, which is the kernel's to do when this process dies; connections that pass through us then end, each with the exchange under way.";
+use crate::{
+    TARGETS,
+    fault::{Failed, Fault, Injection, Refused, Tools, Undo, UndoError},
+    object::Object,
+    parameters::Checked,
+};
+
+/// A fault in HTTP: what sets it apart from the others.
+pub(crate) struct HttpFault {
+    /// Its entry in the catalogue.
+    entry: &'static Entry,
+    /// What it has a rule do.
+    act: Act,
+}
+
+/// What their entries in the catalogue have in common.
+const HTTP_FAULT: Entry = Entry {
+    id: "",
+    about: "",
+    targets: TARGETS,
+    parameters: &[],
+    reversibility: Reversibility::SelfEnding,
+    undone_by: "The rules go, which is the kernel's to do when this process dies; connections that pass through us then end, each with the exchange under way.",
+    proven_by: "",
+    needs: &[Need::NetworkNamespace, Need::NftablesOwner, Need::Diversion],
+    exclusive: &[],
+    fis: &[],
+    chaos_mesh: None,
+};
+
+impl Fault for HttpFault {
+    fn entry(&self) -> &'static Entry {
+        self.entry
+    }
+
+    fn plan(&self, object: &Object, parameters: Checked<'_>) -> Result<serde_json::Value, Refused> {
+        order::plan(object, parameters, self.act)
+    }
+
+    fn inject(&self, undo: &Undo, _: &Tools) -> Result<Box<dyn Injection>, Failed> {
+        live::inject(undo)
+    }
+
+    fn undo(&self, undo: &Undo) -> Result<Cleanliness, UndoError> {
+        live::undo(undo)
+    }
+}

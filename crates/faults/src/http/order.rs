@@ -180,7 +180,7 @@ pub(crate) fn phase(parameters: Checked<'_>) -> Phase {
 }
 
 /// Changes the message that is said.
-pub(crate) fn change(rule: Rule, change: Change, parameters: Checked<'_>) -> Rule {
+pub(crate) fn change_message(rule: Rule, change: Change, parameters: Checked<'_>) -> Rule {
     match parameters.text(MESSAGE.name) {
         Some("request") => rule.request(change),
         _ => rule.response(change),
