@@ -13,7 +13,6 @@ use std::{
     },
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -22,11 +21,11 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     process::{Pid, PidfdFlags, Signal as UnixSignal, kill_process_group, pidfd_open},
 };
-use tokio::sync::oneshot;
 
 use super::{
     Enter,
     signal::{Level, Signal},
+    worker::Worker,
 };
 
 /// How long a command may take to end after SIGTERM: k6 lets its iterations end and prints a summary.
@@ -76,11 +75,7 @@ impl fmt::Display for Ended {
 
 /// A command that runs. Dropping it kills it.
 #[derive(Debug)]
-pub struct RunningCommand {
-    signal: Arc<Signal>,
-    done: Option<oneshot::Receiver<io::Result<Ended>>>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct RunningCommand(Worker<Ended>);
 
 impl RunningCommand {
     /// Starts a command in a process group of its own.
@@ -96,54 +91,37 @@ impl RunningCommand {
         let failed = |source| CommandError::Spawn { program: program.clone(), source };
         let words: Vec<String> = tie.iter().chain(&load.command).cloned().collect();
         let env = load.env.clone();
-        let signal = Signal::new().map_err(failed)?;
-        let its_signal = Arc::clone(&signal);
-        let (started_tell, started) = std::sync::mpsc::sync_channel(1);
-        let (done_tell, done) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("load-command".to_owned())
-            .spawn(move || {
-                let made = enter.as_ref().map_or(Ok(()), |enter| enter()).and_then(|()| {
-                    let (output, input) = io::pipe()?;
-                    rustix::io::ioctl_fionbio(&output, true)?;
-                    let child = Command::new(&words[0])
-                        .args(&words[1..])
-                        .envs(&env)
-                        .stdin(Stdio::null())
-                        .stdout(input.try_clone()?)
-                        .stderr(input)
-                        .process_group(0)
-                        .spawn()?;
-                    Ok((child, output))
-                });
-                match made {
-                    Ok((child, output)) => {
-                        drop(started_tell.send(Ok(())));
-                        drop(done_tell.send(attend(child, &output, &its_signal)));
-                    }
-                    Err(error) => drop(started_tell.send(Err(error))),
-                }
-            })
-            .map_err(failed)?;
-        let started = started.recv().unwrap_or_else(|_| Err(io::Error::other("the command's thread ended at once")));
-        started.map_err(failed)?;
-        Ok(Self { signal, done: Some(done), thread: Some(thread) })
+        let prepare = move |_: &Arc<Signal>| {
+            let (output, input) = io::pipe()?;
+            rustix::io::ioctl_fionbio(&output, true)?;
+            let child = Command::new(&words[0])
+                .args(&words[1..])
+                .envs(&env)
+                .stdin(Stdio::null())
+                .stdout(input.try_clone()?)
+                .stderr(input)
+                .process_group(0)
+                .spawn()?;
+            Ok((child, output))
+        };
+        let attend = |(child, output), signal: &Signal| attend(child, &output, signal);
+        Worker::start("load-command", enter, prepare, attend).map(Self).map_err(failed)
     }
 
     /// Asks it to end: SIGTERM to its whole process group, and SIGKILL after [`GRACE`].
     pub fn drain(&self) {
-        self.signal.raise(Level::Drain);
+        self.0.drain();
     }
 
     /// Kills its whole process group.
     pub fn stop(&self) {
-        self.signal.raise(Level::Stop);
+        self.0.stop();
     }
 
     /// Whether it has ended, by itself or because it was told to.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.0.has_ended()
     }
 
     /// Waits until it has ended, by itself or because it was asked to.
@@ -151,21 +129,8 @@ impl RunningCommand {
     /// # Errors
     ///
     /// When the command could not be waited for.
-    pub async fn finished(mut self) -> io::Result<Ended> {
-        let died = || io::Error::other("the command's thread died");
-        match self.done.take() {
-            Some(done) => done.await.unwrap_or_else(|_| Err(died())),
-            None => Err(died()),
-        }
-    }
-}
-
-impl Drop for RunningCommand {
-    fn drop(&mut self) {
-        self.signal.raise(Level::Stop);
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
+    pub async fn finished(self) -> io::Result<Ended> {
+        self.0.finished().await
     }
 }
 

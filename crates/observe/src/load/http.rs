@@ -8,19 +8,19 @@
 //! A request that fails is not sent again: a user's would have failed as well. That includes the rare request that is
 //! sent on a kept connection in the moment in which the server closes it.
 
-use std::{fmt, io, sync::Arc, thread::JoinHandle, time::Instant};
+use std::{fmt, io, sync::Arc, time::Instant};
 
 use model::load::HttpLoad;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::sync::oneshot;
 
 use super::{
     Enter, RequestError, Summary,
     generator::{Generator, Pace},
     request::Requests,
     schedule::Schedule,
-    signal::{Level, Signal},
+    signal::Signal,
     tally::Tally,
+    worker::Worker,
 };
 use crate::{Clock, Measurements, url::Hosts};
 
@@ -82,11 +82,7 @@ pub enum LoadError {
 
 /// A load that runs. Dropping it stops it at once.
 #[derive(Debug)]
-pub struct RunningLoad {
-    signal: Arc<Signal>,
-    done: Option<oneshot::Receiver<io::Result<Summary>>>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct RunningLoad(Worker<Summary>);
 
 impl RunningLoad {
     /// Starts a load. Names are resolved first, which may wait for a name server.
@@ -116,49 +112,31 @@ impl RunningLoad {
     fn spawn(load: &HttpLoad, pace: Pace, surroundings: Surroundings) -> Result<Self, LoadError> {
         let requests = Requests::of(load, &surroundings.hosts, surroundings.seed)?;
         allow_files(u64::from(load.connections));
-        let signal = Signal::new().map_err(LoadError::Thread)?;
-        let (entered_tell, entered) = std::sync::mpsc::sync_channel(1);
-        let (done_tell, done) = oneshot::channel();
-        let (load, its_signal) = (load.clone(), Arc::clone(&signal));
-        let thread = std::thread::Builder::new()
-            .name("load".to_owned())
-            .spawn(move || {
-                let made = surroundings.enter.as_ref().map_or(Ok(()), |enter| enter()).and_then(|()| {
-                    let now = Instant::now();
-                    let tally = Tally::new(surroundings.clock, surroundings.measurements, surroundings.place, now);
-                    Generator::new(requests, pace, &load, its_signal, tally, now)
-                });
-                match made {
-                    Ok(generator) => {
-                        // Whoever started the load may be gone already; then the signal says so as well.
-                        drop(entered_tell.send(Ok(())));
-                        drop(done_tell.send(generator.run()));
-                    }
-                    Err(error) => {
-                        drop(entered_tell.send(Err(error)));
-                    }
-                }
-            })
-            .map_err(LoadError::Thread)?;
-        let entered = entered.recv().unwrap_or_else(|_| Err(io::Error::other("the load's thread ended at once")));
-        entered.map_err(LoadError::Thread)?;
-        Ok(Self { signal, done: Some(done), thread: Some(thread) })
+        let load = load.clone();
+        let prepare = move |signal: &Arc<Signal>| {
+            let now = Instant::now();
+            let tally = Tally::new(surroundings.clock, surroundings.measurements, surroundings.place, now);
+            Generator::new(requests, pace, &load, Arc::clone(signal), tally, now)
+        };
+        Worker::start("load", surroundings.enter, prepare, |generator, _| generator.run())
+            .map(Self)
+            .map_err(LoadError::Thread)
     }
 
     /// Lets nothing more become due; what is due is still sent and answered, each request within the load's timeout.
     pub fn drain(&self) {
-        self.signal.raise(Level::Drain);
+        self.0.drain();
     }
 
     /// Ends at once; requests in flight are [`Summary::unfinished`].
     pub fn stop(&self) {
-        self.signal.raise(Level::Stop);
+        self.0.stop();
     }
 
     /// Whether it has ended, by itself or because it was told to.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.0.has_ended()
     }
 
     /// What the load amounted to, when it has ended: after [`RunningLoad::drain`] or [`RunningLoad::stop`].
@@ -166,13 +144,8 @@ impl RunningLoad {
     /// # Errors
     ///
     /// When the generator could not wait for its sockets.
-    pub async fn finished(mut self) -> io::Result<Summary> {
-        let summary = match self.done.take() {
-            Some(done) => done.await.unwrap_or_else(|_| Err(died())),
-            None => Err(died()),
-        };
-        self.join();
-        summary
+    pub async fn finished(self) -> io::Result<Summary> {
+        self.0.finished().await
     }
 
     /// As [`RunningLoad::finished`], for callers outside of a runtime.
@@ -180,32 +153,9 @@ impl RunningLoad {
     /// # Errors
     ///
     /// As [`RunningLoad::finished`].
-    pub fn wait(mut self) -> io::Result<Summary> {
-        let summary = match self.done.take() {
-            Some(done) => done.blocking_recv().unwrap_or_else(|_| Err(died())),
-            None => Err(died()),
-        };
-        self.join();
-        summary
+    pub fn wait(self) -> io::Result<Summary> {
+        self.0.wait()
     }
-
-    fn join(&mut self) {
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been reported by the missing summary.
-            drop(thread.join());
-        }
-    }
-}
-
-impl Drop for RunningLoad {
-    fn drop(&mut self) {
-        self.signal.raise(Level::Stop);
-        self.join();
-    }
-}
-
-fn died() -> io::Error {
-    io::Error::other("the load's thread died")
 }
 
 /// Raises the soft limit of open files, as far as the hard one allows. Where that is not enough, connections fail and are counted.

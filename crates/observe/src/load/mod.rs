@@ -21,6 +21,7 @@ mod request;
 mod schedule;
 mod signal;
 mod tally;
+mod worker;
 
 pub use request::RequestError;
 pub use schedule::Schedule;
