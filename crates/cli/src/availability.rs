@@ -1,11 +1,17 @@
 //! `shaketable availability`: what a design promises, what is to be expected of it, and what would help.
 
-use std::{fs, path::PathBuf, process::ExitCode};
+mod simulated;
+
+use std::{fs, num::NonZeroUsize, path::PathBuf, process::ExitCode, thread};
 
 use anyhow::{Context, Result, bail};
-use assess::availability::{
-    Assessment, Expected, Limits, Verdict, assess,
-    downtime::{YEAR, spoken},
+use assess::{
+    availability::{
+        Assessment, Expected, Limits, Verdict, assess,
+        downtime::{YEAR, spoken},
+        simulate::{Plan, Simulated, simulate},
+    },
+    history::USUAL_CONFIDENCE,
 };
 use engine::report::columns::{Cell, Paint, row, widths, wrap};
 use model::{
@@ -34,6 +40,12 @@ pub(crate) struct Call {
     /// Most failures at a time that are looked at together in search of minimal cut sets.
     #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
     pub(crate) order: u8,
+    /// Follow the workload through so many years, failure by failure, and tell how long outages are and what begins them.
+    #[arg(long, value_name = "YEARS", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) simulate: Option<u32>,
+    /// Which of all possible years; the same seed gives the same.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "simulate")]
+    pub(crate) seed: u64,
     /// Print all figures as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -62,17 +74,28 @@ pub(crate) fn availability(call: &Call, style: Style) -> Result<ExitCode> {
         } else {
             Some(assess(&supposed(workload, &call.suppositions)?, &limits)?)
         };
-        assessments.push((now, then));
+        let seen = in_years(call, &supposed(workload, &call.suppositions)?)
+            .with_context(|| format!("{name}: {} cannot be simulated", workload.name))?;
+        assessments.push((now, then, seen));
     }
     if call.json {
-        let all: Vec<_> = assessments.iter().map(|(now, then)| json!({ "now": now, "whatIf": then })).collect();
-        terminal::out(&(serde_json::to_string_pretty(&all)? + "\n"));
+        let all = assessments.iter().map(|(now, then, seen)| json!({ "now": now, "whatIf": then, "simulated": seen }));
+        terminal::out(&(serde_json::to_string_pretty(&all.collect::<Vec<_>>())? + "\n"));
     } else {
-        let texts: Vec<String> = assessments.iter().map(|(now, then)| Text::of(now, then.as_ref(), style)).collect();
+        let texts: Vec<String> =
+            assessments.iter().map(|(now, then, seen)| Text::of(now, then.as_ref(), seen.as_ref(), style)).collect();
         terminal::out(&texts.join("\n"));
     }
-    let judged = assessments.iter().map(|(now, then)| exit(then.as_ref().unwrap_or(now)));
+    let judged = assessments.iter().map(|(now, then, _)| exit(then.as_ref().unwrap_or(now)));
     Ok(ExitCode::from(judged.max_by_key(|code| [0, OPEN, MISSED].iter().position(|known| known == code)).unwrap_or(0)))
+}
+
+/// What is seen in simulated years, if that was asked for.
+fn in_years(call: &Call, workload: &Workload) -> Result<Option<Simulated>> {
+    let Some(years) = call.simulate else { return Ok(None) };
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let plan = Plan { years, seed: call.seed, confidence: USUAL_CONFIDENCE, threads };
+    Ok(Some(simulate(workload, &plan)?))
 }
 
 /// What a workload's assessment makes of the exit code.
@@ -91,12 +114,15 @@ fn exit(assessment: &Assessment) -> u8 {
 fn supposed(workload: &Workload, suppositions: &[(String, Availability)]) -> Result<Workload> {
     let mut changed = workload.clone();
     for (name, availability) in suppositions {
-        let figures = Some(Figures::of(*availability));
+        // It takes as long to restore as before, and fails more or less often.
+        let with = |figures: Option<Figures>| Figures {
+            availability: *availability,
+            ..figures.unwrap_or_else(|| Figures::of(*availability))
+        };
         if let Some(component) = changed.components.iter_mut().find(|component| component.name == *name) {
-            // What its times were for is no longer known.
-            (component.figures, component.failover, component.crews) = (figures, None, None);
+            component.figures = Some(with(component.figures));
         } else if let Some(place) = changed.places.iter_mut().find(|place| place.name == *name) {
-            place.figures = figures;
+            place.figures = Some(with(place.figures));
         } else {
             let names = workload.components.iter().map(|component| component.name.as_str());
             let known = names.chain(workload.places.iter().map(|place| place.name.as_str()));
@@ -114,11 +140,14 @@ struct Text {
 }
 
 impl Text {
-    fn of(now: &Assessment, then: Option<&Assessment>, style: Style) -> String {
+    fn of(now: &Assessment, then: Option<&Assessment>, seen: Option<&Simulated>, style: Style) -> String {
         let mut text = Self { text: String::new(), style };
         text.verdict(now);
         if let Some(expected) = &now.expected {
             text.expected(expected, then.and_then(|then| then.expected.as_ref()));
+        }
+        if let Some(seen) = seen {
+            text.simulated(seen);
         }
         text.doubts(now);
         if let Some(expected) = &now.expected {
@@ -376,7 +405,7 @@ mod tests {
             ]
         );
         assert_eq!((assessment.verdict, exit(assessment)), (Verdict::Missed, MISSED));
-        let shown = Text::of(assessment, None, PLAIN);
+        let shown = Text::of(assessment, None, None, PLAIN);
         assert!(shown.contains("missed: at most 99.85005% is to be expected, 99.9% is promised"), "{shown}");
         assert!(shown.contains("database_tier"), "{shown}");
     }
@@ -409,7 +438,7 @@ mod tests {
             let text = fs::read_to_string(&path).unwrap();
             let promised = text.lines().next().unwrap().trim_start_matches("# ").to_owned();
             for assessment in assessed(&path.to_string_lossy(), &text) {
-                let shown = Text::of(&assessment, None, PLAIN);
+                let shown = Text::of(&assessment, None, None, PLAIN);
                 assert!(shown.contains(&promised), "{promised}\n{shown}");
             }
             files += 1;

@@ -10,6 +10,7 @@
 //! Probabilities are exact: nothing is assumed to be rare, and what several parts share is counted once.
 
 mod assessment;
+mod building;
 mod cut_sets;
 mod diagram;
 pub mod downtime;
@@ -17,6 +18,7 @@ pub mod markov;
 mod nodes;
 mod order;
 pub mod promises;
+pub mod simulate;
 mod structure;
 mod tree;
 

@@ -31,6 +31,13 @@ pub struct Estimate {
     pub high: Option<f64>,
 }
 
+impl Estimate {
+    /// Of something that grows with it: the value and both ends.
+    pub(crate) fn map(self, of: impl Fn(f64) -> f64) -> Self {
+        Self { value: self.value.map(&of), low: self.low.map(&of), high: self.high.map(&of) }
+    }
+}
+
 /// What incidents make of a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -11,7 +11,7 @@
 //! Everything is a pure function of the [`History`]. Times of day play no part but in where periods begin.
 
 mod change;
-mod distribution;
+pub(crate) mod distribution;
 mod downtime;
 mod figures;
 mod periods;

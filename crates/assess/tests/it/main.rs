@@ -4,3 +4,5 @@
 mod numbers;
 #[cfg(test)]
 mod scram;
+#[cfg(test)]
+mod simulation;

@@ -1,0 +1,70 @@
+//! What was seen in simulated years, as text.
+
+use assess::{
+    availability::{downtime::spoken, simulate::Simulated},
+    history::Estimate,
+};
+use engine::report::columns::{Cell, Paint};
+use model::workload::Availability;
+
+use super::{ROWS, Text, titles};
+
+impl Text {
+    /// The part about simulated years.
+    pub(super) fn simulated(&mut self, simulated: &Simulated) {
+        self.part(&format!("In {} simulated years (seed {})", simulated.years, simulated.seed));
+        let up = |share: f64| Availability::from_down(1.0 - share).to_string();
+        let mut rows = vec![titles(["", "seen", &format!("{:.0}% interval", simulated.confidence * 100.0)])];
+        let mut add = |name: &str, estimate: &Estimate, shown: &dyn Fn(f64) -> String| {
+            let value = estimate.value.map_or_else(|| "none".to_owned(), shown);
+            let interval = match (estimate.low, estimate.high) {
+                (Some(low), Some(high)) => format!("{} to {}", shown(low), shown(high)),
+                _ => "too few outages".to_owned(),
+            };
+            rows.push([
+                Cell::new(name, Paint::Plain),
+                Cell::new(&value, Paint::Bold),
+                Cell::new(&interval, Paint::Plain),
+            ]);
+        };
+        add("availability", &simulated.availability, &up);
+        if let Some(in_full) = &simulated.in_full {
+            add("in full", in_full, &up);
+        }
+        add("down a year", &simulated.downtime_per_year, &spoken);
+        add("outages a year", &simulated.outages_per_year, &|value| format!("{value:.3}"));
+        add("mean outage", &simulated.outage_seconds, &spoken);
+        if let Some(good) = &simulated.good_years {
+            add("years that keep the promise", good, &|share| format!("{:.1}%", share * 100.0));
+        }
+        self.table(&rows);
+        if let Some(lengths) = &simulated.lengths {
+            let text = format!(
+                "half of the outages are over after {}, 90% after {}, 99% after {}; the longest took {}",
+                spoken(lengths.p50),
+                spoken(lengths.p90),
+                spoken(lengths.p99),
+                spoken(lengths.longest)
+            );
+            self.line(&text, Paint::Plain, 2);
+        }
+        self.begun(simulated);
+    }
+
+    fn begun(&mut self, simulated: &Simulated) {
+        if simulated.begun_by.is_empty() {
+            return;
+        }
+        let mut rows = vec![titles(["what began them", "of the outages", "of the downtime"])];
+        rows.extend(simulated.begun_by.iter().take(ROWS).map(|origin| {
+            [
+                Cell::new(&origin.cause.to_string(), Paint::Plain),
+                Cell::new(&format!("{:.1}%", origin.share * 100.0), Paint::Plain),
+                Cell::new(&format!("{:.1}%", origin.share_of_downtime * 100.0), Paint::Plain),
+            ]
+        }));
+        self.text.push('\n');
+        self.table(&rows);
+        self.more(simulated.begun_by.len());
+    }
+}
