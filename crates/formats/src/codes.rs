@@ -341,6 +341,10 @@ codes! {
         "A failover alias has neither a health check nor EvaluateTargetHealth.",
         "Set EvaluateTargetHealth to true.",
         "The record counts as healthy whatever happens behind it, so the traffic is never moved.";
+    TTL_OF_FAILOVER = "R116" "ttl-of-failover" Warning,
+        "A record that fails over may be kept by resolvers for long.",
+        "Give it a TTL of 60 seconds or less.",
+        "After the switch users still go where the record pointed, for as long as its TTL.";
     STICKY_SESSIONS = "R117" "sticky-sessions" Note,
         "Sessions stick to one target for long.",
         "Keep sessions outside of the targets, or say in the objective that they are lost.",
@@ -369,6 +373,14 @@ codes! {
         "A probe's timeout, period and threshold do not fit each other.",
         "Keep the timeout below the period, give slow starters a startup probe, and let liveness be slower than readiness.",
         "Instances that are well are restarted, or ones that are not stay.";
+    SELECTOR_WITHOUT_PODS = "R124" "selector-without-pods" Error,
+        "A workload selects pods by labels that the pods it makes do not have.",
+        "Give the template's labels the values that the selector asks for.",
+        "Kubernetes refuses the workload.";
+    BLOCKS_DRAINS = "R125" "blocks-drains" Warning,
+        "A disruption budget allows no pod to go.",
+        "Let at least one pod go: maxUnavailable: 1, and enough replicas.",
+        "No node can be drained: upgrades wait for ever, or people force them and take everything down at once.";
     MISSING_DATA_UNSET = "R201" "missing-data-unset" Note,
         "An alarm does not say what missing data means.",
         "Set TreatMissingData: breaching where silence is a failure, notBreaching where it is calm.",
@@ -425,6 +437,10 @@ codes! {
         "A new database has no master user and password.",
         "Set ManageMasterUserPassword to true, with MasterUsername.",
         "The stack is not made.";
+    NO_SUCH_TYPE = "R303" "no-such-type" Error,
+        "A resource is of a type that its service does not have.",
+        "Write the type that is named.",
+        "CloudFormation refuses the template.";
     READ_ONLY_PROPERTY = "R304" "read-only-property" Error,
         "A property is set that the service only reports.",
         "Remove it; a function is held back with ReservedConcurrentExecutions: 0.",
@@ -449,6 +465,18 @@ codes! {
         "The role of an experiment may not do what the experiment does.",
         "Allow the actions that are named.",
         "The experiment fails after it has begun, or cannot see the alarm that would stop it.";
+    ROLE_NOT_FOR_FIS = "R311" "role-not-for-fis" Error,
+        "The role of an experiment may not be assumed by FIS.",
+        "Let the role's AssumeRolePolicyDocument name the service fis.amazonaws.com.",
+        "No experiment with this role can be started.";
+    CONFUSED_DEPUTY = "R312" "confused-deputy" Note,
+        "A role may be assumed by FIS without a condition on whose experiment it is.",
+        "Add a condition on aws:SourceAccount, and on aws:SourceArn.",
+        "Whoever makes the service act for them, from another account, acts with this role: the confused deputy.";
+    ALLOWS_EVERYTHING = "R313" "allows-everything" Warning,
+        "A policy allows every action on every resource.",
+        "Name the actions that are needed, and the resources by ARN or by their tags.",
+        "A mistake in a target of an experiment reaches everything there is, and nothing holds it back.";
     COLD_STORAGE = "R401" "cold-storage" Error,
         "Backups are deleted less than 90 days after they go to cold storage.",
         "Make DeleteAfterDays at least MoveToColdStorageAfterDays + 90, or leave cold storage out.",
@@ -465,6 +493,10 @@ codes! {
         "A selection has ListOfTags and names resources as well.",
         "Use Conditions, which are ANDed with Resources; entries of ListOfTags are alternatives.",
         "More is backed up than was meant, or not what was.";
+    CONTINUOUS_BACKUP = "R405" "continuous-backup" Error,
+        "Continuous backups are to be kept for longer than 35 days, or in cold storage.",
+        "Keep them for at most 35 days; have a second rule with snapshots for what is kept longer.",
+        "AWS Backup refuses the rule: there are no backups at all.";
     RESTORE_BEFORE_WINDOW = "R406" "restore-before-window" Warning,
         "A restore asks for a time before point-in-time recovery was enabled.",
         "Restore to a time between the earliest and the latest restorable one, which the service tells.",
@@ -513,6 +545,10 @@ codes! {
         "A fault says nothing about which pods it means.",
         "Name labels or namespaces in the selector.",
         "It hits any pod of its namespace.";
+    OLD_SCHEDULER = "R603" "old-scheduler" Warning,
+        "A fault of Chaos Mesh has a `scheduler`, which version 2 has no more.",
+        "Write a manifest of kind Schedule with the fault in it.",
+        "The fault runs once, or until it is deleted, instead of again and again for a while.";
     UNKNOWN_AWS_COMMAND = "R701" "unknown-aws-command" Error,
         "The command line of AWS has no such service or operation.",
         "Use the name that is suggested.",

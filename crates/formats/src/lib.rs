@@ -11,6 +11,7 @@
 //! error, and a target without a selector is an error, never "everything".
 
 mod backup;
+mod balancer;
 mod chaos_mesh;
 mod check;
 mod cloudformation;
@@ -22,6 +23,7 @@ mod document;
 pub mod explain;
 pub mod finding;
 pub mod fis;
+mod iam;
 pub mod incidents;
 pub mod json;
 mod kubernetes;
@@ -35,6 +37,7 @@ pub mod review;
 mod route53;
 mod script;
 mod semantics;
+mod shape;
 pub mod source;
 mod ssm;
 pub mod suite;

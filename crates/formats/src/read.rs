@@ -49,6 +49,8 @@ pub enum Kind {
     BackupPlan,
     /// The body of a CloudWatch dashboard.
     Dashboard,
+    /// Settings of a load balancer or of a target group.
+    Balancer,
     /// A policy of AWS IAM.
     IamPolicy,
     /// Components and dependencies of a workload, with its objectives.
@@ -84,6 +86,7 @@ impl std::fmt::Display for Kind {
             Self::ChangeBatch => "Route 53 change batch",
             Self::BackupPlan => "backup plan",
             Self::Dashboard => "dashboard",
+            Self::Balancer => "settings of a load balancer",
             Self::IamPolicy => "IAM policy",
             Self::Inventory => "inventory",
             Self::Sheet => "operations sheet",
@@ -372,7 +375,9 @@ pub(crate) fn kind_of(root: &Node) -> Kind {
         return kind;
     }
     let has = |keys: &[&str]| keys.iter().filter(|key| root.entry(key).is_some()).count();
-    if has(&["Resources", "AWSTemplateFormatVersion"]) > 0 {
+    // Resources of other tools are lists.
+    let resources = root.get("Resources").is_some_and(|resources| resources.as_sequence().is_none());
+    if resources || has(&["AWSTemplateFormatVersion"]) > 0 {
         return Kind::CloudFormation;
     }
     if has(&["Actions", "Targets", "StopConditions", "ExperimentTemplate"]) > 0 {

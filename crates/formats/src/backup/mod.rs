@@ -1,31 +1,17 @@
 //! Plans and selections of AWS Backup.
 
-use crate::{
-    codes,
-    decode::Reader,
-    finding::Finding,
-    node::Node,
-    source::{Source, Span},
-};
+mod form;
+mod schedule;
+
+use crate::{codes, decode::Reader, finding::Finding, node::Node, source::Span};
 
 /// Days that a backup stays in cold storage at least, by the service's rule.
 const COLD_DAYS: f64 = 90.0;
 
-/// Days of the week by the words people use for them, with AWS cron's number.
-const DAYS: &[(u8, &[&str])] = &[
-    (1, &["sunday", "日曜", "週日", "星期日", "周日"]),
-    (2, &["monday", "月曜", "週一", "星期一", "周一"]),
-    (3, &["tuesday", "火曜", "週二", "星期二", "周二"]),
-    (4, &["wednesday", "水曜", "週三", "星期三", "周三"]),
-    (5, &["thursday", "木曜", "週四", "星期四", "周四"]),
-    (6, &["friday", "金曜", "週五", "星期五", "周五"]),
-    (7, &["saturday", "土曜", "週六", "星期六", "周六"]),
-];
-
 /// Looks at a plan as the API and its files have it, or at a selection.
 pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
-    let body = root.get("BackupPlan").unwrap_or(root);
-    plan(reader, body);
+    form::check(reader, root);
+    plan(reader, root.get("BackupPlan").unwrap_or(root));
     selection(reader, root.get("BackupSelection").unwrap_or(root));
 }
 
@@ -42,10 +28,55 @@ pub(crate) fn plan(reader: &mut Reader<'_>, plan: &Node) {
                 cold(reader, lifecycle);
             }
         }
-        schedule(reader, rule);
+        continuous(reader, rule);
+        windows(reader, rule);
+        schedule::check(reader, rule);
     }
 }
 
+/// Longest that continuous backups are kept, in days: as far back as restores to a point in time go.
+const CONTINUOUS_DAYS: f64 = 35.0;
+
+/// A continuous backup that is kept too long, or moved to cold storage.
+fn continuous(reader: &mut Reader<'_>, rule: &Node) {
+    let on = rule.get("EnableContinuousBackup").and_then(Node::as_text) == Some("true");
+    let Some(lifecycle) = rule.get("Lifecycle").filter(|_| on) else { return };
+    let report = |reader: &mut Reader<'_>, span: Span, message: String| {
+        let finding = Finding::new(&codes::CONTINUOUS_BACKUP, span, message);
+        reader.report(finding.help("keep them for 35 days at most; a second rule with snapshots keeps what is older"));
+    };
+    if let Some((kept, span)) = days(lifecycle, "DeleteAfterDays").filter(|(kept, _)| *kept > CONTINUOUS_DAYS) {
+        report(
+            reader,
+            span,
+            format!("continuous backups are kept for at most {CONTINUOUS_DAYS} days, and not for {kept}"),
+        );
+    }
+    if let Some((_, span)) = days(lifecycle, "MoveToColdStorageAfterDays") {
+        report(reader, span, "continuous backups cannot go to cold storage".to_owned());
+    }
+}
+
+/// A window that ends before it can begin.
+fn windows(reader: &mut Reader<'_>, rule: &Node) {
+    /// Minutes that a start window has at least, by the service's rule.
+    const LEAST: f64 = 60.0;
+    let start = days(rule, "StartWindowMinutes");
+    if let Some((minutes, span)) = start.filter(|(minutes, _)| *minutes < LEAST) {
+        let message = format!("a start window has at least {LEAST} minutes, and not {minutes}");
+        reader.report(Finding::new(&codes::WRONG_VALUE, span, message).help("write 60 or more"));
+    }
+    if let (Some((start, _)), Some((end, span))) = (start, days(rule, "CompletionWindowMinutes"))
+        && end <= start
+    {
+        let message = format!("a backup may start after {start} minutes, and must be complete after {end}");
+        let finding = Finding::new(&codes::WRONG_VALUE, span, message);
+        reader
+            .report(finding.help("make CompletionWindowMinutes longer than StartWindowMinutes by what a backup takes"));
+    }
+}
+
+/// A number under a key, with its place.
 fn days(lifecycle: &Node, key: &str) -> Option<(f64, Span)> {
     let node = lifecycle.get(key)?;
     Some((node.as_text()?.parse().ok()?, node.span))
@@ -66,57 +97,6 @@ fn cold(reader: &mut Reader<'_>, lifecycle: &Node) {
         let help = format!("set DeleteAfterDays to at least {}, or leave cold storage out", cold + COLD_DAYS);
         reader.report(Finding::new(&codes::COLD_STORAGE, span, message).help(help));
     }
-}
-
-/// The day and the time that people say, against the expression.
-fn schedule(reader: &mut Reader<'_>, rule: &Node) {
-    let Some(node) = rule.get("ScheduleExpression") else { return };
-    let Some(text) = node.as_text() else { return };
-    let fields: Vec<&str> = text.trim_start_matches("cron(").trim_end_matches(')').split_whitespace().collect();
-    let [_, hour, _, _, day, _] = fields[..] else { return };
-    let said = said(reader.source, rule, node);
-    let named = DAYS.iter().find(|(_, words)| words.iter().any(|word| said.contains(word)));
-    if let (Ok(number), Some((right, words))) = (day.parse::<u8>(), named)
-        && number != *right
-    {
-        let runs = DAYS.iter().find(|(known, _)| *known == number).map_or("no day", |(_, words)| words[0]);
-        let message = format!("in AWS cron {number} is {runs}, not {}", words[0]);
-        let at = node.span.start + reader.source.slice(node.span).rfind(day).unwrap_or_default();
-        let short = words[0].get(..3).unwrap_or_default().to_uppercase();
-        reader.report(
-            Finding::new(&codes::CRON_DAY, Span::new(at, at + day.len()), message)
-                .help(format!("write {short}, or {right}")),
-        );
-    }
-    let zoned = rule.entry("ScheduleExpressionTimezone").is_some() || said.contains("utc") || said.contains("gmt");
-    if !zoned && hour.parse::<u8>().is_ok() && names_time(&said) {
-        let message = format!("{hour}:00 is meant in UTC; the rule has no time zone");
-        reader.report(
-            Finding::new(&codes::UTC_SCHEDULE, node.span, message).help("set ScheduleExpressionTimezone, or say UTC"),
-        );
-    }
-}
-
-/// What people say about the rule: the rest of its line, and its name.
-fn said(source: &Source, rule: &Node, node: &Node) -> String {
-    let (line, _) = source.position(node.span.end);
-    let line = source.line(line);
-    let rest = source.slice(Span::new(node.span.end.min(line.end), line.end));
-    let comment = rest.split_once('#').map_or("", |(_, comment)| comment);
-    let name = rule.get("RuleName").and_then(Node::as_text).unwrap_or_default();
-    format!("{comment} {name}").to_lowercase()
-}
-
-/// Whether a time of day is named: `午前5時`, `5 am`, `05:00`.
-fn names_time(said: &str) -> bool {
-    const WORDS: &[&str] = &["午前", "午後", "凌晨", "早上", "上午", "下午", "a.m.", "p.m."];
-    let clock = said
-        .as_bytes()
-        .windows(4)
-        .any(|four| four[1] == b':' && [four[0], four[2], four[3]].iter().all(u8::is_ascii_digit));
-    let hour =
-        |word: &str| said.find(word).is_some_and(|at| said[..at].trim_end().ends_with(|c: char| c.is_ascii_digit()));
-    clock || WORDS.iter().any(|word| said.contains(word)) || hour("am") || hour("pm")
 }
 
 /// Looks at a selection.

@@ -20,10 +20,10 @@ mod sheet;
 use std::path::Path;
 
 use crate::{
-    Checked, Kind, Options, Part, backup, chaos_mesh, codes, dashboard,
+    Checked, Kind, Options, Part, backup, balancer, chaos_mesh, codes, dashboard,
     decode::Reader,
     finding::{self, Finding},
-    json, kubernetes,
+    iam, json, kubernetes,
     node::Node,
     python, read, route53,
     script::{self, Embedded},
@@ -119,6 +119,9 @@ pub(crate) fn kind_of(root: &Node) -> Option<Kind> {
         || has("SelectionName") && has("IamRoleArn")
     {
         return Some(Kind::BackupPlan);
+    }
+    if balancer::is_one(root) {
+        return Some(Kind::Balancer);
     }
     if inventory::is_one(root) {
         return Some(Kind::Inventory);
@@ -319,6 +322,8 @@ impl Checker<'_, '_> {
             Kind::ChangeBatch => route53::change_batch(&mut reader, root),
             Kind::BackupPlan => backup::check(&mut reader, root),
             Kind::Dashboard => dashboard::check(&mut reader, root),
+            Kind::Balancer => balancer::check(&mut reader, root),
+            Kind::IamPolicy => iam::check(&mut reader, root),
             Kind::Inventory => inventory::check(&mut reader, root),
             Kind::Sheet => sheet::check(&mut reader, self.source, root, &self.goals),
             Kind::Unknown => {

@@ -34,7 +34,7 @@ pub(super) struct Evaluator<'s, 'n> {
 }
 
 /// The function a node calls, and its argument: `!Sub x` and `{ "Fn::Sub": x }` alike.
-pub(super) fn call(node: &Node) -> Option<(String, Cow<'_, Node>)> {
+pub(crate) fn call(node: &Node) -> Option<(String, Cow<'_, Node>)> {
     if let Some(tag) = &node.tag {
         // The argument is the same node without its tag; with it, evaluating the argument would call again, for ever.
         let argument = Node { tag: None, ..node.clone() };

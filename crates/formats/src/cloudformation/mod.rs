@@ -11,6 +11,7 @@ mod functions;
 mod references;
 mod resources;
 mod stack;
+mod types;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ use crate::{
     semantics,
 };
 use evaluate::Evaluator;
+pub(crate) use evaluate::call;
 use stack::Stack;
 
 /// Reads a template. All its experiments are checked; the chosen or only one is returned.
@@ -39,7 +41,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node, options: &Options<'_>) 
         stack.of_type("AWS::FIS::ExperimentTemplate").filter(|entry| evaluator.exists(reader, &entry.value)).collect();
     let chosen = choose(reader, root, &all, options.experiment.as_deref());
     if !reader.to_run {
-        resources::check(reader, &stack);
+        resources::check(reader, root, &stack);
     }
     // Without an experiment nobody asks whether an alarm can be watched here.
     let alarms = if all.is_empty() { BTreeMap::new() } else { alarm::alarms(reader, &mut evaluator) };

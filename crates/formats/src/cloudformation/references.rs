@@ -4,14 +4,27 @@ use std::collections::BTreeSet;
 
 use super::{
     evaluate::{Piece, call, pieces},
-    stack::{FOR_EACH, Stack, pseudo},
+    stack::{FOR_EACH, Stack, pseudo, type_of},
+    types,
 };
-use crate::{codes, decode::Reader, finding::Finding, node::Node, source::Span};
+use crate::{
+    codes,
+    decode::Reader,
+    finding::{Finding, Severity},
+    node::Node,
+    source::Span,
+};
 
 /// Reports every `Ref`, `GetAtt` and `Sub` of something that is not defined; returns their names.
 pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) -> BTreeSet<String> {
     let mut search = Search { stack, unresolved: BTreeSet::new(), local: Vec::new() };
     search.walk(reader, root);
+    for resource in stack.section("Resources") {
+        if let Some(condition) = resource.value.get("Condition") {
+            search.condition(reader, condition);
+        }
+        search.dependencies(reader, &resource.value);
+    }
     search.unresolved
 }
 
@@ -33,8 +46,16 @@ impl Search<'_, '_> {
                 }
                 "GetAtt" => {
                     let first = argument.as_sequence().and_then(<[Node]>::first).unwrap_or(&argument);
-                    if let Some(name) = first.as_text().and_then(|text| text.split('.').next()) {
+                    let second = argument.as_sequence().and_then(|items| items.get(1)?.as_text());
+                    if let Some(text) = first.as_text() {
+                        let (name, attribute) = text.split_once('.').map_or((text, second), |(a, b)| (a, Some(b)));
                         self.name(reader, name, node.span);
+                        self.attribute(reader, name, attribute, node.span);
+                    }
+                }
+                "If" => {
+                    if let Some(condition) = argument.as_sequence().and_then(<[Node]>::first) {
+                        self.condition(reader, condition);
                     }
                 }
                 "Sub" => self.substitutions(reader, node, &argument),
@@ -67,6 +88,25 @@ impl Search<'_, '_> {
             })
     }
 
+    /// Resources that another one waits for.
+    fn dependencies(&self, reader: &mut Reader<'_>, resource: &Node) {
+        let Some(node) = resource.get("DependsOn") else { return };
+        for item in node.as_sequence().unwrap_or_else(|| std::slice::from_ref(node)) {
+            if let Some(name) = item.as_text().filter(|_| item.tag.is_none())
+                && self.stack.resource(name).is_none()
+                && !self.may_be_made(name)
+            {
+                let message = format!("DependsOn names `{name}`, which is no resource of the template");
+                let finding = Finding::new(&codes::UNRESOLVED_REFERENCE, item.span, message);
+                let names = self.stack.section("Resources").iter().map(|entry| entry.key.as_str());
+                reader.report(match reader.near(name, names) {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding.help("remove it, or define the resource; CloudFormation refuses the template"),
+                });
+            }
+        }
+    }
+
     fn substitutions(&mut self, reader: &mut Reader<'_>, node: &Node, argument: &Node) {
         let (text, local) = match argument.as_sequence() {
             Some([text, local]) => (text, local.as_mapping().unwrap_or_default()),
@@ -77,9 +117,42 @@ impl Search<'_, '_> {
             if let Piece::Variable(name) = piece
                 && !local.iter().any(|entry| entry.key == name)
             {
-                self.name(reader, name.split('.').next().unwrap_or_default(), node.span);
+                let (name, attribute) = name.split_once('.').map_or((name, None), |(a, b)| (a, Some(b)));
+                self.name(reader, name, node.span);
+                self.attribute(reader, name, attribute, node.span);
             }
         }
+    }
+
+    /// An attribute that no resource of the type has.
+    fn attribute(&self, reader: &mut Reader<'_>, name: &str, attribute: Option<&str>, span: Span) {
+        let Some(attribute) = attribute.filter(|attribute| !attribute.contains("${")) else { return };
+        let Some(kind) = self.stack.resource(name).and_then(type_of).and_then(types::find) else { return };
+        // Of a property that is a mapping its members can be asked for.
+        let first = attribute.split('.').next().unwrap_or_default();
+        if kind.attributes.contains(&attribute) || kind.properties.find(first).is_some() {
+            return;
+        }
+        let message = format!("`{name}` is an {} and has no attribute `{attribute}`", kind.name);
+        let finding = Finding::new(&codes::UNRESOLVED_REFERENCE, span, message).severity(Severity::Error);
+        reader.report(match reader.near(attribute, kind.attributes.iter().copied()) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help(format!("it has {}", kind.attributes.join(", "))),
+        });
+    }
+
+    /// A condition by name that is not defined.
+    fn condition(&self, reader: &mut Reader<'_>, node: &Node) {
+        let known = || self.stack.section("Conditions").iter().map(|entry| entry.key.as_str());
+        let Some(name) = node.as_text().filter(|_| node.tag.is_none()) else { return };
+        if known().any(|known| known == name) || self.may_be_made(name) {
+            return;
+        }
+        let finding = Finding::new(&codes::INTRINSIC, node.span, format!("there is no condition `{name}`"));
+        reader.report(match reader.near(name, known()) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help("define it under Conditions"),
+        });
     }
 
     fn name(&mut self, reader: &mut Reader<'_>, name: &str, span: Span) {

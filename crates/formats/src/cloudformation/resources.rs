@@ -3,6 +3,7 @@
 //! Properties are looked at as they are written. What a function computes is not known and says nothing; what it refers
 //! to is.
 
+mod form;
 mod iam;
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     stack::{Stack, type_of},
 };
 use crate::{
-    backup, codes,
+    backup, balancer, codes,
     decode::Reader,
     finding::Finding,
     node::{Entry, Node, Value},
@@ -26,7 +27,7 @@ struct Resource<'n> {
 }
 
 /// Looks at all resources of a template.
-pub(super) fn check(reader: &mut Reader<'_>, stack: &Stack<'_>) {
+pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) {
     let resources: Vec<Resource<'_>> = stack
         .section("Resources")
         .iter()
@@ -36,39 +37,43 @@ pub(super) fn check(reader: &mut Reader<'_>, stack: &Stack<'_>) {
         .collect();
     // Sentences here name properties as they are.
     let pascal_case = std::mem::replace(&mut reader.pascal_case, false);
+    form::check(reader, root, stack);
     for resource in &resources {
         placeholders(reader, resource.properties);
-        required(reader, resource);
-        match resource.kind {
-            "AWS::RDS::DBInstance" => database(reader, resource),
-            "AWS::Lambda::Function" => function(reader, resource),
-            "AWS::CloudWatch::Alarm" => alarm(reader, resource),
-            "AWS::SSMIncidents::ResponsePlan" => ssm::response_plan(reader, resource.properties),
-            "AWS::SSM::Document" => {
-                if let Some(content) =
-                    resource.properties.get("Content").filter(|content| content.entry("mainSteps").is_some())
-                {
-                    ssm::automation(reader, content);
-                }
-            }
-            "AWS::Backup::BackupPlan" => {
-                if let Some(plan) = resource.properties.get("BackupPlan") {
-                    backup::plan(reader, plan);
-                }
-            }
-            "AWS::Backup::BackupSelection" => {
-                if let Some(selection) = resource.properties.get("BackupSelection") {
-                    backup::selection(reader, selection);
-                }
-            }
-            _ => {}
-        }
+        by_type(reader, resource);
     }
     names(reader, &resources);
     network(reader, &resources);
     vaults(reader, &resources);
     iam::check(reader, stack, &resources);
     reader.pascal_case = pascal_case;
+}
+
+/// The rules of a type.
+fn by_type(reader: &mut Reader<'_>, resource: &Resource<'_>) {
+    let part = |key: &str| resource.properties.get(key);
+    match resource.kind {
+        "AWS::RDS::DBInstance" => database(reader, resource),
+        "AWS::CloudWatch::Alarm" => alarm(reader, resource),
+        "AWS::SSMIncidents::ResponsePlan" => ssm::response_plan(reader, resource.properties),
+        "AWS::SSM::Document" => {
+            if let Some(content) = part("Content").filter(|content| content.entry("mainSteps").is_some()) {
+                ssm::automation(reader, content);
+            }
+        }
+        "AWS::ElasticLoadBalancingV2::TargetGroup" => balancer::group(reader, resource.properties),
+        "AWS::Backup::BackupPlan" => {
+            if let Some(plan) = part("BackupPlan") {
+                backup::plan(reader, plan);
+            }
+        }
+        "AWS::Backup::BackupSelection" => {
+            if let Some(selection) = part("BackupSelection") {
+                backup::selection(reader, selection);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A text that stands there as it is.
@@ -108,32 +113,6 @@ fn placeholders(reader: &mut Reader<'_>, node: &Node) {
     }
 }
 
-/// Properties that must be there, by type.
-const REQUIRED: &[(&str, &[&str])] = &[
-    ("AWS::Lambda::Function", &["Code", "Role"]),
-    ("AWS::Route53::RecordSet", &["Name", "Type"]),
-    ("AWS::Route53::HealthCheck", &["HealthCheckConfig"]),
-    ("AWS::Backup::BackupSelection", &["BackupPlanId", "BackupSelection"]),
-    ("AWS::Backup::BackupPlan", &["BackupPlan"]),
-    ("AWS::SSMIncidents::ResponsePlan", &["Name", "IncidentTemplate"]),
-    ("AWS::SSMIncidents::ReplicationSet", &["Regions"]),
-];
-
-fn required(reader: &mut Reader<'_>, resource: &Resource<'_>) {
-    let Some((_, keys)) = REQUIRED.iter().find(|(kind, _)| *kind == resource.kind) else { return };
-    let open = resource.properties.tag.is_some()
-        || resource
-            .properties
-            .as_mapping()
-            .is_some_and(|entries| entries.iter().any(|entry| entry.key.starts_with("Fn::")));
-    for key in keys.iter().filter(|key| !open && resource.properties.entry(key).is_none()) {
-        let message = format!("`{}` has no {key}, which {} needs", resource.entry.key, resource.kind);
-        reader.report(
-            Finding::new(&codes::MISSING_PROPERTY, resource.entry.key_span, message).help(format!("add {key}")),
-        );
-    }
-}
-
 fn database(reader: &mut Reader<'_>, resource: &Resource<'_>) {
     let properties = resource.properties;
     let has = |key: &str| properties.entry(key).is_some();
@@ -165,19 +144,6 @@ fn database(reader: &mut Reader<'_>, resource: &Resource<'_>) {
         reader.report(
             Finding::new(&codes::REPLICA_IN_SAME_REGION, source.span, message)
                 .help("put the replica into a stack of the other region, with the source's ARN as a parameter"),
-        );
-    }
-}
-
-/// Properties that functions only report.
-const REPORTED: &[&str] = &["State", "StateReason", "LastModified", "CodeSha256", "Version", "LastUpdateStatus"];
-
-fn function(reader: &mut Reader<'_>, resource: &Resource<'_>) {
-    for entry in REPORTED.iter().filter_map(|key| resource.properties.entry(key)) {
-        let message = format!("{} is reported by the service and cannot be set", entry.key);
-        reader.report(
-            Finding::new(&codes::READ_ONLY_PROPERTY, entry.key_span, message)
-                .help("to hold a function back set ReservedConcurrentExecutions: 0"),
         );
     }
 }
@@ -228,7 +194,8 @@ fn names(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
             "AWS::Route53::RecordSet" => records.push(record(resource.properties)),
             "AWS::Route53::RecordSetGroup" => {
                 let sets = resource.properties.get("RecordSets").and_then(Node::as_sequence).unwrap_or_default();
-                records.extend(sets.iter().map(record));
+                // A set that a condition chooses is not known here.
+                records.extend(sets.iter().filter(|set| call(set).is_none()).map(record));
             }
             "AWS::Route53::HealthCheck" => {
                 let config = resource.properties.get("HealthCheckConfig");
@@ -250,11 +217,15 @@ fn record(properties: &Node) -> Record {
         None => Some(false),
         Some(node) => literal(node).map(|text| text == "true"),
     });
-    let target =
-        properties.get("ResourceRecords").and_then(Node::as_sequence).and_then(<[Node]>::first).and_then(literal);
+    let values = properties.get("ResourceRecords").and_then(Node::as_sequence).unwrap_or_default();
+    let written = |node: &Node| literal(node).map(|text| Placed { text: text.to_owned(), span: node.span });
     Record {
+        place: properties.head,
         name: text("Name").map(route53::canonical),
+        kind: properties.get("Type").and_then(written),
         failover: placed(properties.get("Failover")),
+        routing: Record::routing(properties),
+        identified: properties.entry("SetIdentifier").is_some(),
         // A check that is computed is one all the same.
         check: properties
             .get("HealthCheckId")
@@ -262,7 +233,9 @@ fn record(properties: &Node) -> Record {
         alias: alias.is_some(),
         evaluates_target: evaluates.flatten(),
         ttl: properties.entry("TTL").map(|entry| entry.key_span),
-        target: target.filter(|_| text("Type") == Some("CNAME")).map(ToOwned::to_owned),
+        seconds: properties.get("TTL").and_then(written),
+        has_values: properties.entry("ResourceRecords").is_some(),
+        values: values.iter().filter_map(written).collect(),
     }
 }
 

@@ -1,58 +1,139 @@
-//! Probes of Kubernetes workloads.
+//! Workloads of Kubernetes: their probes, what they select, and how many of their pods may go.
 
-use crate::{codes, decode::Reader, finding::Finding, node::Node};
+mod probe;
 
-/// Defaults of the API: a probe has one second, every ten seconds.
-const TIMEOUT: f64 = 1.0;
-const PERIOD: f64 = 10.0;
+use crate::{
+    codes,
+    decode::Reader,
+    finding::Finding,
+    node::Node,
+    shape::{
+        self, Keys, Notation,
+        Shape::{self, Any, Keys as Mapping, Text},
+        may, need,
+    },
+};
 
-/// Looks at a manifest of any kind that has containers.
+/// Kinds that make pods from a template, or are one.
+const WORKLOADS: &[&str] = &[
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "Job",
+    "Pod",
+    "PodTemplate",
+    "ReplicaSet",
+    "ReplicationController",
+    "StatefulSet",
+];
+
+/// What a container has. Probes are looked at one by one; the rest is Kubernetes' own matter.
+const CONTAINER: Keys = Keys {
+    what: "a container",
+    keys: &[
+        need("name", Text),
+        may("args", Any),
+        may("command", Any),
+        may("env", Any),
+        may("envFrom", Any),
+        may("image", Text),
+        may("imagePullPolicy", Shape::Word(&["Always", "IfNotPresent", "Never"])),
+        may("lifecycle", Any),
+        may("livenessProbe", Mapping(&probe::LIVENESS)),
+        may("ports", Any),
+        may("readinessProbe", Mapping(&probe::READINESS)),
+        may("resizePolicy", Any),
+        may("resources", Any),
+        may("restartPolicy", Text),
+        may("restartPolicyRules", Any),
+        may("securityContext", Any),
+        may("startupProbe", Mapping(&probe::LIVENESS)),
+        may("stdin", Any),
+        may("stdinOnce", Any),
+        may("targetContainerName", Text),
+        may("terminationMessagePath", Text),
+        may("terminationMessagePolicy", Text),
+        may("tty", Any),
+        may("volumeDevices", Any),
+        may("volumeMounts", Any),
+        may("workingDir", Text),
+    ],
+};
+
+/// Looks at a manifest. What kinds of other people's are made of is their own.
 pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
-    walk(reader, root);
+    let kind = root.get("kind").and_then(Node::as_text).unwrap_or_default();
+    if kind == "List" {
+        for item in root.get("items").and_then(Node::as_sequence).unwrap_or_default() {
+            check(reader, item);
+        }
+    }
+    let own = root.get("apiVersion").and_then(Node::as_text).is_some_and(|version| {
+        !version.contains('/') || ["apps/", "batch/", "extensions/", "policy/"].iter().any(|of| version.starts_with(of))
+    });
+    if !own {
+        return;
+    }
+    if WORKLOADS.contains(&kind) {
+        containers(reader, root);
+        selects_itself(reader, root);
+    }
+    if kind == "PodDisruptionBudget" {
+        budget(reader, root);
+    }
 }
 
-fn walk(reader: &mut Reader<'_>, node: &Node) {
+/// All containers, wherever the kind has its pods.
+fn containers(reader: &mut Reader<'_>, node: &Node) {
     for item in node.as_sequence().unwrap_or_default() {
-        walk(reader, item);
+        containers(reader, item);
     }
     for entry in node.as_mapping().unwrap_or_default() {
-        match entry.key.as_str() {
-            "livenessProbe" => {
-                probe(reader, &entry.value);
-                deep(reader, &entry.value);
-            }
-            "readinessProbe" | "startupProbe" => probe(reader, &entry.value),
-            _ => walk(reader, &entry.value),
+        if !matches!(entry.key.as_str(), "containers" | "initContainers" | "ephemeralContainers") {
+            containers(reader, &entry.value);
+            continue;
+        }
+        for container in entry.value.as_sequence().unwrap_or_default() {
+            shape::check(reader, Notation::Strict, container, Mapping(&CONTAINER), "a container");
+            probe::check(reader, container);
         }
     }
 }
 
-fn number(node: &Node, key: &str) -> Option<f64> {
-    node.get(key)?.as_text()?.parse().ok()
-}
-
-/// A probe that still waits when the next one is due.
-fn probe(reader: &mut Reader<'_>, probe: &Node) {
-    let timeout = number(probe, "timeoutSeconds").unwrap_or(TIMEOUT);
-    let period = number(probe, "periodSeconds").unwrap_or(PERIOD);
-    if timeout > period
-        && let Some(node) = probe.get("timeoutSeconds").or_else(|| probe.get("periodSeconds"))
-    {
-        let message =
-            format!("a probe waits {timeout} s and is made every {period} s: a slow answer delays the next one");
+/// A workload whose pods are not the ones it looks for.
+fn selects_itself(reader: &mut Reader<'_>, root: &Node) {
+    let Some(spec) = root.get("spec") else { return };
+    let labels = spec.get("template").and_then(|template| template.get("metadata")?.get("labels"));
+    let wanted = spec.get("selector").and_then(|selector| selector.get("matchLabels")).and_then(Node::as_mapping);
+    let (Some(labels), Some(wanted)) = (labels, wanted) else { return };
+    for entry in wanted {
+        let (Some(wanted), found) = (entry.value.as_text(), labels.get(&entry.key).and_then(Node::as_text)) else {
+            continue;
+        };
+        if found == Some(wanted) {
+            continue;
+        }
+        let message = match found {
+            Some(found) => format!("the selector asks for {}: {wanted}, and the pods are labelled {found}", entry.key),
+            None => {
+                format!("the selector asks for {}: {wanted}, and the pods have no label `{}`", entry.key, entry.key)
+            }
+        };
         reader.report(
-            Finding::new(&codes::PROBE_BUDGET, node.span, message).help("keep timeoutSeconds below periodSeconds"),
+            Finding::new(&codes::SELECTOR_WITHOUT_PODS, entry.value.span, message)
+                .help(format!("write the same under template: metadata: labels: {{ {}: {wanted} }}", entry.key)),
         );
     }
 }
 
-/// Liveness that asks everything.
-fn deep(reader: &mut Reader<'_>, probe: &Node) {
-    if let Some(path) = probe.get("httpGet").and_then(|get| get.get("path"))
-        && path.as_text() == Some("/actuator/health")
-    {
-        let message =
-            "this path asks all health indicators, databases among them; when one fails, every pod is restarted";
-        reader.report(Finding::new(&codes::DEEP_LIVENESS, path.span, message).help("ask /actuator/health/liveness"));
+/// A budget that lets no pod go.
+fn budget(reader: &mut Reader<'_>, root: &Node) {
+    let Some(spec) = root.get("spec") else { return };
+    let blocks = |key: &str, texts: &[&str]| {
+        spec.get(key).filter(|node| node.as_text().is_some_and(|text| texts.contains(&text)))
+    };
+    if let Some(node) = blocks("maxUnavailable", &["0", "0%"]).or_else(|| blocks("minAvailable", &["100%"])) {
+        let message = "this budget lets no pod go, so that no node with one of them can be drained";
+        reader.report(Finding::new(&codes::BLOCKS_DRAINS, node.span, message).help("write maxUnavailable: 1"));
     }
 }

@@ -1,34 +1,19 @@
 //! Records and health checks of Route 53, from whatever format they come.
 
 mod change_batch;
+mod record;
 
 use std::collections::HashSet;
 
 use crate::{codes, decode::Reader, finding::Finding, source::Span};
 pub(crate) use change_batch::check as change_batch;
+pub(crate) use record::Record;
 
 /// A text with its place. References are kept as what they refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) text: String,
     pub(crate) span: Span,
-}
-
-/// A record set, as far as failover goes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Record {
-    /// In lower case, without the last dot; nothing where it is computed.
-    pub(crate) name: Option<String>,
-    /// `PRIMARY` or `SECONDARY`.
-    pub(crate) failover: Option<Placed>,
-    /// The health check, by id or by what refers to it.
-    pub(crate) check: Option<Placed>,
-    pub(crate) alias: bool,
-    /// Nothing where it is computed.
-    pub(crate) evaluates_target: Option<bool>,
-    pub(crate) ttl: Option<Span>,
-    /// What a CNAME leads to.
-    pub(crate) target: Option<String>,
 }
 
 /// A health check, as far as names go.
@@ -47,6 +32,7 @@ pub(crate) fn canonical(name: &str) -> String {
 /// Looks at records together with the checks they use.
 pub(crate) fn rules(reader: &mut Reader<'_>, records: &[Record], checks: &[Check]) {
     for record in records {
+        record::check(reader, record);
         alone(reader, record);
         if record.failover.as_ref().is_some_and(|failover| failover.text == "SECONDARY") {
             shares(reader, record, records);
@@ -54,6 +40,22 @@ pub(crate) fn rules(reader: &mut Reader<'_>, records: &[Record], checks: &[Check
     }
     for check in checks {
         protected(reader, check, records);
+    }
+    pairs(reader, records);
+}
+
+/// Two primaries, or two secondaries, of one name.
+fn pairs(reader: &mut Reader<'_>, records: &[Record]) {
+    let mut seen = HashSet::new();
+    for record in records {
+        let (Some(name), Some(failover), Some(kind)) = (&record.name, &record.failover, &record.kind) else { continue };
+        if !seen.insert((name, &failover.text, &kind.text)) {
+            let message = format!("`{name}` has two {} records of type {}", failover.text, kind.text);
+            reader.report(
+                Finding::new(&codes::WRONG_VALUE, failover.span, message)
+                    .help("a name has one PRIMARY and one SECONDARY; Route 53 refuses the second"),
+            );
+        }
     }
 }
 
@@ -118,8 +120,8 @@ fn protected(reader: &mut Reader<'_>, check: &Check, records: &[Record]) {
             );
             return;
         }
-        match here.find_map(|record| record.target.clone()) {
-            Some(target) => name = canonical(&target),
+        match here.find_map(Record::target) {
+            Some(target) => name = canonical(target),
             None => return,
         }
     }

@@ -86,7 +86,7 @@ fn mapping<'n>(root: &'n Node, key: &str) -> &'n [node::Entry] {
 }
 
 /// Whether a text stands for something that is to be filled in: `<YOUR ACCOUNT>`, `{{ region }}`.
-fn placeholder(text: &str) -> bool {
+pub(crate) fn placeholder(text: &str) -> bool {
     let between = |open: &str, close: &str| text.find(open).is_some_and(|at| text[at..].contains(close));
     between("<", ">") || between("{{", "}}") || between("${", "}")
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::form;
 use crate::{
     codes,
     decode::Reader,
@@ -15,6 +16,7 @@ const GIVEN: &[&str] = &["global:", "automation:", "ssm:", "variable:", "loop.",
 
 /// Looks at a document.
 pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
+    form::check(reader, root);
     let parameters: HashSet<&str> = keys(root, "parameters").chain(keys(root, "variables")).collect();
     let mut steps = Vec::new();
     collect(root.get("mainSteps"), &mut steps);
@@ -27,8 +29,12 @@ pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
         let known = Known { parameters: &parameters, steps: &names };
         reference(reader, text, *span, &known, &mut told);
     }
-    let used: HashSet<&str> = uses.iter().filter_map(|(text, _)| Some(text.split_once('.')?.0)).collect();
+    let outputs = root.get("outputs").and_then(Node::as_sequence).unwrap_or_default().iter().filter_map(Node::as_text);
+    let used = uses.iter().map(|(text, _)| *text).chain(outputs);
+    let used: HashSet<&str> = used.filter_map(|text| Some(text.split_once('.')?.0)).collect();
+    twice(reader, &steps);
     for step in &steps {
+        form::step(reader, step);
         order(reader, step, &names);
         selectors(reader, step);
         result(reader, step, &used);
@@ -132,10 +138,28 @@ fn declares(step: &Node, output: &str) -> bool {
         || action != "aws:executeAwsApi"
 }
 
-/// `nextStep` and `onFailure: step:NAME` of steps that are not there.
+/// Two steps of one name.
+fn twice(reader: &mut Reader<'_>, steps: &[&Node]) {
+    let mut seen = HashSet::new();
+    for name in steps.iter().filter_map(|step| step.get("name")) {
+        if let Some(text) = name.as_text().filter(|text| !seen.insert(*text)) {
+            let message = format!("a second step has the name `{text}`");
+            reader.report(Finding::new(&codes::WRONG_VALUE, name.span, message).help("give each a name of its own"));
+        }
+    }
+}
+
+/// Where a branch leads.
+fn choices(step: &Node) -> impl Iterator<Item = &Node> {
+    let inputs = step.get("inputs").filter(|_| step.get("action").and_then(Node::as_text) == Some("aws:branch"));
+    let list = inputs.and_then(|inputs| inputs.get("Choices")?.as_sequence()).unwrap_or_default();
+    list.iter().filter_map(|choice| choice.get("NextStep")).chain(inputs.and_then(|inputs| inputs.get("Default")))
+}
+
+/// `nextStep`, choices of a branch and `onFailure: step:NAME` of steps that are not there.
 fn order(reader: &mut Reader<'_>, step: &Node, names: &HashMap<&str, &Node>) {
     let targets = ["nextStep", "onFailure", "onCancel"].iter().filter_map(|key| step.get(key));
-    for node in targets {
+    for node in targets.chain(choices(step)) {
         let Some(text) = node.as_text() else { continue };
         let name = match text.strip_prefix("step:") {
             Some(name) => name,
@@ -143,10 +167,12 @@ fn order(reader: &mut Reader<'_>, step: &Node, names: &HashMap<&str, &Node>) {
             None => text,
         };
         if !names.contains_key(name) {
-            reader.report(
-                Finding::new(&codes::UNDECLARED, node.span, format!("there is no step `{name}`"))
-                    .help("correct the name"),
-            );
+            let finding = Finding::new(&codes::UNDECLARED, node.span, format!("there is no step `{name}`"));
+            let known = names.keys().copied().chain(["Abort", "Continue"]);
+            reader.report(match reader.near(name, known) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding.help("correct the name; steps are named under `mainSteps`"),
+            });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Documents of AWS Systems Manager: runbooks and response plans.
 
 mod automation;
+mod form;
 mod response_plan;
 
 pub(crate) use automation::check as automation;

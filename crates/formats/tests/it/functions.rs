@@ -18,7 +18,7 @@ Conditions:
   Both: !And [{{ Condition: Prod }}, !Not [!Condition Other]]
   Either: !Or [!Condition Other, {{ Condition: Prod }}]
 Resources:
-  Role: {{ Type: "AWS::IAM::Role" }}
+  Role: {{ Type: "AWS::IAM::Role", Properties: {{ AssumeRolePolicyDocument: {{ Statement: {{ Effect: Allow, Action: "sts:AssumeRole", Principal: {{ Service: fis.amazonaws.com }}, Condition: {{ StringEquals: {{ "aws:SourceAccount": "1" }} }} }} }} }} }}
   Vpc: {{ Type: "AWS::EC2::VPC", Properties: {{ CidrBlock: 10.0.0.0/16 }} }}
   Wait:
     Type: AWS::FIS::ExperimentTemplate
@@ -85,7 +85,7 @@ fn what_only_aws_knows_is_no_mistake_of_the_template_but_cannot_be_run() {
         "{ \"Fn::Transform\": { Name: Mine } }",
         "!GetStackOutput [a, b]",
         "!Join [\"\", [a, !Transform { Name: Mine }]]",
-        "!Select [0, !Cidr [!GetAtt Vpc.Ipv6CidrBlock, 2, 8]]",
+        "!Select [0, !Cidr [!GetAtt Vpc.DefaultNetworkAcl, 2, 8]]",
         "!ToJsonString { A: { \"Fn::Transform\": { Name: Mine } } }",
         "!Base64 { \"Fn::Transform\": { Name: Mine } }",
     ] {

@@ -7,6 +7,8 @@ mod defects;
 #[cfg(test)]
 mod findings;
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod functions;
 #[cfg(test)]
 mod lenses;

@@ -60,8 +60,29 @@ const NAMES: &[Row] = &[
     (
         &["R121", "R123"],
         "a.yaml",
-        "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - name: a\n      livenessProbe: { httpGet: { path: /actuator/health }, periodSeconds: 5 }\n      readinessProbe: { httpGet: { path: /ready }, periodSeconds: 5, timeoutSeconds: 9 }\n",
+        "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n    - name: a\n      livenessProbe: { httpGet: { path: /actuator/health, port: 80 }, periodSeconds: 5 }\n      readinessProbe: { httpGet: { path: /ready, port: 80 }, periodSeconds: 5, timeoutSeconds: 9 }\n",
     ),
+    (
+        &["R116"],
+        "a.json",
+        r#"{"Changes": [{"Action": "UPSERT", "ResourceRecordSet": {"Name": "a.example.com", "Type": "A", "SetIdentifier": "p", "Failover": "PRIMARY", "TTL": 3600, "HealthCheckId": "c", "ResourceRecords": [{"Value": "192.0.2.1"}]}}]}"#,
+    ),
+    (
+        &["R117", "R122", "R123"],
+        "a.yaml",
+        "Resources:\n  T: { Type: 'AWS::ElasticLoadBalancingV2::TargetGroup', Properties: { HealthCheckPath: /actuator/health, HealthCheckTimeoutSeconds: 30, HealthCheckIntervalSeconds: 10, TargetGroupAttributes: [{ Key: stickiness.enabled, Value: 'true' }] } }\n",
+    ),
+    (
+        &["R117", "F013"],
+        "a.json",
+        r#"{"TargetGroupArn": "arn", "Attributes": [{"Key": "stickiness.enabled", "Value": "true"}, {"Key": "stickiness.lb_cookie.duration_seconds", "Value": "3600"}, {"Key": "deregistration_delay.timeout_second", "Value": "30"}]}"#,
+    ),
+    (
+        &["R124", "R121"],
+        "a.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nspec:\n  selector: { matchLabels: { app: web } }\n  template:\n    metadata: { labels: { app: wbe } }\n    spec: { containers: [{ name: a, image: b, livenessProbe: { httpGet: { path: /ready, port: 80 } } }] }\n",
+    ),
+    (&["R125"], "a.yaml", "apiVersion: policy/v1\nkind: PodDisruptionBudget\nspec: { maxUnavailable: 0 }\n"),
     (&["R909"], "a.mmd", "graph TB\n    A[Balancer (Standby)] --> B\n"),
 ];
 
@@ -114,6 +135,22 @@ const STACKS: &[Row] = &[
         "a.yaml",
         "Resources:\n  F: { Type: 'AWS::Lambda::Function', Properties: { Code: '...', State: Inactive } }\n",
     ),
+    (&["R303"], "a.yaml", "Resources:\n  A: { Type: 'AWS::RDS::DBInstnce', Properties: { Engine: postgres } }\n"),
+    (
+        &["R311", "R313"],
+        "a.yaml",
+        "Resources:\n  Role: { Type: 'AWS::IAM::Role', Properties: { AssumeRolePolicyDocument: { Statement: { Effect: Allow, Principal: { Service: ec2.amazonaws.com }, Action: 'sts:AssumeRole' } } } }\n  Other: { Type: 'AWS::IAM::Role', Properties: { AssumeRolePolicyDocument: { Statement: { Effect: Allow, Principal: { Service: fis.amazonaws.com }, Action: 'sts:AssumeRole', Condition: { StringEquals: { 'aws:SourceAccount': '123456789012' } } } }, Policies: [{ PolicyName: p, PolicyDocument: { Statement: { Effect: Allow, Action: '*', Resource: '*' } } }] } }\n  E:\n    Type: AWS::FIS::ExperimentTemplate\n    Properties:\n      Description: x\n      RoleArn: !GetAtt Role.Arn\n      StopConditions: [{ Source: 'aws:cloudwatch:alarm', Value: 'arn:aws:cloudwatch:us-east-1:123456789012:alarm:x' }]\n      Actions: { w: { ActionId: 'aws:fis:wait', Parameters: { duration: PT1M } } }\n",
+    ),
+    (
+        &["R312"],
+        "a.json",
+        r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "fis.amazonaws.com"}, "Action": "sts:AssumeRole"}]}"#,
+    ),
+    (
+        &["R405"],
+        "a.json",
+        r#"{"BackupPlanName": "x", "Rules": [{"RuleName": "r", "TargetBackupVaultName": "v", "EnableContinuousBackup": true, "Lifecycle": {"DeleteAfterDays": 90}}]}"#,
+    ),
     (
         &["R307"],
         "a.yaml",
@@ -122,7 +159,7 @@ const STACKS: &[Row] = &[
     (
         &["R310"],
         "a.yaml",
-        "Resources:\n  Role: { Type: 'AWS::IAM::Role', Properties: { Policies: [{ PolicyName: p, PolicyDocument: { Statement: [{ Effect: Allow, Action: ['ec2:Describe*'], Resource: '*' }] } }] } }\n  E:\n    Type: AWS::FIS::ExperimentTemplate\n    Properties:\n      Description: x\n      RoleArn: !GetAtt Role.Arn\n      StopConditions: [{ Source: 'aws:cloudwatch:alarm', Value: 'arn:aws:cloudwatch:us-east-1:123456789012:alarm:x' }]\n      Targets: { i: { ResourceType: 'aws:ec2:instance', SelectionMode: COUNT(1), ResourceTags: { a: b } } }\n      Actions: { k: { ActionId: 'aws:ec2:terminate-instances', Targets: { Instances: i } } }\n",
+        "Resources:\n  Role: { Type: 'AWS::IAM::Role', Properties: { AssumeRolePolicyDocument: { Statement: [{ Effect: Allow, Principal: { Service: fis.amazonaws.com }, Action: 'sts:AssumeRole', Condition: { StringEquals: { 'aws:SourceAccount': '123456789012' } } }] }, Policies: [{ PolicyName: p, PolicyDocument: { Statement: [{ Effect: Allow, Action: ['ec2:Describe*'], Resource: '*' }] } }] } }\n  E:\n    Type: AWS::FIS::ExperimentTemplate\n    Properties:\n      Description: x\n      RoleArn: !GetAtt Role.Arn\n      StopConditions: [{ Source: 'aws:cloudwatch:alarm', Value: 'arn:aws:cloudwatch:us-east-1:123456789012:alarm:x' }]\n      Targets: { i: { ResourceType: 'aws:ec2:instance', SelectionMode: COUNT(1), ResourceTags: { a: b } } }\n      Actions: { k: { ActionId: 'aws:ec2:terminate-instances', Targets: { Instances: i } } }\n",
     ),
     (
         &["R401", "R402", "R403", "R404"],
@@ -148,6 +185,11 @@ const STACKS: &[Row] = &[
         &["R602"],
         "a.yaml",
         "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: { name: x }\nspec: { action: pod-kill, mode: all, selector: {} }\n",
+    ),
+    (
+        &["R603"],
+        "a.yaml",
+        "apiVersion: chaos-mesh.org/v1alpha1\nkind: PodChaos\nmetadata: { name: x }\nspec: { action: pod-kill, mode: one, selector: { namespaces: [a] }, scheduler: { cron: '@every 5m' } }\n",
     ),
 ];
 
@@ -205,7 +247,7 @@ const SCRIPTS: &[Row] = &[
     (
         &["R717", "R720", "R110", "R731"],
         "a.sh",
-        "#!/bin/bash\nset -e\n# failover drill\naws route53 change-resource-record-sets --hosted-zone-id Z1 --change-batch '{\"Changes\": [{\"Action\": \"UPSERT\", \"ResourceRecordSet\": {\"Name\": \"a\", \"Type\": \"CNAME\", \"Failover\": \"PRIMARY\", \"TTL\": 60}}]}'\nsleep 120\ncurl -s -w '%{http_code}' https://a.example.com\n",
+        "#!/bin/bash\nset -e\n# failover drill\naws route53 change-resource-record-sets --hosted-zone-id Z1 --change-batch '{\"Changes\": [{\"Action\": \"UPSERT\", \"ResourceRecordSet\": {\"Name\": \"a\", \"Type\": \"CNAME\", \"SetIdentifier\": \"p\", \"Failover\": \"PRIMARY\", \"TTL\": 60, \"ResourceRecords\": [{\"Value\": \"b\"}]}}]}'\nsleep 120\ncurl -s -w '%{http_code}' https://a.example.com\n",
     ),
     (
         &["R722", "R721"],

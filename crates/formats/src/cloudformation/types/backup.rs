@@ -1,0 +1,214 @@
+//! Backups.
+
+use super::Type;
+use crate::shape::{
+    Keys,
+    Shape::{Any, Flag, Keys as Mapping, List, Names, Number, Text, Whole, Word},
+    may, need,
+};
+
+/// What stands in them, and what they answer with.
+pub(super) const TYPES: &[Type] = &[
+    Type {
+        name: "AWS::Backup::BackupPlan",
+        properties: &Keys {
+            what: "AWS::Backup::BackupPlan",
+            keys: &[
+                need(
+                    "BackupPlan",
+                    Mapping(&Keys {
+                        what: "BackupPlanResourceType",
+                        keys: &[
+                            need("BackupPlanName", Text),
+                            need(
+                                "BackupPlanRule",
+                                List(&Mapping(&Keys {
+                                    what: "BackupRuleResourceType",
+                                    keys: &[
+                                        need("RuleName", Text),
+                                        need("TargetBackupVault", Text),
+                                        may("CompletionWindowMinutes", Number),
+                                        may(
+                                            "CopyActions",
+                                            List(&Mapping(&Keys {
+                                                what: "CopyActionResourceType",
+                                                keys: &[
+                                                    need("DestinationBackupVaultArn", Text),
+                                                    may(
+                                                        "Lifecycle",
+                                                        Mapping(&Keys {
+                                                            what: "LifecycleResourceType",
+                                                            keys: &[
+                                                                may("DeleteAfterDays", Number),
+                                                                may("MoveToColdStorageAfterDays", Number),
+                                                                may("OptInToArchiveForSupportedResources", Flag),
+                                                            ],
+                                                        }),
+                                                    ),
+                                                ],
+                                            })),
+                                        ),
+                                        may("EnableContinuousBackup", Flag),
+                                        may(
+                                            "IndexActions",
+                                            List(&Mapping(&Keys {
+                                                what: "IndexActionsResourceType",
+                                                keys: &[may("ResourceTypes", List(&Text))],
+                                            })),
+                                        ),
+                                        may(
+                                            "Lifecycle",
+                                            Mapping(&Keys {
+                                                what: "LifecycleResourceType",
+                                                keys: &[
+                                                    may("DeleteAfterDays", Number),
+                                                    may("MoveToColdStorageAfterDays", Number),
+                                                    may("OptInToArchiveForSupportedResources", Flag),
+                                                ],
+                                            }),
+                                        ),
+                                        may("RecoveryPointTags", Names(&Any)),
+                                        may(
+                                            "ScanActions",
+                                            List(&Mapping(&Keys {
+                                                what: "ScanActionResourceType",
+                                                keys: &[
+                                                    may("MalwareScanner", Word(&["GUARDDUTY"])),
+                                                    may("ScanMode", Word(&["FULL_SCAN", "INCREMENTAL_SCAN"])),
+                                                ],
+                                            })),
+                                        ),
+                                        may("ScheduleExpression", Text),
+                                        may("ScheduleExpressionTimezone", Text),
+                                        may("StartWindowMinutes", Number),
+                                        may("TargetLogicallyAirGappedBackupVaultArn", Text),
+                                    ],
+                                })),
+                            ),
+                            may(
+                                "AdvancedBackupSettings",
+                                List(&Mapping(&Keys {
+                                    what: "AdvancedBackupSettingResourceType",
+                                    keys: &[need("BackupOptions", Any), need("ResourceType", Text)],
+                                })),
+                            ),
+                            may(
+                                "ScanSettings",
+                                List(&Mapping(&Keys {
+                                    what: "ScanSettingResourceType",
+                                    keys: &[
+                                        may("MalwareScanner", Word(&["GUARDDUTY"])),
+                                        may("ResourceTypes", List(&Text)),
+                                        may("ScannerRoleArn", Text),
+                                    ],
+                                })),
+                            ),
+                        ],
+                    }),
+                ),
+                may("BackupPlanTags", Names(&Any)),
+            ],
+        },
+        attributes: &["BackupPlanArn", "BackupPlanId", "VersionId"],
+    },
+    Type {
+        name: "AWS::Backup::BackupSelection",
+        properties: &Keys {
+            what: "AWS::Backup::BackupSelection",
+            keys: &[
+                need("BackupPlanId", Text),
+                need(
+                    "BackupSelection",
+                    Mapping(&Keys {
+                        what: "BackupSelectionResourceType",
+                        keys: &[
+                            need("IamRoleArn", Text),
+                            need("SelectionName", Text),
+                            may(
+                                "Conditions",
+                                Mapping(&Keys {
+                                    what: "Conditions",
+                                    keys: &[
+                                        may(
+                                            "StringEquals",
+                                            List(&Mapping(&Keys {
+                                                what: "ConditionParameter",
+                                                keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
+                                            })),
+                                        ),
+                                        may(
+                                            "StringLike",
+                                            List(&Mapping(&Keys {
+                                                what: "ConditionParameter",
+                                                keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
+                                            })),
+                                        ),
+                                        may(
+                                            "StringNotEquals",
+                                            List(&Mapping(&Keys {
+                                                what: "ConditionParameter",
+                                                keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
+                                            })),
+                                        ),
+                                        may(
+                                            "StringNotLike",
+                                            List(&Mapping(&Keys {
+                                                what: "ConditionParameter",
+                                                keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
+                                            })),
+                                        ),
+                                    ],
+                                }),
+                            ),
+                            may(
+                                "ListOfTags",
+                                List(&Mapping(&Keys {
+                                    what: "ConditionResourceType",
+                                    keys: &[
+                                        need("ConditionKey", Text),
+                                        need("ConditionType", Word(&["STRINGEQUALS"])),
+                                        need("ConditionValue", Text),
+                                    ],
+                                })),
+                            ),
+                            may("NotResources", List(&Text)),
+                            may("Resources", List(&Text)),
+                        ],
+                    }),
+                ),
+            ],
+        },
+        attributes: &["Id", "SelectionId"],
+    },
+    Type {
+        name: "AWS::Backup::BackupVault",
+        properties: &Keys {
+            what: "AWS::Backup::BackupVault",
+            keys: &[
+                need("BackupVaultName", Text),
+                may("AccessPolicy", Any),
+                may("BackupVaultTags", Names(&Any)),
+                may("EncryptionKeyArn", Text),
+                may(
+                    "LockConfiguration",
+                    Mapping(&Keys {
+                        what: "LockConfigurationType",
+                        keys: &[
+                            need("MinRetentionDays", Whole(i64::MIN, i64::MAX)),
+                            may("ChangeableForDays", Whole(i64::MIN, i64::MAX)),
+                            may("MaxRetentionDays", Whole(i64::MIN, i64::MAX)),
+                        ],
+                    }),
+                ),
+                may(
+                    "Notifications",
+                    Mapping(&Keys {
+                        what: "NotificationObjectType",
+                        keys: &[need("BackupVaultEvents", List(&Text)), need("SNSTopicArn", Text)],
+                    }),
+                ),
+            ],
+        },
+        attributes: &["BackupVaultArn"],
+    },
+];
