@@ -8,13 +8,14 @@ use anyhow::{Context, Result, bail};
 use assess::{
     availability::{
         Assessment, Expected, Limits, Verdict, assess,
-        downtime::{YEAR, spoken},
+        downtime::{Downtime, YEAR},
         simulate::{Plan, Simulated, simulate},
     },
     history::USUAL_CONFIDENCE,
 };
 use engine::report::columns::{Cell, Paint, row, widths, wrap};
 use model::{
+    figures::{number, part, span},
     nearest::nearest,
     workload::{Availability, Figures, Workload},
 };
@@ -204,20 +205,20 @@ impl Text {
         };
         self.line(&text, paint, 2);
         if let Some(fit) = now.outages_in_a_month {
-            self.line(&format!("{fit:.2} outages as long as the RTO fit into a month's budget"), Paint::Plain, 2);
+            self.line(&format!("{} outages as long as the RTO fit into a month's budget", number(fit)), Paint::Plain, 2);
         }
     }
 
     fn expected(&mut self, expected: &Expected, then: Option<&Expected>) {
         let mut rows = vec![titles(["", "availability", "down a year", "a month", "a week"])];
         let mut add = |name: &str, availability: Availability| {
-            let down = assess::availability::downtime::Downtime::of(availability);
+            let down = Downtime::of(availability);
             rows.push([
                 Cell::new(name, Paint::Plain),
                 Cell::new(&availability.to_string(), Paint::Bold),
-                Cell::new(&spoken(down.year), Paint::Plain),
-                Cell::new(&spoken(down.month), Paint::Plain),
-                Cell::new(&spoken(down.week), Paint::Plain),
+                Cell::new(&span(down.year), Paint::Plain),
+                Cell::new(&span(down.month), Paint::Plain),
+                Cell::new(&span(down.week), Paint::Plain),
             ]);
         };
         add("to be expected", expected.availability);
@@ -233,16 +234,12 @@ impl Text {
         self.text.push('\n');
         self.table(&rows);
         if let Some(budget) = expected.budget.filter(|budget| budget.used.is_finite()) {
-            let text = format!(
-                "{:.0}% of the error budget is used ({} a month)",
-                budget.used * 100.0,
-                spoken(budget.allowed.month)
-            );
+            let text = format!("{} of the error budget is used ({} a month)", part(budget.used), span(budget.allowed.month));
             self.line(&text, if budget.used > 1.0 { Paint::Bad } else { Paint::Plain }, 2);
         }
         if let Some(outages) = expected.outages {
             self.line(
-                &format!("{:.2} outages a year, of {} on average", outages.per_year, spoken(outages.mean)),
+                &format!("{} outages a year, of {} on average", number(outages.per_year), span(outages.mean)),
                 Paint::Plain,
                 2,
             );
@@ -276,10 +273,10 @@ impl Text {
         rows.extend(counted.clone().take(ROWS).map(|one| {
             [
                 Cell::new(&one.cause.to_string(), Paint::Plain),
-                Cell::new(&spoken(one.down * YEAR), Paint::Plain),
-                Cell::new(&spoken(one.accounts_for), Paint::Bold),
-                Cell::new(&format!("{:.1}%", one.importance.fussell_vesely * 100.0), Paint::Plain),
-                Cell::new(&format!("x {:.1}", one.importance.achievement_worth), Paint::Plain),
+                Cell::new(&span(one.down * YEAR), Paint::Plain),
+                Cell::new(&span(one.accounts_for), Paint::Bold),
+                Cell::new(&part(one.importance.fussell_vesely), Paint::Plain),
+                Cell::new(&format!("x {}", number(one.importance.achievement_worth)), Paint::Plain),
             ]
         }));
         if rows.len() > 1 {
@@ -297,7 +294,7 @@ impl Text {
                     let names: Vec<String> = set.causes.iter().map(ToString::to_string).collect();
                     [
                         Cell::new(&names.join(" + "), Paint::Plain),
-                        Cell::new(&format!("{} a year", spoken(set.probability * YEAR)), Paint::Plain),
+                        Cell::new(&format!("{} a year", span(set.probability * YEAR)), Paint::Plain),
                     ]
                 })
                 .collect();
@@ -327,16 +324,15 @@ impl Text {
             self.part("Improvements, by gain for their cost");
             let mut rows = vec![titles(["", "then", "saves a year", "costs a month", "saves for each"])];
             rows.extend(expected.improvements.iter().map(|gain| {
-                let saves = if gain.saves < 0.0 { format!("-{}", spoken(-gain.saves)) } else { spoken(gain.saves) };
                 [
                     Cell::new(&gain.name, if gain.enough { Paint::Good } else { Paint::Plain }),
                     Cell::new(&gain.availability.to_string(), Paint::Plain),
-                    Cell::new(&saves, Paint::Bold),
+                    Cell::new(&span(gain.saves), Paint::Bold),
                     Cell::new(
                         &gain.cost.map_or_else(|| "not known".to_owned(), |cost| format!("{cost}")),
                         Paint::Plain,
                     ),
-                    Cell::new(&gain.saves_per_cost.map_or_else(String::new, |per| spoken(per.max(0.0))), Paint::Plain),
+                    Cell::new(&gain.saves_per_cost.map_or_else(String::new, |per| span(per.max(0.0))), Paint::Plain),
                 ]
             }));
             self.table(&rows);
@@ -351,7 +347,7 @@ impl Text {
                     [
                         Cell::new(&lever.component, Paint::Plain),
                         Cell::new(&lever.change.to_string(), Paint::Plain),
-                        Cell::new(&format!("saves {} a year", spoken(lever.saves)), Paint::Plain),
+                        Cell::new(&format!("saves {} a year", span(lever.saves)), Paint::Plain),
                         Cell::new(&lever.availability.to_string(), Paint::Bold),
                     ]
                 })
@@ -399,14 +395,14 @@ mod tests {
         assert_eq!(
             sentences,
             [
-                "99.9% is promised, but Payment Gateway, Email Service allow together 99.85005% at best (of 99.95% and 99.9%)",
-                "one outage of the 1 hour that the RTO allows breaks the month: 99.9% leaves 43.2 minutes",
-                "a call to Payment Gateway may take 2 minutes, 4 attempts of 30 seconds, and the pauses between them",
+                "99.9 % is promised, but Payment Gateway, Email Service allow together 99.85005 % at best (of 99.95 % and 99.9 %)",
+                "one outage of the 1 h that the RTO allows breaks the month: 99.9 % leaves 43 min 12 s",
+                "a call to Payment Gateway may take 2 min, 4 attempts of 30 s, and the pauses between them",
             ]
         );
         assert_eq!((assessment.verdict, exit(assessment)), (Verdict::Missed, MISSED));
         let shown = Text::of(assessment, None, None, PLAIN);
-        assert!(shown.contains("missed: at most 99.85005% is to be expected, 99.9% is promised"), "{shown}");
+        assert!(shown.contains("missed: at most 99.85005 % is to be expected, 99.9 % is promised"), "{shown}");
         assert!(shown.contains("database_tier"), "{shown}");
     }
 
@@ -452,7 +448,7 @@ mod tests {
         let read = formats::read_workloads("shop.yaml", text.as_bytes());
         let with = |name: &str| supposed(&read.workloads[0], &[supposition(name).unwrap()]);
         let better = assess(&with("database=100%").unwrap(), &Limits::default()).unwrap();
-        assert_eq!(better.expected.unwrap().availability.to_string(), "99%");
+        assert_eq!(better.expected.unwrap().availability.to_string(), "99 %");
         assert!(with("databse=99%").unwrap_err().to_string().ends_with("did you mean `database`?"));
         assert!(supposition("database").is_err() && supposition("database=much").is_err());
     }

@@ -6,10 +6,10 @@ use anyhow::{Context, Result, bail};
 use assess::cost::{Check, Choice, Figure, Found, OutageCost, ProgrammeValue, Report};
 use engine::report::columns::{Cell, Paint};
 use formats::cost::read_costs;
+use model::figures::{number, part, percent, span};
 
 use crate::{
     args::Cost,
-    figures::{number, percent, span},
     page::Page,
     terminal::{self, Style},
 };
@@ -66,11 +66,6 @@ impl Money<'_> {
     }
 }
 
-/// A return, as percent: `1290 %`.
-fn share(value: f64) -> String {
-    format!("{} %", number(value * 100.0))
-}
-
 /// How often something happens: `0.5 times a year`, or `once in 102 years`.
 fn often(per_year: f64) -> String {
     if per_year > 0.0 && per_year < 1.0 {
@@ -86,7 +81,7 @@ impl Page {
         self.paragraph("an outage", Paint::Bold, &text);
         let Some(value) = programme else { return };
         let paint = if value.net >= 0.0 { Paint::Good } else { Paint::Bad };
-        let back = value.roi.map(|roi| format!(", a return of {}", share(roi))).unwrap_or_default();
+        let back = value.roi.map(|roi| format!(", a return of {}", part(roi))).unwrap_or_default();
         let text = format!(
             "avoids outages of {} a year and costs {}: {} are left{back}",
             money.of(value.avoided),
@@ -123,7 +118,7 @@ impl Page {
                 plain(&span(choice.down_hours * 3600.0)),
                 Cell::new(&money.of(choice.yearly), if best { Paint::Good } else { Paint::Plain }),
                 plain(&choice.gain.map_or_else(none, |gain| money.of(gain.net))),
-                plain(&choice.gain.and_then(|gain| gain.roi).map_or_else(none, share)),
+                plain(&choice.gain.and_then(|gain| gain.roi).map_or_else(none, part)),
             ]);
         }
         self.table(&rows);
@@ -149,7 +144,7 @@ impl Page {
                 Figure::Monthly => ("a month", money.of(*stated), money.of(*computed)),
                 Figure::SavedHours => ("hours saved a year", number(*stated), number(*computed)),
                 Figure::SavedPerYear => ("saved a year", money.of(*stated), money.of(*computed)),
-                Figure::Roi => ("return", share(*stated), share(*computed)),
+                Figure::Roi => ("return", part(*stated), part(*computed)),
             };
             let subject = format!("\"{}\", {what}", choice.name);
             if *agrees {
@@ -174,7 +169,7 @@ impl Page {
                 number(one.hours),
                 money.of(one.spent),
                 money.of(one.net),
-                one.roi.map(|roi| format!(", a return of {}", share(roi))).unwrap_or_default(),
+                one.roi.map(|roi| format!(", a return of {}", part(roi))).unwrap_or_default(),
             );
             self.paragraph(&format!("{}:", one.name), Paint::Bold, &text);
             if let Some(break_even) = one.break_even {

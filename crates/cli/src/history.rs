@@ -9,10 +9,10 @@ use assess::history::{
 use engine::report::columns::{Cell, Paint, wrap};
 use formats::incidents::{Given, read_history};
 use jiff::tz::TimeZone;
+use model::figures::{chance, number, part, percent, span};
 
 use crate::{
     args::History,
-    figures::{chance, number, percent, span},
     page::Page,
     terminal::{self, Style},
 };
@@ -124,7 +124,7 @@ impl Page {
         let plain = |text: &str| Cell::new(text, Paint::Plain);
         let mut rows = vec![["began", "lasted", "lost", "without it", ""].map(dim)];
         for share in &report.incidents {
-            let lost = format!("{} %", number(share.lost * 100.0));
+            let lost = part(share.lost);
             let (began, without) = (day(share.stretch.from), percent(share.without));
             let mut first = [began, span(share.seconds), lost, without];
             for line in wrap(&share.title, self.width().saturating_sub(FIGURES_OF_INCIDENT).max(NARROWEST_TITLE)) {

@@ -12,7 +12,6 @@ mod docs;
 mod doctor;
 mod examples;
 mod explain;
-mod figures;
 mod history;
 mod install_recovery;
 mod lab_command;

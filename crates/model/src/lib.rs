@@ -19,6 +19,7 @@ pub mod claim;
 pub mod cost;
 pub mod event;
 pub mod experiment;
+pub mod figures;
 pub mod hypothesis;
 pub mod incident;
 pub mod lab;

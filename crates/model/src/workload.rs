@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
-use crate::period::Period;
+use crate::{figures::percent_without, period::Period};
 
 /// The share of time in which something works, from 0 to 1.
 ///
@@ -89,36 +89,8 @@ impl FromStr for Availability {
 impl fmt::Display for Availability {
     /// A percentage with as many decimals as it takes to see five digits of what is missing to 100.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.down <= 0.0 {
-            return f.write_str("100%");
-        }
-        // Four decimals, and one more for each zero that what is missing begins with.
-        let (mut decimals, mut missing) = (4, self.down * 100.0);
-        while missing < 1.0 && decimals < 20 {
-            (decimals, missing) = (decimals + 1, missing * 10.0);
-        }
-        // Beyond what a float's 1 - x can hold, the nines are written by counting: 100 - 1e-15 has no own float.
-        let text = if decimals <= 12 {
-            format!("{:.decimals$}", 100.0 - self.down * 100.0)
-        } else {
-            let missing = format!("{:.decimals$}", self.down * 100.0);
-            nines_complement(&missing)
-        };
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        write!(f, "{text}%")
+        f.write_str(&percent_without(self.down, 5))
     }
-}
-
-/// `100 - x` for a decimal text `0.…`, digit by digit.
-fn nines_complement(missing: &str) -> String {
-    let fraction = missing.split_once('.').map_or("", |(_, fraction)| fraction);
-    let last = fraction.trim_end_matches('0').len();
-    let digit = |(at, byte): (usize, u8)| match (at + 1).cmp(&last) {
-        std::cmp::Ordering::Less => char::from(b'0' + (b'9' - byte)),
-        std::cmp::Ordering::Equal => char::from(b'0' + (b'9' - byte) + 1),
-        std::cmp::Ordering::Greater => '0',
-    };
-    format!("99.{}", fraction.bytes().enumerate().map(digit).collect::<String>())
 }
 
 impl Serialize for Availability {
@@ -370,14 +342,14 @@ mod tests {
     #[test]
     fn five_digits_of_what_is_missing_are_shown() {
         for (down, shown) in [
-            (0.001_499_5, "99.85005%"),
-            (6.009_494_004e-4, "99.939905%"),
-            (0.0, "100%"),
-            (0.5, "50%"),
-            (1.0, "0%"),
-            (1e-6, "99.9999%"),
-            (1e-11, "99.999999999%"),
-            (1.2344e-16, "99.999999999999987656%"),
+            (0.001_499_5, "99.85005 %"),
+            (6.009_494_004e-4, "99.939905 %"),
+            (0.0, "100 %"),
+            (0.5, "50 %"),
+            (1.0, "0 %"),
+            (1e-6, "99.9999 %"),
+            (1e-11, "99.999999999 %"),
+            (1.2344e-16, "99.999999999999987656 %"),
         ] {
             assert_eq!(Availability::from_down(down).to_string(), shown);
         }

@@ -483,10 +483,10 @@ mod tests {
         let assessment = assess(&workload(parts.clone(), all, "99.9%"), &Limits::default()).unwrap();
         assert_eq!(assessment.verdict, Verdict::Missed);
         let ceiling = assessment.expected.as_ref().unwrap().ceiling.unwrap();
-        assert_eq!(ceiling.to_string(), "99.85005%");
+        assert_eq!(ceiling.to_string(), "99.85005 %");
         assert_eq!(
             assessment.doubts[0].sentence(),
-            "99.9% is promised, but payment, mail allow together 99.85005% at best (of 99.95% and 99.9%)"
+            "99.9 % is promised, but payment, mail allow together 99.85005 % at best (of 99.95 % and 99.9 %)"
         );
         // As soft dependencies they limit nothing.
         let own = Component { uses: vec!["payment".into(), "mail".into()], ..Component::named("own") };
@@ -494,7 +494,7 @@ mod tests {
         let assessment = assess(&soft, &Limits::default()).unwrap();
         let expected = assessment.expected.unwrap();
         assert_eq!((assessment.doubts.len(), expected.ceiling), (0, None));
-        assert_eq!(expected.in_full.unwrap().to_string(), "99.85005%");
+        assert_eq!(expected.in_full.unwrap().to_string(), "99.85005 %");
         assert_eq!((assessment.verdict, expected.unknown), (Verdict::Open, vec!["own".to_owned()]));
     }
 

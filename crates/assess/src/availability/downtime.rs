@@ -63,21 +63,6 @@ pub fn period(seconds: f64) -> Period {
     Period::new(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
 }
 
-/// A number of seconds for people, in the unit that fits: `52.56 minutes`.
-#[must_use]
-pub fn spoken(seconds: f64) -> String {
-    let (value, unit) = match seconds {
-        s if s >= DAY => (s / DAY, "days"),
-        s if s >= 3600.0 => (s / 3600.0, "hours"),
-        s if s >= 60.0 => (s / 60.0, "minutes"),
-        s if s >= 1.0 || s <= 0.0 => (s, "seconds"),
-        s => (s * 1e3, "milliseconds"),
-    };
-    let text = format!("{value:.2}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    format!("{text} {}", if text == "1" { &unit[..unit.len() - 1] } else { unit })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,20 +96,5 @@ mod tests {
         assert!((budget.allowed.month - 43.2 * 60.0).abs() < 1e-9);
         assert!(ErrorBudget::of(Availability::PERFECT, "99%".parse().unwrap()).used.is_infinite());
         assert!(ErrorBudget::of(Availability::PERFECT, Availability::PERFECT).used <= 0.0);
-    }
-
-    #[test]
-    fn times_are_spoken_in_the_unit_that_fits() {
-        for (seconds, text) in [
-            (3_153_600.0, "36.5 days"),
-            (86_400.0, "1 day"),
-            (31_536.0, "8.76 hours"),
-            (3153.6, "52.56 minutes"),
-            (25.92, "25.92 seconds"),
-            (0.25, "250 milliseconds"),
-            (0.0, "0 seconds"),
-        ] {
-            assert_eq!(spoken(seconds), text);
-        }
     }
 }

@@ -1,9 +1,12 @@
 //! Promises that cannot be kept, whatever happens, or that contradict each other.
 
-use model::workload::{Availability, Component, Need, Objectives, Workload};
+use model::{
+    figures::span,
+    workload::{Availability, Component, Need, Objectives, Workload},
+};
 use serde::Serialize;
 
-use super::downtime::{Downtime, spoken};
+use super::downtime::Downtime;
 
 /// Why a promise does not hold, with the figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,22 +84,22 @@ impl Doubt {
             }
             Self::RtoAboveBudget { target, rto, budget } => format!(
                 "one outage of the {} that the RTO allows breaks the month: {target} leaves {}",
-                spoken(*rto),
-                spoken(*budget)
+                span(*rto),
+                span(*budget)
             ),
             Self::LagAboveRpo { lag_limit, rpo } => format!(
                 "a failover goes ahead with a replica {} behind, but only {} of data may be lost",
-                spoken(*lag_limit),
-                spoken(*rpo)
+                span(*lag_limit),
+                span(*rpo)
             ),
-            Self::NothingAllowed => "100% is promised, which a single failure in all time breaks".to_owned(),
+            Self::NothingAllowed => "100 % is promised, which a single failure in all time breaks".to_owned(),
             Self::OutagesAboveRto { mean, rto } => {
-                format!("an outage takes {} on average, but the RTO is {}", spoken(*mean), spoken(*rto))
+                format!("an outage takes {} on average, but the RTO is {}", span(*mean), span(*rto))
             }
             Self::PatientCalls { component, attempts, timeout } => format!(
                 "a call to {component} may take {}, {attempts} attempts of {}, and the pauses between them",
-                spoken(f64::from(*attempts) * timeout),
-                spoken(*timeout)
+                span(f64::from(*attempts) * timeout),
+                span(*timeout)
             ),
         }
     }
@@ -112,7 +115,7 @@ impl Doubt {
             Self::LagAboveRpo { .. } => {
                 "let the failover wait until the replica is within the RPO, or allow that more is lost"
             }
-            Self::NothingAllowed => "promise what can be measured and missed, such as 99.99%",
+            Self::NothingAllowed => "promise what can be measured and missed, such as 99.99 %",
             Self::OutagesAboveRto { .. } => "detect or restore faster, or promise less",
             Self::PatientCalls { .. } => "give the call as a whole a deadline that its callers can wait for",
         }
@@ -221,7 +224,7 @@ mod tests {
         }
         assert_eq!(
             contradictions(&promise("99.9%", 60))[0].sentence(),
-            "one outage of the 1 hour that the RTO allows breaks the month: 99.9% leaves 43.2 minutes"
+            "one outage of the 1 h that the RTO allows breaks the month: 99.9 % leaves 43 min 12 s"
         );
     }
 
@@ -236,7 +239,7 @@ mod tests {
         let doubts = contradictions(&objectives);
         assert_eq!(
             doubts[0].sentence(),
-            "a failover goes ahead with a replica 5 minutes behind, but only 1 minute of data may be lost"
+            "a failover goes ahead with a replica 5 min behind, but only 1 min of data may be lost"
         );
         assert!(contradictions(&Objectives { lag_limit: objectives.rpo, ..objectives }).is_empty());
     }

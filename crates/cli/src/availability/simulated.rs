@@ -1,11 +1,14 @@
 //! What was seen in simulated years, as text.
 
 use assess::{
-    availability::{downtime::spoken, simulate::Simulated},
+    availability::simulate::Simulated,
     history::Estimate,
 };
 use engine::report::columns::{Cell, Paint};
-use model::workload::Availability;
+use model::{
+    figures::{number, part, percent, span},
+    workload::Availability,
+};
 
 use super::{ROWS, Text, titles};
 
@@ -14,7 +17,7 @@ impl Text {
     pub(super) fn simulated(&mut self, simulated: &Simulated) {
         self.part(&format!("In {} simulated years (seed {})", simulated.years, simulated.seed));
         let up = |share: f64| Availability::from_down(1.0 - share).to_string();
-        let mut rows = vec![titles(["", "seen", &format!("{:.0}% interval", simulated.confidence * 100.0)])];
+        let mut rows = vec![titles(["", "seen", &format!("{} interval", percent(simulated.confidence))])];
         let mut add = |name: &str, estimate: &Estimate, shown: &dyn Fn(f64) -> String| {
             let value = estimate.value.map_or_else(|| "none".to_owned(), shown);
             let interval = match (estimate.low, estimate.high) {
@@ -31,20 +34,20 @@ impl Text {
         if let Some(in_full) = &simulated.in_full {
             add("in full", in_full, &up);
         }
-        add("down a year", &simulated.downtime_per_year, &spoken);
-        add("outages a year", &simulated.outages_per_year, &|value| format!("{value:.3}"));
-        add("mean outage", &simulated.outage_seconds, &spoken);
+        add("down a year", &simulated.downtime_per_year, &span);
+        add("outages a year", &simulated.outages_per_year, &number);
+        add("mean outage", &simulated.outage_seconds, &span);
         if let Some(good) = &simulated.good_years {
-            add("years that keep the promise", good, &|share| format!("{:.1}%", share * 100.0));
+            add("years that keep the promise", good, &part);
         }
         self.table(&rows);
         if let Some(lengths) = &simulated.lengths {
             let text = format!(
-                "half of the outages are over after {}, 90% after {}, 99% after {}; the longest took {}",
-                spoken(lengths.p50),
-                spoken(lengths.p90),
-                spoken(lengths.p99),
-                spoken(lengths.longest)
+                "half of the outages are over after {}, 90 % after {}, 99 % after {}; the longest took {}",
+                span(lengths.p50),
+                span(lengths.p90),
+                span(lengths.p99),
+                span(lengths.longest)
             );
             self.line(&text, Paint::Plain, 2);
         }
@@ -59,8 +62,8 @@ impl Text {
         rows.extend(simulated.begun_by.iter().take(ROWS).map(|origin| {
             [
                 Cell::new(&origin.cause.to_string(), Paint::Plain),
-                Cell::new(&format!("{:.1}%", origin.share * 100.0), Paint::Plain),
-                Cell::new(&format!("{:.1}%", origin.share_of_downtime * 100.0), Paint::Plain),
+                Cell::new(&part(origin.share), Paint::Plain),
+                Cell::new(&part(origin.share_of_downtime), Paint::Plain),
             ]
         }));
         self.text.push('\n');

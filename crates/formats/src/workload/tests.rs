@@ -179,10 +179,10 @@ fn the_fifth_seeds_services_are_read_as_they_are() {
         })
         .collect();
     let wanted = [
-        ("customer_facing_web", "99.95%".to_owned(), 15, 5),
-        ("admin_portal", "99.9%".to_owned(), 60, 15),
-        ("batch_processing", "99%".to_owned(), 240, 60),
-        ("reporting_system", "95%".to_owned(), 1440, 240),
+        ("customer_facing_web", "99.95 %".to_owned(), 15, 5),
+        ("admin_portal", "99.9 %".to_owned(), 60, 15),
+        ("batch_processing", "99 %".to_owned(), 240, 60),
+        ("reporting_system", "95 %".to_owned(), 1440, 240),
     ];
     assert_eq!(services, wanted);
 }
