@@ -9,11 +9,11 @@ use assess::review::{
     schedule::{DAYS, Task},
     standing::{ChoiceStanding, Known, QuestionRisk, QuestionStanding},
 };
+use engine::report::STYLE;
 use jiff::civil::Date;
 
 use super::report::Report;
 
-const STYLE: &str = include_str!("../../../engine/src/report/report.css");
 const OWN_STYLE: &str = include_str!("review.css");
 
 /// The page.

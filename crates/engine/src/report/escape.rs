@@ -10,7 +10,7 @@ use std::fmt;
 /// Characters that XML 1.0 does not allow at all (section 2.2, `Char`) become U+FFFD, so that one stray byte in an error
 /// message does not make a JUnit file unreadable.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Markup<T>(pub(crate) T);
+pub struct Markup<T>(pub T);
 
 impl<T: fmt::Display> fmt::Display for Markup<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,6 +13,7 @@ use model::{
 };
 
 use super::{
+    STYLE,
     escape::Markup,
     plot::{Paper, Plot, thin},
     plots::{Pictures, landmarks, pictures},
@@ -24,8 +25,6 @@ use crate::{
     record::{Claim, ClauseResult, Held, InjectionRecord, Record, Took, WindowValue},
 };
 
-/// The style of the page.
-const STYLE: &str = include_str!("report.css");
 /// Rows of a plot's data table: what a person may still want to scroll through. `report.json` has all points.
 const MOST_ROWS: usize = 200;
 

@@ -33,12 +33,16 @@ mod terminal;
 mod words;
 
 pub use self::{
+    escape::Markup,
     folder::{Paths, link, write},
     html::Page,
     json::json,
     junit::Suite,
     terminal::{Style, Summary},
 };
+
+/// The style of every page that Shaketable writes: colours for light and dark, type, tables, and how they print.
+pub const STYLE: &str = include_str!("report.css");
 
 #[cfg(test)]
 mod tests {
