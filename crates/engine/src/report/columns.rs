@@ -86,6 +86,66 @@ pub fn row<const N: usize>(cells: &[Cell; N], widths: &[usize; N], colour: bool)
     line
 }
 
+/// A column that is broken into lines keeps at least so many columns: narrower ones tear every word apart.
+const NARROWEST: usize = 18;
+
+/// Rows below each other, no wider than `width`: the widest column is broken into lines where that is enough; otherwise each row
+/// becomes a small list, in which every cell says which column it was.
+#[must_use]
+pub fn table<const N: usize>(heads: Option<[&str; N]>, rows: &[[Cell; N]], width: usize, colour: bool) -> Vec<String> {
+    let titles = heads.map(|heads| heads.map(|head| Cell::new(head, Paint::Dim)));
+    let all: Vec<&[Cell; N]> = titles.iter().chain(rows).collect();
+    let widths: [usize; N] =
+        std::array::from_fn(|at| all.iter().map(|row| row[at].text.width()).max().unwrap_or_default());
+    let whole = widths.iter().sum::<usize>() + 2 * widths.iter().filter(|width| **width > 0).count().saturating_sub(1);
+    let Some((widest, most)) = widths.iter().copied().enumerate().max_by_key(|(_, width)| *width) else {
+        return Vec::new();
+    };
+    let excess = whole.saturating_sub(width);
+    if excess == 0 {
+        return all.into_iter().map(|cells| row(cells, &widths, colour)).collect();
+    }
+    if most.saturating_sub(excess) < NARROWEST {
+        return rows.iter().flat_map(|cells| listed(heads, cells, width, colour)).collect();
+    }
+    let narrow = most - excess;
+    let mut fitting = widths;
+    fitting[widest] = narrow;
+    let broken = |cells: &&[Cell; N]| {
+        let lines = wrap(&cells[widest].text, narrow);
+        let line = |(at, text): (usize, &String)| {
+            let part: [Cell; N] = std::array::from_fn(|column| match column {
+                _ if column == widest => Cell { text: text.clone(), paint: cells[column].paint },
+                _ if at == 0 => cells[column].clone(),
+                _ => Cell::new("", Paint::Plain),
+            });
+            row(&part, &fitting, colour)
+        };
+        lines.iter().enumerate().map(line).collect::<Vec<_>>()
+    };
+    all.iter().flat_map(broken).collect()
+}
+
+/// A row as a list: what it is about, and below it the other cells.
+fn listed<const N: usize>(heads: Option<[&str; N]>, cells: &[Cell; N], width: usize, colour: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (at, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.text.is_empty()) {
+        let indent = if lines.is_empty() { 0 } else { 2 };
+        let name = heads.map(|heads| heads[at]).filter(|name| !name.is_empty() && indent > 0);
+        let label = name.map(|name| format!("{}: ", one_line(name))).unwrap_or_default();
+        for (part, line) in wrap(&format!("{label}{}", cell.text), width.saturating_sub(indent)).iter().enumerate() {
+            let painted = match line.strip_prefix(&label).filter(|_| part == 0) {
+                Some(rest) => {
+                    format!("{}{}", Paint::Dim.on(&label, colour && !label.is_empty()), cell.paint.on(rest, colour))
+                }
+                None => cell.paint.on(line, colour),
+            };
+            lines.push(format!("{:indent$}{painted}", ""));
+        }
+    }
+    lines
+}
+
 /// A text broken into lines of at most `width` columns, between words where that is possible. At least one line.
 #[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
@@ -147,7 +207,56 @@ mod tests {
         assert_eq!(row(&cells, &[3, 1], false), "a    b");
     }
 
+    #[test]
+    fn a_table_that_is_too_wide_breaks_its_widest_column_and_then_its_rows() {
+        let rows = [["failover of the database", "8 min", "1 h 40 min"], ["web", "3 s", "2 s"]]
+            .map(|row| row.map(|text| Cell::new(text, Paint::Plain)));
+        let heads = Some(["what fails", "down", "a year"]);
+        assert_eq!(
+            table(heads, &rows, 80, false),
+            [
+                "what fails                down   a year",
+                "failover of the database  8 min  1 h 40 min",
+                "web                       3 s    2 s"
+            ]
+        );
+        assert_eq!(
+            table(heads, &rows, 38, false),
+            [
+                "what fails           down   a year",
+                "failover of the      8 min  1 h 40 min",
+                "database",
+                "web                  3 s    2 s"
+            ]
+        );
+        assert_eq!(
+            table(heads, &rows, 20, false),
+            [
+                "failover of the",
+                "database",
+                "  down: 8 min",
+                "  a year: 1 h 40 min",
+                "web",
+                "  down: 3 s",
+                "  a year: 2 s"
+            ]
+        );
+    }
+
     proptest! {
+        #[test]
+        fn no_table_is_wider_than_it_may_be(
+            texts in prop::collection::vec(prop::array::uniform3("[a-z支 ]{0,40}"), 0..5),
+            width in 12_usize..100,
+        ) {
+            let rows: Vec<_> = texts.iter().map(|row| row.each_ref().map(|text| Cell::new(text, Paint::Plain))).collect();
+            for heads in [None, Some(["one", "two", "three"])] {
+                for line in table(heads, &rows, width, false) {
+                    prop_assert!(line.width() <= width, "{line:?}");
+                }
+            }
+        }
+
         #[test]
         fn wrapped_lines_fit_and_lose_no_word(text in "[a-z支 ]{0,200}", width in 8_usize..60) {
             let lines = wrap(&text, width);
