@@ -141,7 +141,7 @@ A file that ends in .csv or .tsv is a table of incidents, everything else a docu
 
 Examples:
   shaketable history examples/incidents/thirty-days.yaml
-  shaketable history examples/incidents/year.csv --from 2024-01-01 --to 2025-01-01 --target 99.95% --by month
+  shaketable history examples/incidents/year.csv --from 2024-01-01 --to 2025-01-01 --target 99.95% --html year.html
   shaketable history incidents.yaml --json | jq .whole.availability")]
     History(History),
     /// Say what outages cost, which of several designs is worth its money, and what an experiment was worth.
@@ -169,7 +169,7 @@ to say, 2 the document or the call is wrong.
 
 Examples:
   shaketable availability examples/workloads/web-shop.yaml
-  shaketable availability workload.yaml --what-if database=99.99%
+  shaketable availability workload.yaml --what-if database=99.99% --html workload.html
   shaketable availability workload.yaml --json | jq '.[].now.expected.singlePoints'")]
     Availability(crate::availability::Call),
     /// Print a completion script for a shell.
@@ -452,6 +452,9 @@ pub(crate) struct History {
     /// Print all figures as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Also write a page for people: one file, for screen and paper.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// `shaketable cost`
@@ -462,6 +465,9 @@ pub(crate) struct Cost {
     /// Print all figures as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Also write a page for people: one file, for screen and paper.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// `shaketable maturity`
@@ -478,6 +484,9 @@ pub(crate) struct Maturity {
     /// Print everything as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Also write a page for people: one file, for screen and paper.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// Periods of a calendar.

@@ -1,5 +1,10 @@
 //! `shaketable availability`: what a design promises, what is to be expected of it, and what would help.
 
+mod blocks;
+mod drawing;
+mod html;
+mod layout;
+mod lengths;
 mod simulated;
 
 use std::{fs, num::NonZeroUsize, path::PathBuf, process::ExitCode, thread};
@@ -7,13 +12,13 @@ use std::{fs, num::NonZeroUsize, path::PathBuf, process::ExitCode, thread};
 use anyhow::{Context, Result, bail};
 use assess::{
     availability::{
-        Assessment, Expected, Limits, Verdict, assess,
+        Assessment, Contribution, Expected, Gain, Limits, Verdict, assess,
         downtime::{Downtime, YEAR},
         simulate::{Plan, Simulated, simulate},
     },
     history::USUAL_CONFIDENCE,
 };
-use engine::report::columns::{Cell, Paint, row, widths, wrap};
+use engine::report::columns::{Cell, Paint, table, wrap};
 use model::{
     figures::{number, part, span},
     nearest::nearest,
@@ -50,6 +55,9 @@ pub(crate) struct Call {
     /// Print all figures as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Also write a page for people: one file, for screen and paper.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 fn supposition(text: &str) -> Result<(String, Availability), String> {
@@ -78,6 +86,18 @@ pub(crate) fn availability(call: &Call, style: Style) -> Result<ExitCode> {
         let seen = in_years(call, &supposed(workload, &call.suppositions)?)
             .with_context(|| format!("{name}: {} cannot be simulated", workload.name))?;
         assessments.push((now, then, seen));
+    }
+    if let Some(page) = &call.html {
+        let subjects: Vec<_> = read
+            .workloads
+            .iter()
+            .zip(&assessments)
+            .map(|(workload, (now, then, seen))| {
+                let (then, seen) = (then.as_ref(), seen.as_ref());
+                html::Subject { workload, now, then, supposed: &call.suppositions, seen }
+            })
+            .collect();
+        fs::write(page, html::page(&name, &subjects)).with_context(|| format!("cannot write {}", page.display()))?;
     }
     if call.json {
         let all = assessments.iter().map(|(now, then, seen)| json!({ "now": now, "whatIf": then, "simulated": seen }));
@@ -134,6 +154,32 @@ fn supposed(workload: &Workload, suppositions: &[(String, Availability)]) -> Res
     Ok(changed)
 }
 
+/// What becomes of the promise, in a sentence with the figures.
+fn headline(now: &Assessment) -> String {
+    let name = &now.workload;
+    let promised = now.target.map(|target| target.to_string()).unwrap_or_default();
+    let expected = now.expected.as_ref().map(|expected| {
+        let bound = if expected.unknown.is_empty() { "" } else { "at most " };
+        format!("{bound}{}", expected.availability)
+    });
+    match (now.verdict, expected) {
+        (Verdict::Met, Some(expected)) => {
+            format!("{name} keeps its promise: {expected} is to be expected, {promised} is promised.")
+        }
+        (Verdict::Missed, Some(expected)) => {
+            format!("{name} will miss its promise: {expected} is to be expected, {promised} is promised.")
+        }
+        (Verdict::Open, Some(expected)) => {
+            format!("Whether {name} keeps its promise is open: {expected} is to be expected, {promised} is promised.")
+        }
+        (Verdict::NothingPromised, Some(expected)) => {
+            format!("{expected} is to be expected of {name}; nothing is promised.")
+        }
+        (Verdict::NothingPromised, None) => format!("Nothing is promised of {name}, and nothing is described."),
+        (_, None) => format!("{promised} is promised of {name}; what it is made of is not described."),
+    }
+}
+
 /// A page of text about one workload.
 struct Text {
     text: String,
@@ -172,11 +218,10 @@ impl Text {
         self.line(title, Paint::Head, 0);
     }
 
-    fn table<const N: usize>(&mut self, rows: &[[Cell; N]]) {
-        let widths = widths(rows);
-        for cells in rows {
+    fn table<const N: usize>(&mut self, heads: Option<[&str; N]>, rows: &[[Cell; N]]) {
+        for line in table(heads, rows, self.style.width.saturating_sub(2), self.style.colour) {
             self.text.push_str("  ");
-            self.text.push_str(&row(cells, &widths, self.style.colour));
+            self.text.push_str(&line);
             self.text.push('\n');
         }
     }
@@ -205,12 +250,16 @@ impl Text {
         };
         self.line(&text, paint, 2);
         if let Some(fit) = now.outages_in_a_month {
-            self.line(&format!("{} outages as long as the RTO fit into a month's budget", number(fit)), Paint::Plain, 2);
+            self.line(
+                &format!("{} outages as long as the RTO fit into a month's budget", number(fit)),
+                Paint::Plain,
+                2,
+            );
         }
     }
 
     fn expected(&mut self, expected: &Expected, then: Option<&Expected>) {
-        let mut rows = vec![titles(["", "availability", "down a year", "a month", "a week"])];
+        let mut rows = Vec::new();
         let mut add = |name: &str, availability: Availability| {
             let down = Downtime::of(availability);
             rows.push([
@@ -232,9 +281,10 @@ impl Text {
             add("what if", then.availability);
         }
         self.text.push('\n');
-        self.table(&rows);
+        self.table(Some(["", "availability", "down a year", "a month", "a week"]), &rows);
         if let Some(budget) = expected.budget.filter(|budget| budget.used.is_finite()) {
-            let text = format!("{} of the error budget is used ({} a month)", part(budget.used), span(budget.allowed.month));
+            let text =
+                format!("{} of the error budget is used ({} a month)", part(budget.used), span(budget.allowed.month));
             self.line(&text, if budget.used > 1.0 { Paint::Bad } else { Paint::Plain }, 2);
         }
         if let Some(outages) = expected.outages {
@@ -269,8 +319,7 @@ impl Text {
             self.line(&names.join(", "), Paint::Plain, 2);
         }
         let counted = expected.contributions.iter().filter(|one| one.accounts_for > 0.0);
-        let mut rows = vec![titles(["what fails", "down", "costs a year", "in outages", "risk if down"])];
-        rows.extend(counted.clone().take(ROWS).map(|one| {
+        let contribution = |one: &Contribution| {
             [
                 Cell::new(&one.cause.to_string(), Paint::Plain),
                 Cell::new(&span(one.down * YEAR), Paint::Plain),
@@ -278,10 +327,11 @@ impl Text {
                 Cell::new(&part(one.importance.fussell_vesely), Paint::Plain),
                 Cell::new(&format!("x {}", number(one.importance.achievement_worth)), Paint::Plain),
             ]
-        }));
-        if rows.len() > 1 {
+        };
+        let rows: Vec<_> = counted.clone().take(ROWS).map(contribution).collect();
+        if !rows.is_empty() {
             self.part("What contributes");
-            self.table(&rows);
+            self.table(Some(["what fails", "down", "costs a year", "in outages", "risk if down"]), &rows);
             self.more(counted.count());
         }
         let several: Vec<_> = expected.cut_sets.iter().filter(|set| set.causes.len() > 1).collect();
@@ -298,7 +348,7 @@ impl Text {
                     ]
                 })
                 .collect();
-            self.table(&rows);
+            self.table(None, &rows);
             let all: f64 = expected.cut_sets_by_order.iter().skip(2).sum();
             if all > ROWS as f64 {
                 self.line(&format!("… and {:.0} more", all - ROWS as f64), Paint::Dim, 2);
@@ -322,8 +372,7 @@ impl Text {
     fn help(&mut self, expected: &Expected) {
         if !expected.improvements.is_empty() {
             self.part("Improvements, by gain for their cost");
-            let mut rows = vec![titles(["", "then", "saves a year", "costs a month", "saves for each"])];
-            rows.extend(expected.improvements.iter().map(|gain| {
+            let gain = |gain: &Gain| {
                 [
                     Cell::new(&gain.name, if gain.enough { Paint::Good } else { Paint::Plain }),
                     Cell::new(&gain.availability.to_string(), Paint::Plain),
@@ -334,8 +383,9 @@ impl Text {
                     ),
                     Cell::new(&gain.saves_per_cost.map_or_else(String::new, |per| span(per.max(0.0))), Paint::Plain),
                 ]
-            }));
-            self.table(&rows);
+            };
+            let rows: Vec<_> = expected.improvements.iter().map(gain).collect();
+            self.table(Some(["", "then", "saves a year", "costs a month", "saves for each"]), &rows);
         }
         if !expected.levers.is_empty() {
             self.part("What would help");
@@ -352,13 +402,9 @@ impl Text {
                     ]
                 })
                 .collect();
-            self.table(&rows);
+            self.table(None, &rows);
         }
     }
-}
-
-fn titles<const N: usize>(names: [&str; N]) -> [Cell; N] {
-    names.map(|name| Cell::new(name, Paint::Dim))
 }
 
 #[cfg(test)]

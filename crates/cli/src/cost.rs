@@ -1,5 +1,7 @@
 //! `shaketable cost`: what outages cost, and what it is worth to prevent them.
 
+mod html;
+
 use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -22,6 +24,9 @@ pub(crate) fn cost(call: &Cost, style: Style) -> Result<ExitCode> {
     terminal::err(&formats::render::terminal(&read.findings, &read.source, style.colour));
     let Some(costs) = read.costs else { bail!("{name} has errors; nothing was computed") };
     let report = assess::cost::assess(&costs);
+    if let Some(page) = &call.html {
+        fs::write(page, html::page(&name, &report)).with_context(|| format!("cannot write {}", page.display()))?;
+    }
     if call.json {
         terminal::out(&(serde_json::to_string_pretty(&report)? + "\n"));
     } else {
@@ -66,6 +71,16 @@ impl Money<'_> {
     }
 }
 
+/// What a figure is of, as it was stated, and as it is.
+fn figure_of(what: Figure, stated: f64, computed: f64, money: Money<'_>) -> (&'static str, String, String) {
+    match what {
+        Figure::Monthly => ("a month", money.of(stated), money.of(computed)),
+        Figure::SavedHours => ("hours saved a year", number(stated), number(computed)),
+        Figure::SavedPerYear => ("saved a year", money.of(stated), money.of(computed)),
+        Figure::Roi => ("return", part(stated), part(computed)),
+    }
+}
+
 /// How often something happens: `0.5 times a year`, or `once in 102 years`.
 fn often(per_year: f64) -> String {
     if per_year > 0.0 && per_year < 1.0 {
@@ -103,10 +118,9 @@ impl Page {
             return;
         }
         self.part("Options");
-        let dim = |text: &str| Cell::new(text, Paint::Dim);
         let head = ["", "availability", "a month", "down a year", "a year in all", "gain", "return"];
         let least = options.iter().map(|choice| choice.yearly).fold(f64::INFINITY, f64::min);
-        let mut rows = vec![head.map(dim)];
+        let mut rows = Vec::new();
         for choice in options {
             let plain = |text: &str| Cell::new(text, Paint::Plain);
             let none = || "-".to_owned();
@@ -121,7 +135,7 @@ impl Page {
                 plain(&choice.gain.and_then(|gain| gain.roi).map_or_else(none, part)),
             ]);
         }
-        self.table(&rows);
+        self.headed(head, &rows);
         for choice in options {
             self.remarks(choice, money);
         }
@@ -140,12 +154,7 @@ impl Page {
             self.paragraph("once:", Paint::Plain, &text);
         }
         for Check { what, stated, computed, agrees } in &choice.checks {
-            let (what, stated, computed) = match what {
-                Figure::Monthly => ("a month", money.of(*stated), money.of(*computed)),
-                Figure::SavedHours => ("hours saved a year", number(*stated), number(*computed)),
-                Figure::SavedPerYear => ("saved a year", money.of(*stated), money.of(*computed)),
-                Figure::Roi => ("return", part(*stated), part(*computed)),
-            };
+            let (what, stated, computed) = figure_of(*what, *stated, *computed, money);
             let subject = format!("\"{}\", {what}", choice.name);
             if *agrees {
                 self.paragraph("right:", Paint::Good, &format!("{subject}: {stated}"));

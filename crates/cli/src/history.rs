@@ -1,12 +1,16 @@
 //! `shaketable history`: what incidents say about availability, and whether it gets better.
 
+mod html;
+mod intervals;
+mod timeline;
+
 use std::{fs, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use assess::history::{
     Comparison, Direction, Estimate, FailureTrend, Figures, Ratio, RepairTrend, Report, StatedCheck,
 };
-use engine::report::columns::{Cell, Paint, wrap};
+use engine::report::columns::{Cell, Paint};
 use formats::incidents::{Given, read_history};
 use jiff::tz::TimeZone;
 use model::figures::{chance, number, part, percent, span};
@@ -26,6 +30,10 @@ pub(crate) fn history(call: &History, style: Style) -> Result<ExitCode> {
     terminal::err(&formats::render::terminal(&read.findings, &read.source, style.colour));
     let Some(history) = read.history else { bail!("{name} has errors; nothing was computed") };
     let report = assess::history::analyse(&history, call.by.map(Into::into), call.confidence);
+    if let Some(page) = &call.html {
+        fs::write(page, html::page(&name, &history, &report))
+            .with_context(|| format!("cannot write {}", page.display()))?;
+    }
     if call.json {
         terminal::out(&(serde_json::to_string_pretty(&report)? + "\n"));
     } else {
@@ -49,11 +57,6 @@ fn page(report: &Report, zone: &TimeZone, style: Style) -> String {
     }
     page.into_text()
 }
-
-/// Columns that the figures of an incident take, before its title.
-const FIGURES_OF_INCIDENT: usize = 56;
-/// A title is not broken into narrower lines than this, whatever the terminal.
-const NARROWEST_TITLE: usize = 20;
 
 /// A figure: its name, its value, its interval, and what else there is to say.
 type Line = [Cell; 4];
@@ -103,14 +106,9 @@ impl Page {
             percent(check.computed),
             (check.computed - check.stated) * 100.0
         );
-        let names = |set: &Vec<usize>| {
-            let titles = set.iter().map(|at| format!("\"{}\"", report.incidents[*at].title));
-            titles.collect::<Vec<_>>().join(" and ")
-        };
-        let sets: Vec<String> = check.left_out.iter().map(names).collect();
-        if !sets.is_empty() {
+        if let Some(sets) = left_out(check, report) {
             text.push_str(". The stated figure comes out only without ");
-            text.push_str(&sets.join(", or without "));
+            text.push_str(&sets);
         }
         self.paragraph("wrong:", Paint::Bad, &text);
     }
@@ -120,19 +118,16 @@ impl Page {
             return;
         }
         self.part("Incidents");
-        let dim = |text: &str| Cell::new(text, Paint::Dim);
-        let plain = |text: &str| Cell::new(text, Paint::Plain);
-        let mut rows = vec![["began", "lasted", "lost", "without it", ""].map(dim)];
-        for share in &report.incidents {
-            let lost = part(share.lost);
-            let (began, without) = (day(share.stretch.from), percent(share.without));
-            let mut first = [began, span(share.seconds), lost, without];
-            for line in wrap(&share.title, self.width().saturating_sub(FIGURES_OF_INCIDENT).max(NARROWEST_TITLE)) {
-                let [began, lasted, lost, without] = std::mem::take(&mut first);
-                rows.push([began, lasted, lost, without, line].map(|text| plain(&text)));
-            }
-        }
-        self.table(&rows);
+        let rows: Vec<[Cell; 5]> = report
+            .incidents
+            .iter()
+            .map(|share| {
+                let began = day(share.stretch.from);
+                let cells = [&began, &span(share.seconds), &part(share.lost), &percent(share.without), &share.title];
+                cells.map(|text| Cell::new(text, Paint::Plain))
+            })
+            .collect();
+        self.headed(["began", "lasted", "lost", "without it", "what"], &rows);
     }
 
     fn periods(&mut self, report: &Report) {
@@ -140,8 +135,7 @@ impl Page {
             return;
         }
         self.part("Periods");
-        let dim = |text: &str| Cell::new(text, Paint::Dim);
-        let mut rows = vec![["period", "availability", "lost", "incidents", "MTTR"].map(dim)];
+        let mut rows = Vec::new();
         for period in &report.periods {
             let Figures { availability, lost_seconds, incidents, mttr, .. } = &period.figures;
             let available = availability.value.unwrap_or(1.0);
@@ -154,7 +148,7 @@ impl Page {
                 Cell::new(&mttr.value.map_or_else(|| "-".to_owned(), span), Paint::Plain),
             ]);
         }
-        self.table(&rows);
+        self.headed(["period", "availability", "lost", "incidents", "MTTR"], &rows);
     }
 
     fn trends(&mut self, report: &Report) {
@@ -204,17 +198,32 @@ impl Page {
     }
 
     fn ratio(&mut self, first: &str, of_what: &str, ratio: &Ratio) {
-        let value = ratio.ratio.value.map_or_else(|| "more".to_owned(), number);
-        let end = |value: Option<f64>| value.map_or_else(|| "any number".to_owned(), number);
+        let (value, low, high) = ends(ratio);
         let words = match ratio.direction {
             Direction::Better => "an improvement, and more than luck",
             Direction::Worse => "worse, and more than bad luck",
             Direction::Unclear => "luck would explain it",
         };
-        let (low, high) = (end(ratio.ratio.low), end(ratio.ratio.high));
         let text = format!("{value} {of_what} ({low} to {high}, {}): {words}", chance(ratio.p));
         self.paragraph(first, paint(ratio.direction), &text);
     }
+}
+
+/// Which incidents must be left out for the stated figure to come out; none where no set of them does it.
+fn left_out(check: &StatedCheck, report: &Report) -> Option<String> {
+    let names = |set: &Vec<usize>| {
+        let titles = set.iter().map(|at| format!("\"{}\"", report.incidents[*at].title));
+        titles.collect::<Vec<_>>().join(" and ")
+    };
+    let sets: Vec<String> = check.left_out.iter().map(names).collect();
+    (!sets.is_empty()).then(|| sets.join(", or without "))
+}
+
+/// A ratio and its interval in words.
+fn ends(ratio: &Ratio) -> (String, String, String) {
+    let end = |value: Option<f64>| value.map_or_else(|| "any number".to_owned(), number);
+    let value = ratio.ratio.value.map_or_else(|| "more".to_owned(), number);
+    (value, end(ratio.ratio.low), end(ratio.ratio.high))
 }
 
 const fn paint(direction: Direction) -> Paint {
@@ -304,7 +313,7 @@ mod tests {
             time_zone: None,
         };
         let page = shown("year.csv", &given, Some(By::Month));
-        assert!(page.contains("10 incidents in 9 interruptions"), "{page}");
+        assert!(flat(&page).contains("10 incidents in 9"), "{page}");
         for month in ["2024-01", "2024-06", "2024-12"] {
             assert!(page.lines().any(|line| line.trim_start().starts_with(month)), "no {month} in\n{page}");
         }

@@ -18,6 +18,7 @@ mod lab_command;
 mod live;
 mod maturity;
 mod page;
+mod paper;
 mod patterns;
 mod proxy;
 mod review;

@@ -1,5 +1,7 @@
 //! `shaketable maturity`: how far a team has come with experiments.
 
+mod html;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -42,6 +44,9 @@ pub(crate) fn maturity(call: &Maturity, style: Style) -> Result<ExitCode> {
     }
     let incidents = call.history.as_deref().map(|file| comparison(file, style)).transpose()?;
     let report = assess(&suite, &records, incidents.as_ref(), Timestamp::now());
+    if let Some(page) = &call.html {
+        fs::write(page, html::page(&name, &report)).with_context(|| format!("cannot write {}", page.display()))?;
+    }
     if call.json {
         terminal::out(&(serde_json::to_string_pretty(&report)? + "\n"));
     } else {
@@ -123,21 +128,31 @@ fn page(report: &Report, style: Style) -> String {
 }
 
 fn line(check: &CheckState) -> [Cell; 4] {
-    let (word, paint) = match check.state {
-        State::Passed => ("passed", Paint::Good),
-        State::Stale => ("passed, over a year ago", Paint::Warn),
-        State::Failed => ("failed", Paint::Bad),
-        State::Undecided => ("undecided", Paint::Unknown),
-        State::NeverRun => ("never run", Paint::Unknown),
-        State::NotWritten => ("no experiment", Paint::Unknown),
+    let paint = match check.state {
+        State::Passed => Paint::Good,
+        State::Stale => Paint::Warn,
+        State::Failed => Paint::Bad,
+        State::Undecided | State::NeverRun | State::NotWritten => Paint::Unknown,
     };
     let last = check.last.map(|at| at.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
     [
         Cell::new(&check.name, Paint::Plain),
         Cell::new(check.stage.word(), Paint::Dim),
-        Cell::new(word, paint),
+        Cell::new(word(check.state), paint),
         Cell::new(&last, Paint::Dim),
     ]
+}
+
+/// Where a check stands.
+const fn word(state: State) -> &'static str {
+    match state {
+        State::Passed => "passed",
+        State::Stale => "passed, over a year ago",
+        State::Failed => "failed",
+        State::Undecided => "undecided",
+        State::NeverRun => "never run",
+        State::NotWritten => "no experiment",
+    }
 }
 
 impl Page {

@@ -1,6 +1,6 @@
 //! A page of text for the terminal: parts with headings, paragraphs that fit, tables.
 
-use engine::report::columns::{Cell, Paint, row, widths, wrap};
+use engine::report::columns::{Cell, Paint, table, wrap};
 
 use crate::terminal::Style;
 
@@ -17,11 +17,6 @@ impl Page {
     /// An empty page for this terminal.
     pub(crate) const fn new(style: Style) -> Self {
         Self { text: String::new(), style }
-    }
-
-    /// Columns of the terminal.
-    pub(crate) const fn width(&self) -> usize {
-        self.style.width
     }
 
     /// What was written.
@@ -61,9 +56,16 @@ impl Page {
 
     /// Rows whose cells stand below each other.
     pub(crate) fn table<const N: usize>(&mut self, rows: &[[Cell; N]]) {
-        let widths = widths(rows);
-        for cells in rows {
-            let line = row(cells, &widths, self.style.colour);
+        self.rows(None, rows);
+    }
+
+    /// The same below headings.
+    pub(crate) fn headed<const N: usize>(&mut self, heads: [&str; N], rows: &[[Cell; N]]) {
+        self.rows(Some(heads), rows);
+    }
+
+    fn rows<const N: usize>(&mut self, heads: Option<[&str; N]>, rows: &[[Cell; N]]) {
+        for line in table(heads, rows, self.style.width.saturating_sub(INDENT), self.style.colour) {
             self.line(&format!("{:INDENT$}{line}", ""));
         }
     }

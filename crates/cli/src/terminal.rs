@@ -30,13 +30,16 @@ impl Style {
     }
 }
 
-/// Columns of the terminal; 100 where there is none, which a page of a build log has.
+/// A narrower terminal than this is none: text would be torn to letters.
+const NARROWEST: usize = 20;
+
+/// Columns of the terminal; where there is none what `COLUMNS` says (POSIX.1-2017, 8.3), and else 100, which a page of a build
+/// log has.
 fn width() -> usize {
-    rustix::termios::tcgetwinsize(io::stdout())
-        .ok()
-        .map(|size| usize::from(size.ws_col))
-        .filter(|columns| *columns >= 20)
-        .unwrap_or(100)
+    let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let wide_enough = |columns: &usize| *columns >= NARROWEST;
+    terminal.filter(wide_enough).or_else(|| said().filter(wide_enough)).unwrap_or(100)
 }
 
 /// To standard output. A reader that has gone (`| head`) is no error.

@@ -34,8 +34,9 @@ impl By {
         periods
     }
 
-    /// The first day of the period that a day lies in.
-    fn beginning(self, day: Date) -> Option<Date> {
+    /// The first day of the period that a day lies in; none for years that no calendar has.
+    #[must_use]
+    pub fn beginning(self, day: Date) -> Option<Date> {
         match self {
             Self::Month => Some(day.first_of_month()),
             Self::Week => day.checked_sub(i32::from(day.weekday().to_monday_zero_offset()).days()).ok(),

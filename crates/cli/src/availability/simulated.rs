@@ -1,7 +1,7 @@
 //! What was seen in simulated years, as text.
 
 use assess::{
-    availability::simulate::Simulated,
+    availability::simulate::{Origin, Simulated},
     history::Estimate,
 };
 use engine::report::columns::{Cell, Paint};
@@ -10,14 +10,15 @@ use model::{
     workload::Availability,
 };
 
-use super::{ROWS, Text, titles};
+use super::{ROWS, Text};
 
 impl Text {
     /// The part about simulated years.
     pub(super) fn simulated(&mut self, simulated: &Simulated) {
         self.part(&format!("In {} simulated years (seed {})", simulated.years, simulated.seed));
         let up = |share: f64| Availability::from_down(1.0 - share).to_string();
-        let mut rows = vec![titles(["", "seen", &format!("{} interval", percent(simulated.confidence))])];
+        let interval = format!("{} interval", percent(simulated.confidence));
+        let mut rows = Vec::new();
         let mut add = |name: &str, estimate: &Estimate, shown: &dyn Fn(f64) -> String| {
             let value = estimate.value.map_or_else(|| "none".to_owned(), shown);
             let interval = match (estimate.low, estimate.high) {
@@ -40,7 +41,7 @@ impl Text {
         if let Some(good) = &simulated.good_years {
             add("years that keep the promise", good, &part);
         }
-        self.table(&rows);
+        self.table(Some(["", "seen", &interval]), &rows);
         if let Some(lengths) = &simulated.lengths {
             let text = format!(
                 "half of the outages are over after {}, 90 % after {}, 99 % after {}; the longest took {}",
@@ -58,16 +59,16 @@ impl Text {
         if simulated.begun_by.is_empty() {
             return;
         }
-        let mut rows = vec![titles(["what began them", "of the outages", "of the downtime"])];
-        rows.extend(simulated.begun_by.iter().take(ROWS).map(|origin| {
+        let origin = |origin: &Origin| {
             [
                 Cell::new(&origin.cause.to_string(), Paint::Plain),
                 Cell::new(&part(origin.share), Paint::Plain),
                 Cell::new(&part(origin.share_of_downtime), Paint::Plain),
             ]
-        }));
+        };
+        let rows: Vec<_> = simulated.begun_by.iter().take(ROWS).map(origin).collect();
         self.text.push('\n');
-        self.table(&rows);
+        self.table(Some(["what began them", "of the outages", "of the downtime"]), &rows);
         self.more(simulated.begun_by.len());
     }
 }

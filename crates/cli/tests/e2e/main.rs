@@ -1,6 +1,8 @@
 //! The built binary, real processes, real packets: what a user would do, and what must be left when it is over (nothing).
 
 #[cfg(test)]
+mod assessments;
+#[cfg(test)]
 mod calm;
 #[cfg(test)]
 mod catalogue;
@@ -38,3 +40,5 @@ mod signals;
 mod undo;
 #[cfg(test)]
 mod users;
+#[cfg(test)]
+mod well_formed;
