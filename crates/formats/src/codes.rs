@@ -50,6 +50,10 @@ codes! {
     UNKNOWN_DOCUMENT = "F008" "unknown-document" Error,
         "The file is neither an experiment, nor an FIS template, nor CloudFormation, nor a lab.",
         "Look at the examples; an experiment has at least `actions`, a lab has `groups`.";
+    UNRENDERED = "F009" "unrendered" Error,
+        "The file is a template of a text, such as one of Helm, and no YAML before it is rendered.",
+        "Render it, and check what comes out: helm template CHART > rendered.yaml.",
+        "Nothing of it was checked.";
     UNKNOWN_KEY = "F010" "unknown-key" Error,
         "A key is not known at its place.",
         "Correct its spelling or remove it; a key that nobody reads would silently change nothing.";

@@ -283,6 +283,16 @@ pub fn read_policy(path: &str, bytes: &[u8]) -> ReadPolicy {
 /// value only when the stack is made, is no error as it is for [`read_experiment`].
 #[must_use]
 pub fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
+    let mut checked = check_kind(path, bytes, options);
+    // A template of a text cannot be run, but nothing says that it is wrong.
+    for finding in checked.findings.iter_mut().filter(|finding| finding.code.id == codes::UNRENDERED.id) {
+        finding.severity = Severity::Warning;
+    }
+    checked
+}
+
+/// The same by the kind of the file.
+fn check_kind(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
     if let Some(checked) = people::check(path, bytes, options) {
         return checked;
     }

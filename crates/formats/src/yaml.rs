@@ -51,7 +51,7 @@ fn read(text: &str, findings: &mut Vec<Finding>, several: bool) -> Vec<Node> {
             Ok(true) => {}
             Ok(false) => break,
             Err(finding) => {
-                builder.findings.push(*finding);
+                builder.findings.push(unrendered(text).unwrap_or(*finding));
                 return Vec::new();
             }
         }
@@ -61,6 +61,21 @@ fn read(text: &str, findings: &mut Vec<Finding>, several: bool) -> Vec<Node> {
         findings.push(Finding::new(&codes::UNKNOWN_DOCUMENT, Span::default(), "the file is empty"));
     }
     roots
+}
+
+/// The finding for a text that is a template of YAML, whose syntax nobody can blame.
+fn unrendered(text: &str) -> Option<Finding> {
+    /// What templates of Go and of Jinja have, and YAML that is right does not.
+    const MARKS: &[&str] =
+        &["{{-", "-}}", "{{ .", "{{.", "{{ include ", "{{ if ", "{{ range ", "{{ template ", "{{ toYaml ", "{%"];
+    let at = MARKS.iter().filter_map(|mark| text.find(mark)).min()?;
+    let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+    let finding = Finding::new(
+        &codes::UNRENDERED,
+        Span::new(at, end),
+        "this is a template, which is no YAML before it is rendered",
+    );
+    Some(finding.help("render it, and check what comes out: helm template CHART > rendered.yaml"))
 }
 
 struct Builder<'t, 'f> {

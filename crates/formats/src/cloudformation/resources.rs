@@ -5,13 +5,14 @@
 
 mod form;
 mod iam;
+mod needs;
 
 use super::{
     evaluate::call,
-    stack::{Stack, type_of},
+    stack::{Given, Stack, type_of},
 };
 use crate::{
-    backup, balancer, codes,
+    backup, balancer, codes, dashboard,
     decode::Reader,
     finding::Finding,
     node::{Entry, Node, Value},
@@ -28,12 +29,12 @@ struct Resource<'n> {
 
 /// Looks at all resources of a template.
 pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) {
-    let resources: Vec<Resource<'_>> = stack
-        .section("Resources")
+    let written = stack.section("Resources").iter();
+    let parts: Vec<(&Entry, Node)> =
+        written.filter_map(|entry| Some((entry, figures(stack, entry.value.get("Properties")?)))).collect();
+    let resources: Vec<Resource<'_>> = parts
         .iter()
-        .filter_map(|entry| {
-            Some(Resource { entry, properties: entry.value.get("Properties")?, kind: type_of(&entry.value)? })
-        })
+        .filter_map(|(entry, properties)| Some(Resource { entry, properties, kind: type_of(&entry.value)? }))
         .collect();
     // Sentences here name properties as they are.
     let pascal_case = std::mem::replace(&mut reader.pascal_case, false);
@@ -41,12 +42,35 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) {
     for resource in &resources {
         placeholders(reader, resource.properties);
         by_type(reader, resource);
+        needs::check(reader, resource);
     }
     names(reader, &resources);
     network(reader, &resources);
     vaults(reader, &resources);
     iam::check(reader, stack, &resources);
     reader.pascal_case = pascal_case;
+}
+
+/// The same properties, with the figures and switches that parameters have by default in the parameters' places: they
+/// are what the stack is made with unless somebody says otherwise. Texts stay references, by which things are told apart.
+fn figures(stack: &Stack<'_>, node: &Node) -> Node {
+    if let Some((function, argument)) = call(node) {
+        let given = argument.as_text().filter(|_| function == "Ref").and_then(|name| stack.parameter(name));
+        if let Some(Given::Text(text)) = given
+            && (text.parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false"))
+        {
+            return Node { head: node.head, ..Node::text(text.clone(), node.span) };
+        }
+        return node.clone();
+    }
+    let value = match &node.value {
+        Value::Scalar(scalar) => Value::Scalar(scalar.clone()),
+        Value::Sequence(items) => Value::Sequence(items.iter().map(|item| figures(stack, item)).collect()),
+        Value::Mapping(entries) => Value::Mapping(
+            entries.iter().map(|entry| Entry { value: figures(stack, &entry.value), ..entry.clone() }).collect(),
+        ),
+    };
+    Node { value, span: node.span, head: node.head, tag: None }
 }
 
 /// The rules of a type.
@@ -62,6 +86,11 @@ fn by_type(reader: &mut Reader<'_>, resource: &Resource<'_>) {
             }
         }
         "AWS::ElasticLoadBalancingV2::TargetGroup" => balancer::group(reader, resource.properties),
+        "AWS::CloudWatch::Dashboard" => {
+            if let Some((node, text)) = part("DashboardBody").and_then(|node| Some((node, body(node)?))) {
+                dashboard::in_text(reader, node, &text);
+            }
+        }
         "AWS::Backup::BackupPlan" => {
             if let Some(plan) = part("BackupPlan") {
                 backup::plan(reader, plan);
@@ -73,6 +102,20 @@ fn by_type(reader: &mut Reader<'_>, resource: &Resource<'_>) {
             }
         }
         _ => {}
+    }
+}
+
+/// The text of a dashboard, in which variables that `Sub` replaces stand where a text does.
+fn body(node: &Node) -> Option<String> {
+    match call(node) {
+        None => literal(node).map(ToOwned::to_owned),
+        Some((function, argument)) if function == "Sub" => {
+            let text = argument.as_sequence().and_then(<[Node]>::first).unwrap_or(&argument).as_text()?;
+            // A number may be meant where a variable stands without quotes.
+            (!text.replace("\\\"", "").split('"').step_by(2).any(|outside| outside.contains("${")))
+                .then(|| text.to_owned())
+        }
+        Some(_) => None,
     }
 }
 
@@ -116,18 +159,8 @@ fn placeholders(reader: &mut Reader<'_>, node: &Node) {
 fn database(reader: &mut Reader<'_>, resource: &Resource<'_>) {
     let properties = resource.properties;
     let has = |key: &str| properties.entry(key).is_some();
-    let made_from = [
-        "SourceDBInstanceIdentifier",
-        "SourceDBClusterIdentifier",
-        "SourceDbiResourceId",
-        "SourceDBInstanceAutomatedBackupsArn",
-        "DBSnapshotIdentifier",
-        "DBClusterIdentifier",
-        "DBClusterSnapshotIdentifier",
-        "RestoreTime",
-    ];
     let credentials = ["MasterUserPassword", "ManageMasterUserPassword"];
-    if !made_from.iter().chain(&credentials).any(|key| has(key)) {
+    if !needs::MADE_FROM.iter().chain(&credentials).any(|key| has(key)) {
         let message = format!("`{}` is a new database without a master password", resource.entry.key);
         reader.report(
             Finding::new(&codes::NO_CREDENTIALS, resource.entry.key_span, message)

@@ -111,7 +111,8 @@ impl Notation {
         match self {
             Self::Strict => false,
             Self::CloudFormation => call(node).is_some(),
-            Self::Automation => node.as_text().is_some_and(|text| text.contains("{{")),
+            // A document may stand in a stack.
+            Self::Automation => node.as_text().is_some_and(|text| text.contains("{{")) || call(node).is_some(),
         }
     }
 
@@ -138,7 +139,7 @@ struct Walk<'w, 's> {
 impl Walk<'_, '_> {
     fn value(&mut self, node: &Node, shape: Shape, what: &str) {
         // What is still to be filled in is nobody's mistake here.
-        let open = |text: &str| matches!(text, "..." | "…");
+        let open = |text: &str| matches!(text, "..." | "…") || text.to_ascii_lowercase().starts_with("your-");
         if node.is_unknown() || self.notation.computes(node) || node.as_text().is_some_and(open) {
             return;
         }
@@ -162,7 +163,12 @@ impl Walk<'_, '_> {
                 }
             }
             Shape::Names(of) => {
+                let loops = self.notation == Notation::CloudFormation;
                 for entry in self.entries(node, what) {
+                    // A loop stands among the names that it makes.
+                    if loops && entry.key.starts_with("Fn::") {
+                        continue;
+                    }
                     self.value(&entry.value, *of, &format!("`{}`", entry.key));
                 }
             }

@@ -16,6 +16,11 @@ const GIVEN: &[&str] = &["global:", "automation:", "ssm:", "variable:", "loop.",
 
 /// Looks at a document.
 pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
+    // Documents of commands and sessions have steps as well, and schemas of their own.
+    let version = root.get("schemaVersion").and_then(Node::as_text);
+    if version.is_some_and(|version| version.starts_with(['1', '2'])) {
+        return;
+    }
     form::check(reader, root);
     let parameters: HashSet<&str> = keys(root, "parameters").chain(keys(root, "variables")).collect();
     let mut steps = Vec::new();

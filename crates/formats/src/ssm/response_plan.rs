@@ -1,6 +1,19 @@
 //! Response plans of Incident Manager.
 
-use crate::{codes, decode::Reader, finding::Finding, node::Node};
+use crate::{
+    codes,
+    decode::Reader,
+    finding::Finding,
+    node::Node,
+    shape::{
+        self, Keys, Notation,
+        Shape::{Keys as Mapping, List, Text},
+        need,
+    },
+};
+
+/// A parameter of the runbook.
+const PARAMETER: Keys = Keys { what: "a parameter", keys: &[need("Key", Text), need("Values", List(&Text))] };
 
 /// Words in a variable's name that say it is different every time.
 const CHANGING: &[&str] = &["time", "date", "timestamp", "uuid", "random", "execution_id", "execution-id", "epoch"];
@@ -22,6 +35,10 @@ pub(crate) fn check(reader: &mut Reader<'_>, properties: &Node) {
         let Some(parameters) = action.get("SsmAutomation").and_then(|automation| automation.entry("Parameters")) else {
             continue;
         };
+        if parameters.value.as_sequence().is_some() {
+            let shape = List(&Mapping(&PARAMETER));
+            shape::check(reader, Notation::CloudFormation, &parameters.value, shape, "`Parameters`");
+        }
         if parameters
             .value
             .as_mapping()

@@ -69,7 +69,7 @@ const CHAOS: &[Row] = &[
 
 const STACKS: &[Row] = &[
     (
-        "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgress\n      ManageMasterUserPassword: yes please\n      MultiAz: true\n      AllocatedStorage: '20'\n",
+        "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgress\n      ManageMasterUserPassword: yes please\n      MultiAz: true\n      DBInstanceClass: db.m6g.large\n      AllocatedStorage: '20'\n",
         &[
             (5, 15, "F013", "an engine such as postgres"),
             (6, 33, "F012", "true or false"),
@@ -87,17 +87,32 @@ const STACKS: &[Row] = &[
         ],
     ),
     (
-        r#"{"Resources": {"Check": {"Type": "AWS::Route53::HealthCheck", "Properties": {"HealthCheckConfig": {"Type": "HTTPZ", "RequestInterval": 60, "Port": "443"}}}, "R": {"Type": "AWS::Route53::RecordSet", "Properties": {"Name": "a.example.com", "Type": "A", "Failover": "PRIMARY", "TTL": "60", "ResourceRecords": ["lb.example.com"], "HealthCheckId": {"Ref": "Check"}}}}}"#,
+        r#"{"Resources": {"Check": {"Type": "AWS::Route53::HealthCheck", "Properties": {"HealthCheckConfig": {"Type": "HTTPZ", "RequestInterval": 60, "Port": "443"}}}, "R": {"Type": "AWS::Route53::RecordSet", "Properties": {"HostedZoneId": "Z", "Name": "a.example.com", "Type": "A", "Failover": "PRIMARY", "TTL": "60", "ResourceRecords": ["lb.example.com"], "HealthCheckId": {"Ref": "Check"}}}}}"#,
         &[
             (1, 108, "F013", "did you mean `HTTP`?"),
             (1, 136, "F013", "from 10 to 30"),
-            (1, 252, "F011", "needs a SetIdentifier"),
-            (1, 308, "F013", "make the record a CNAME"),
+            (1, 273, "F011", "needs a SetIdentifier"),
+            (1, 329, "F013", "make the record a CNAME"),
         ],
     ),
     (
         "Resources:\n  Vpc: { Type: 'AWS::EC2::VPC', Properties: { CidrBlock: 10.0.0.0/16, EnableDnsSupport: !If [Yes, true, false] } }\n  Sub: { Type: 'AWS::EC2::Subnet', Properties: { CidrBlock: 10.0.1.0/24 } }\nConditions: { Yes: !Equals [a, a] }\n",
         &[(3, 3, "R308", "has no `VpcId`")],
+    ),
+    (
+        "Resources:\n  A: { Type: 'AWS::CloudWatch::Alarm', Properties: { ComparisonOperator: GreaterThanThreshold, EvaluationPeriods: 1, Threshold: 1, MetricName: x, Namespace: y, Period: 60 } }\n  C: { Type: 'AWS::Route53::HealthCheck', Properties: { HealthCheckConfig: { Type: HTTPS_STR_MATCH, RequestInterval: 20, IPAddress: 192.0.2.1 } } }\n  F: { Type: 'AWS::Lambda::Function', Properties: { Role: r, Code: { ZipFile: x }, Runtime: pyton3.12 } }\n  T: { Type: 'AWS::ElasticLoadBalancingV2::TargetGroup', Properties: { Protocol: HTTP, Port: 80 } }\n",
+        &[
+            (2, 3, "R308", "has no Statistic and no ExtendedStatistic"),
+            (3, 3, "R308", "has no SearchString"),
+            (3, 118, "F013", "write 10 or 30"),
+            (4, 3, "R308", "has no Handler"),
+            (4, 93, "F013", "a runtime such as"),
+            (5, 3, "R308", "has no VpcId"),
+        ],
+    ),
+    (
+        "Resources:\n  D:\n    Type: AWS::CloudWatch::Dashboard\n    Properties:\n      DashboardBody: !Sub |\n        {\"widgets\": [\n          {\"type\": \"metrc\", \"width\": 30,\n           \"properties\": {}}]}\n",
+        &[(7, 20, "F013", "did you mean `metric`?"), (7, 38, "F013", "from 1 to 24")],
     ),
 ];
 
@@ -175,7 +190,7 @@ fn what_is_computed_or_to_be_filled_in_is_no_mistake() {
     for (name, text) in [
         (
             "a.yaml",
-            "Parameters: { Days: { Type: Number, Default: 7 }, Zones: { Type: CommaDelimitedList } }\nResources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: !Sub '${Days}'\n      MultiAZ: { 'Fn::Equals': [a, b] }\n      BackupRetentionPeriod: !Ref Days\n      AvailabilityZone: !Select [0, !Ref Zones]\n      MasterUserPassword: '{{resolve:secretsmanager:db:SecretString:password}}'\n      AllocatedStorage: 20\n",
+            "Parameters: { Days: { Type: Number, Default: 7 }, Zones: { Type: CommaDelimitedList } }\nResources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: !Sub '${Days}'\n      MultiAZ: { 'Fn::Equals': [a, b] }\n      BackupRetentionPeriod: !Ref Days\n      AvailabilityZone: !Select [0, !Ref Zones]\n      MasterUserPassword: '{{resolve:secretsmanager:db:SecretString:password}}'\n      DBInstanceClass: db.m6g.large\n      AllocatedStorage: 20\n",
         ),
         (
             "a.yaml",

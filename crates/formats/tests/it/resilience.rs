@@ -9,12 +9,12 @@ const NAMES: &[Row] = &[
     (
         &["R101"],
         "a.yaml",
-        "Resources:\n  P: { Type: 'AWS::Route53::RecordSet', Properties: { Name: a.example.com, Type: A, SetIdentifier: p, Failover: PRIMARY, TTL: 60, ResourceRecords: [192.0.2.1], HealthCheckId: abc } }\n  S: { Type: 'AWS::Route53::RecordSet', Properties: { Name: a.example.com., Type: A, SetIdentifier: s, Failover: SECONDARY, TTL: 60, ResourceRecords: [192.0.2.2], HealthCheckId: abc } }\n",
+        "Resources:\n  P: { Type: 'AWS::Route53::RecordSet', Properties: { HostedZoneId: Z1, Name: a.example.com, Type: A, SetIdentifier: p, Failover: PRIMARY, TTL: 60, ResourceRecords: [192.0.2.1], HealthCheckId: abc } }\n  S: { Type: 'AWS::Route53::RecordSet', Properties: { HostedZoneId: Z1, Name: a.example.com., Type: A, SetIdentifier: s, Failover: SECONDARY, TTL: 60, ResourceRecords: [192.0.2.2], HealthCheckId: abc } }\n",
     ),
     (
         &["R102"],
         "a.yaml",
-        "Resources:\n  Check: { Type: 'AWS::Route53::HealthCheck', Properties: { HealthCheckConfig: { Type: HTTPS, FullyQualifiedDomainName: a.example.com } } }\n  P: { Type: 'AWS::Route53::RecordSet', Properties: { Name: a.example.com, Type: A, SetIdentifier: p, Failover: PRIMARY, TTL: 60, ResourceRecords: [192.0.2.1], HealthCheckId: !Ref Check } }\n",
+        "Resources:\n  Check: { Type: 'AWS::Route53::HealthCheck', Properties: { HealthCheckConfig: { Type: HTTPS, FullyQualifiedDomainName: a.example.com } } }\n  P: { Type: 'AWS::Route53::RecordSet', Properties: { HostedZoneId: Z1, Name: a.example.com, Type: A, SetIdentifier: p, Failover: PRIMARY, TTL: 60, ResourceRecords: [192.0.2.1], HealthCheckId: !Ref Check } }\n",
     ),
     (
         &["R104", "R115"],
@@ -70,7 +70,7 @@ const NAMES: &[Row] = &[
     (
         &["R117", "R122", "R123"],
         "a.yaml",
-        "Resources:\n  T: { Type: 'AWS::ElasticLoadBalancingV2::TargetGroup', Properties: { HealthCheckPath: /actuator/health, HealthCheckTimeoutSeconds: 30, HealthCheckIntervalSeconds: 10, TargetGroupAttributes: [{ Key: stickiness.enabled, Value: 'true' }] } }\n",
+        "Resources:\n  T: { Type: 'AWS::ElasticLoadBalancingV2::TargetGroup', Properties: { Protocol: HTTP, Port: 80, VpcId: vpc-1, HealthCheckPath: /actuator/health, HealthCheckTimeoutSeconds: 30, HealthCheckIntervalSeconds: 10, TargetGroupAttributes: [{ Key: stickiness.enabled, Value: 'true' }] } }\n",
     ),
     (
         &["R117", "F013"],
@@ -82,6 +82,7 @@ const NAMES: &[Row] = &[
         "a.yaml",
         "apiVersion: apps/v1\nkind: Deployment\nspec:\n  selector: { matchLabels: { app: web } }\n  template:\n    metadata: { labels: { app: wbe } }\n    spec: { containers: [{ name: a, image: b, livenessProbe: { httpGet: { path: /ready, port: 80 } } }] }\n",
     ),
+    (&["F009"], "a.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ include \"a.name\" . }}\n"),
     (&["R125"], "a.yaml", "apiVersion: policy/v1\nkind: PodDisruptionBudget\nspec: { maxUnavailable: 0 }\n"),
     (&["R909"], "a.mmd", "graph TB\n    A[Balancer (Standby)] --> B\n"),
 ];
@@ -115,11 +116,21 @@ const MEASUREMENTS: &[Row] = &[
     (
         &["R211", "R212"],
         "a.json",
-        r#"{"widgets": [{"type": "metric", "properties": {"metrics": [["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", "x"], [".", "RequestCount", ".", "."]]}}]}"#,
+        r#"{"widgets": [{"type": "metric", "properties": {"region": "us-east-1", "metrics": [["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", "x"], [".", "RequestCount", ".", "."]]}}]}"#,
     ),
 ];
 
 const STACKS: &[Row] = &[
+    (
+        &["R401"],
+        "a.yaml",
+        "Parameters: { Delete: { Type: Number, Default: 30 } }\nResources:\n  P: { Type: 'AWS::Backup::BackupPlan', Properties: { BackupPlan: { BackupPlanName: x, BackupPlanRule: [{ RuleName: r, TargetBackupVault: v, Lifecycle: { MoveToColdStorageAfterDays: 7, DeleteAfterDays: !Ref Delete } }] } } }\n",
+    ),
+    (
+        &["R212"],
+        "a.yaml",
+        "Resources:\n  D:\n    Type: AWS::CloudWatch::Dashboard\n    Properties:\n      DashboardBody: !Sub |\n        {\"widgets\": [{\"type\": \"metric\",\n          \"properties\": {\"region\": \"${AWS::Region}\", \"metrics\": [[\"AWS/ApplicationELB\", \"RequestCount\", \"LoadBalancer\", \"x\"]]}}]}\n",
+    ),
     (
         &["R301"],
         "a.yaml",
@@ -128,7 +139,7 @@ const STACKS: &[Row] = &[
     (
         &["R302", "R306"],
         "a.yaml",
-        "Resources:\n  Db: { Type: 'AWS::RDS::DBInstance', Properties: { Engine: postgres } }\n  Replica: { Type: 'AWS::RDS::DBInstance', Properties: { SourceDBInstanceIdentifier: !Ref Db, SourceRegion: us-east-1 } }\n",
+        "Resources:\n  Db: { Type: 'AWS::RDS::DBInstance', Properties: { Engine: postgres, DBInstanceClass: db.m6g.large } }\n  Replica: { Type: 'AWS::RDS::DBInstance', Properties: { SourceDBInstanceIdentifier: !Ref Db, SourceRegion: us-east-1 } }\n",
     ),
     (
         &["R308", "R305", "R304"],

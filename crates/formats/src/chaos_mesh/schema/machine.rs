@@ -7,7 +7,7 @@ use super::{
 use crate::shape::{
     Keys,
     Shape::{Flag, Form as Of, Keys as Mapping, List, OneOrMore, Text, Whole, Word},
-    forms::{GO_DURATION, GO_LENGTH, PERCENTAGE, RATE},
+    forms::{GO_LENGTH, PERCENTAGE, RATE},
     may, need,
 };
 
@@ -62,7 +62,7 @@ actions! {
     "jvm-stress": [may("cpu-count", INT64), may("mem-type", Word(&["stack", "heap"])), may("pid", PID), may("port", PORT)],
     "jvm-rule-data": [may("pid", PID), may("port", PORT), may("rule-data", Text)],
     "jvm-mysql": [may("database", Text), may("exception", Text), may("latency", INT64), may("mysqlConnectorVersion", Text), may("pid", PID), may("port", PORT), may("sqlType", Text), may("table", Text)],
-    "clock": [may("clock-ids-slice", Text), may("pid", PID), may("time-offset", Of(&GO_DURATION))],
+    "clock": [may("clock-ids-slice", Text), may("pid", PID), may("time-offset", Text)],
     "redis-expiration": [may("addr", Text), may("expiration", Text), may("key", Text), may("option", Text), may("password", Text)],
     "redis-penetration": [may("addr", Text), may("password", Text), may("requestNum", INT64)],
     "redis-cacheLimit": [may("addr", Text), may("cacheSize", Text), may("password", Text), may("percent", Text)],

@@ -82,14 +82,11 @@ fn reported(reader: &mut Reader<'_>, kind: &Type, property: &Entry) -> bool {
     true
 }
 
-/// A name that is near one of the types of its service, and none of them.
+/// A name that no type has, and that is near one.
 fn unknown(reader: &mut Reader<'_>, entry: &Entry, name: &str) {
-    let Some((service, types)) = types::of_service(name) else { return };
-    let rest = &name[service.len()..];
-    let Some(node) = entry.value.get("Type").filter(|_| !types.contains(&rest)) else { return };
-    if let Some(near) = reader.near(rest, types.iter().copied()) {
-        let message = format!("CloudFormation has no type `{name}`");
-        let finding = Finding::new(&codes::NO_SUCH_TYPE, node.span, message);
-        reader.report(finding.help(format!("did you mean `{service}{near}`?")));
+    let Some(node) = entry.value.get("Type") else { return };
+    if let Some(meant) = types::meant(reader, name) {
+        let finding = Finding::new(&codes::NO_SUCH_TYPE, node.span, format!("CloudFormation has no type `{name}`"));
+        reader.report(finding.help(format!("did you mean `{meant}`?")));
     }
 }

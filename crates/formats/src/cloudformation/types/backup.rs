@@ -3,7 +3,7 @@
 use super::Type;
 use crate::shape::{
     Keys,
-    Shape::{Any, Flag, Keys as Mapping, List, Names, Number, Text, Whole, Word},
+    Shape::{Any, Flag, Keys as Mapping, List, Names, Text, Whole, Word},
     may, need,
 };
 
@@ -27,7 +27,7 @@ pub(super) const TYPES: &[Type] = &[
                                     keys: &[
                                         need("RuleName", Text),
                                         need("TargetBackupVault", Text),
-                                        may("CompletionWindowMinutes", Number),
+                                        may("CompletionWindowMinutes", Whole(0, i64::MAX)),
                                         may(
                                             "CopyActions",
                                             List(&Mapping(&Keys {
@@ -39,8 +39,8 @@ pub(super) const TYPES: &[Type] = &[
                                                         Mapping(&Keys {
                                                             what: "LifecycleResourceType",
                                                             keys: &[
-                                                                may("DeleteAfterDays", Number),
-                                                                may("MoveToColdStorageAfterDays", Number),
+                                                                may("DeleteAfterDays", Whole(0, i64::MAX)),
+                                                                may("MoveToColdStorageAfterDays", Whole(0, i64::MAX)),
                                                                 may("OptInToArchiveForSupportedResources", Flag),
                                                             ],
                                                         }),
@@ -61,8 +61,8 @@ pub(super) const TYPES: &[Type] = &[
                                             Mapping(&Keys {
                                                 what: "LifecycleResourceType",
                                                 keys: &[
-                                                    may("DeleteAfterDays", Number),
-                                                    may("MoveToColdStorageAfterDays", Number),
+                                                    may("DeleteAfterDays", Whole(0, i64::MAX)),
+                                                    may("MoveToColdStorageAfterDays", Whole(0, i64::MAX)),
                                                     may("OptInToArchiveForSupportedResources", Flag),
                                                 ],
                                             }),
@@ -80,7 +80,7 @@ pub(super) const TYPES: &[Type] = &[
                                         ),
                                         may("ScheduleExpression", Text),
                                         may("ScheduleExpressionTimezone", Text),
-                                        may("StartWindowMinutes", Number),
+                                        may("StartWindowMinutes", Whole(0, i64::MAX)),
                                         may("TargetLogicallyAirGappedBackupVaultArn", Text),
                                     ],
                                 })),

@@ -1,9 +1,9 @@
 //! Alarms and dashboards: CloudWatch.
 
-use super::{TAGS, Type};
+use super::{STATISTIC, TAGS, Type};
 use crate::shape::{
     Keys,
-    Shape::{Flag, Keys as Mapping, List, Number, Text, Whole, Word},
+    Shape::{Flag, Form, Keys as Mapping, List, Number, Text, Whole, Word},
     may, need,
 };
 
@@ -55,7 +55,7 @@ pub(super) const TYPES: &[Type] = &[
                 ),
                 may("EvaluationInterval", Whole(10, 3600)),
                 may("EvaluationPeriods", Whole(1, i64::MAX)),
-                may("ExtendedStatistic", Text),
+                may("ExtendedStatistic", Form(&STATISTIC)),
                 may("InsufficientDataActions", List(&Text)),
                 may("MetricName", Text),
                 may(
@@ -90,7 +90,7 @@ pub(super) const TYPES: &[Type] = &[
                                             }),
                                         ),
                                         need("Period", Whole(1, i64::MAX)),
-                                        need("Stat", Text),
+                                        need("Stat", Form(&STATISTIC)),
                                         may(
                                             "Unit",
                                             Word(&[
