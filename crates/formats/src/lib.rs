@@ -41,6 +41,7 @@ mod shape;
 pub mod source;
 mod ssm;
 pub mod suite;
+mod within;
 mod workload;
 pub mod yaml;
 

@@ -90,3 +90,10 @@ pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
         }
     }
 }
+
+/// Looks at the spec of a fault of this kind; other specs are other people's.
+pub(crate) fn spec(reader: &mut Reader<'_>, kind: &str, spec: &Node) {
+    if let Some(known) = Kind::find(kind) {
+        fault::check(reader, known, spec);
+    }
+}

@@ -17,7 +17,7 @@ use crate::{
     finding::Finding,
     node::{Entry, Node, Value},
     route53::{self, Check, Placed, Record},
-    ssm,
+    ssm, within,
 };
 
 /// A resource with its properties.
@@ -88,7 +88,7 @@ fn by_type(reader: &mut Reader<'_>, resource: &Resource<'_>) {
         "AWS::ElasticLoadBalancingV2::TargetGroup" => balancer::group(reader, resource.properties),
         "AWS::CloudWatch::Dashboard" => {
             if let Some((node, text)) = part("DashboardBody").and_then(|node| Some((node, body(node)?))) {
-                dashboard::in_text(reader, node, &text);
+                within::check(reader, node, &text, dashboard::check);
             }
         }
         "AWS::Backup::BackupPlan" => {

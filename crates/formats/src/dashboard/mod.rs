@@ -2,14 +2,7 @@
 
 mod form;
 
-use crate::{
-    codes,
-    decode::Reader,
-    finding::Finding,
-    json,
-    node::Node,
-    source::{Source, Span},
-};
+use crate::{codes, decode::Reader, finding::Finding, node::Node};
 
 /// What a metric's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,33 +25,6 @@ fn unit(name: &str) -> Option<Unit> {
         name if name.ends_with("Utilization") => Unit::Share,
         _ => return None,
     })
-}
-
-/// Looks at a body that stands as a text in another document, such as a property of a stack.
-pub(crate) fn in_text(reader: &mut Reader<'_>, node: &Node, text: &str) {
-    let inner = Source::new(reader.source.path(), text);
-    let mut findings = Vec::new();
-    let root = json::parse(text, &mut findings);
-    let mut body = Reader::new(&inner, &[]);
-    body.findings = findings;
-    if let Some(root) = root {
-        check(&mut body, &root);
-    }
-    for mut finding in body.findings {
-        finding.span = outer(reader.source, node, &inner, finding.span);
-        reader.report(finding);
-    }
-}
-
-/// Where a place of a text stands in the document that holds it: lines of a block, and a text in one line without
-/// escapes, stand there as they are. In others nothing is sure but the text as a whole.
-fn outer(source: &Source, node: &Node, inner: &Source, place: Span) -> Span {
-    let (first, _) = source.position(node.span.start);
-    let (line, _) = inner.position(place.start);
-    let (here, there) = (inner.line(line), source.line(first + line - 1));
-    let Some(at) = source.slice(there).find(inner.slice(here)) else { return node.head };
-    let moved = |to: usize| there.start + at + to.min(here.end) - here.start;
-    Span::new(moved(place.start), moved(place.end))
 }
 
 /// Looks at the body of a dashboard.

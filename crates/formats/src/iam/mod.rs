@@ -56,11 +56,19 @@ const PRINCIPAL: Keys = Keys {
 
 const SERVICE_NAME: Form = Form {
     what: "the name of a service such as fis.amazonaws.com",
+    near: &[
+        "fis.amazonaws.com",
+        "ec2.amazonaws.com",
+        "lambda.amazonaws.com",
+        "ssm.amazonaws.com",
+        "backup.amazonaws.com",
+    ],
     holds: |text| text.ends_with(".amazonaws.com") || text.ends_with(".amazonaws.com.cn"),
 };
 
 const ACTION: Form = Form {
     what: "an action such as ec2:StopInstances, or *",
+    near: &[],
     holds: |text| {
         text == "*"
             || text.split_once(':').is_some_and(|(service, name)| {
@@ -73,6 +81,7 @@ const ACTION: Form = Form {
 
 const RESOURCE: Form = Form {
     what: "an ARN such as arn:aws:ec2:*:*:instance/*, or *",
+    near: &[],
     holds: |text| text == "*" || text.starts_with("arn:") || text.starts_with("*:") || text.starts_with("arn*"),
 };
 

@@ -1,5 +1,6 @@
 //! Workloads of Kubernetes: their probes, what they select, and how many of their pods may go.
 
+mod pods;
 mod probe;
 
 use crate::{
@@ -75,6 +76,7 @@ pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
         return;
     }
     if WORKLOADS.contains(&kind) {
+        pods::check(reader, root, kind);
         containers(reader, root);
         selects_itself(reader, root);
     }

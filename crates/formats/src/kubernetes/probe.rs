@@ -105,6 +105,7 @@ fn times(reader: &mut Reader<'_>, probe: &Node) {
     let timeout = number(probe, "timeoutSeconds").unwrap_or(TIMEOUT);
     let period = number(probe, "periodSeconds").unwrap_or(PERIOD);
     if timeout > period
+        && period > 0.0
         && let Some(node) = probe.get("timeoutSeconds").or_else(|| probe.get("periodSeconds"))
     {
         let message =

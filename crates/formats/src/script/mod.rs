@@ -18,6 +18,7 @@ use crate::{
     source::{Source, Span},
 };
 pub(crate) use embedded::Embedded;
+pub(crate) use operations::meant;
 
 /// Looks at a script; gives back the documents that stand in it, to be looked at in their turn.
 pub(crate) fn check(reader: &mut Reader<'_>, source: &Source, span: Span) -> Vec<Embedded> {

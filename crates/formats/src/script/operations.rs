@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use crate::decode::Reader;
+
 /// What an operation takes and answers.
 #[derive(Debug)]
 pub(super) struct Operation {
@@ -88,6 +90,36 @@ static ALL: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
 /// All operations of a service by their names on the command line, if the service is in the table.
 pub(super) fn operations(service: &str) -> Option<&'static [&'static str]> {
     ALL.get(service).map(Vec::as_slice)
+}
+
+/// The operation of a service that was meant by a name that none of its operations has, as programs write both:
+/// `elbv2` and `DescribeTargetHealth`, or `describe_target_health`. Nothing where all is right, or nothing is known.
+pub(crate) fn meant(reader: &Reader<'_>, service: &str, name: &str) -> Option<String> {
+    // The command line has names of its own for a few services.
+    let service = match service {
+        "codedeploy" => "deploy",
+        "s3" => "s3api",
+        service => service,
+    };
+    let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
+    let known = operations(service)?;
+    let wanted = plain(name);
+    let names: Vec<String> = known.iter().map(|name| plain(name)).collect();
+    if names.contains(&wanted) {
+        return None;
+    }
+    let near = reader.near(&wanted, names.iter().map(String::as_str))?;
+    let at = names.iter().position(|name| name == near)?;
+    known.get(at).map(|name| pascal(name))
+}
+
+/// `describe-target-health` as `DescribeTargetHealth`.
+fn pascal(name: &str) -> String {
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+    };
+    name.split('-').map(|part| if part == "db" { "DB".to_owned() } else { word(part) }).collect()
 }
 
 /// What an operation that reads takes and answers, if it is in the table.

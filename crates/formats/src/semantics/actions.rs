@@ -10,11 +10,12 @@ use model::{
 
 use super::{Context, mapping, parameters, placeholder, suggestion};
 use crate::{
-    codes,
+    chaos_mesh, codes,
     decode::Reader,
     finding::Finding,
     fis::catalogue as fis,
     node::{self, Node},
+    within,
 };
 
 pub(super) fn check(
@@ -32,11 +33,24 @@ pub(super) fn check(
         let known = context.action(&action.action_id).or_else(|| unknown(reader, entry, action, context));
         if let Some(known) = known {
             parameters::check(reader, &entry.value, action, known, context);
+            custom_resource(reader, &entry.value, action);
             target_keys(reader, &entry.value, action, known, experiment);
             restart_of_replaced(reader, &entry.value, action, experiment);
             not_what_it_says(reader, entry, action, known);
         }
         targets(reader, &entry.value, action, known, experiment, types);
+    }
+}
+
+/// A fault of Chaos Mesh that an action makes in a cluster.
+fn custom_resource(reader: &mut Reader<'_>, node: &Node, action: &Action) {
+    let parameter = |name: &str| action.parameters.get(name).map(String::as_str);
+    let of_chaos_mesh = parameter("kubernetesApiVersion").is_some_and(|version| version.starts_with("chaos-mesh.org/"));
+    let place = node.get("parameters").and_then(|node| node.get("kubernetesSpec"));
+    if let (true, Some(kind), Some(text), Some(place)) =
+        (of_chaos_mesh, parameter("kubernetesKind"), parameter("kubernetesSpec"), place)
+    {
+        within::check(reader, place, text, |reader, root| chaos_mesh::spec(reader, kind, root));
     }
 }
 

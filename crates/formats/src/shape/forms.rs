@@ -3,15 +3,19 @@
 use super::Form;
 
 /// A duration of Go: `1h30m`, `-10m`, `0`.
-pub(crate) const GO_DURATION: Form = Form { what: "a duration such as 30s or 1h30m", holds: go_duration };
+pub(crate) const GO_DURATION: Form = Form { what: "a duration such as 30s or 1h30m", near: &[], holds: go_duration };
 
 /// A duration of Go that is not negative.
-pub(crate) const GO_LENGTH: Form =
-    Form { what: "a duration such as 30s or 1h30m", holds: |text| !text.starts_with('-') && go_duration(text) };
+pub(crate) const GO_LENGTH: Form = Form {
+    what: "a duration such as 30s or 1h30m",
+    near: &[],
+    holds: |text| !text.starts_with('-') && go_duration(text),
+};
 
 /// One number with one unit.
 pub(crate) const ONE_DURATION: Form = Form {
     what: "one number with its unit (ns, us, ms, s, m or h), such as 90ms",
+    near: &[],
     holds: |text| {
         let number = text.trim_end_matches(|c: char| !c.is_ascii_digit());
         go_duration(text) && number.chars().all(|c| c.is_ascii_digit() || c == '.') && text.len() > number.len()
@@ -21,12 +25,14 @@ pub(crate) const ONE_DURATION: Form = Form {
 /// A percentage as a text.
 pub(crate) const PERCENTAGE: Form = Form {
     what: "a percentage from 0 to 100 without the sign, such as \"25\"",
+    near: &[],
     holds: |text| text.parse::<f64>().is_ok_and(|number| (0.0..=100.0).contains(&number)),
 };
 
 /// A rate of traffic as `tc` writes it.
 pub(crate) const RATE: Form = Form {
     what: "a rate such as 1mbps (bytes per second) or 1mbit",
+    near: &[],
     holds: |text| {
         let lower = text.to_ascii_lowercase();
         let unit = lower.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
@@ -44,6 +50,7 @@ const RATES: &[&str] = &[
 /// An amount of memory: bytes with a unit, or a share.
 pub(crate) const MEMORY: Form = Form {
     what: "an amount such as 256MB, or a percentage such as 50%",
+    near: &[],
     holds: |text| {
         let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
         let number = &text[..text.len() - unit.len()];

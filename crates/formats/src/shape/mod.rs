@@ -46,6 +46,8 @@ pub(crate) enum Shape {
 pub(crate) struct Form {
     /// What it is, with an example: "a duration such as 30s".
     pub(crate) what: &'static str,
+    /// Texts of the form that people mean most, for a slip.
+    pub(crate) near: &'static [&'static str],
     /// Whether a text is one.
     pub(crate) holds: fn(&str) -> bool,
 }
@@ -281,16 +283,21 @@ impl Walk<'_, '_> {
 
     fn form(&mut self, node: &Node, what: &str, form: &Form) {
         if let Some(text) = self.text(node, what, form.what).filter(|text| !(form.holds)(text) && !placeholder(text)) {
-            let message = format!("{what} must be {}, not `{text}`", form.what);
-            self.reader
-                .report(Finding::new(&codes::WRONG_VALUE, node.span, message).help(format!("write {}", form.what)));
+            let finding =
+                Finding::new(&codes::WRONG_VALUE, node.span, format!("{what} must be {}, not `{text}`", form.what));
+            self.reader.report(match self.reader.near(text, form.near.iter().copied()) {
+                Some(near) => finding.help(format!("did you mean `{near}`?")),
+                None => finding,
+            });
         }
     }
 
     fn whole(&mut self, node: &Node, what: &str, least: i64, most: i64) {
         let wanted = match (least, most) {
             (i64::MIN, i64::MAX) => "a whole number".to_owned(),
-            (least, i64::MAX) => format!("a whole number of at least {least}"),
+            // The bounds of a number's width are nobody's concern.
+            (least, most) if least <= i64::from(i32::MIN) && most >= i64::from(i32::MAX) => "a whole number".to_owned(),
+            (least, most) if most >= i64::from(i32::MAX) => format!("a whole number of at least {least}"),
             _ => format!("a whole number from {least} to {most}"),
         };
         let Some(text) = self.bare(node, what, &wanted) else { return };
@@ -298,7 +305,7 @@ impl Walk<'_, '_> {
             return;
         }
         let message = format!("{what} must be {wanted}, not `{text}`");
-        self.reader.report(Finding::new(&codes::WRONG_VALUE, node.span, message).help(format!("write {wanted}")));
+        self.reader.report(Finding::new(&codes::WRONG_VALUE, node.span, message));
     }
 
     fn number(&mut self, node: &Node, what: &str) {

@@ -4,7 +4,8 @@ use crate::{
     codes,
     decode::Reader,
     finding::Finding,
-    node::Node,
+    node::{Entry, Node},
+    script,
     shape::{
         self, Form, Keys, Notation,
         Shape::{self, Any, Flag, Form as Of, Keys as Mapping, List, Names, Text, Whole, Word},
@@ -46,6 +47,7 @@ const COUNT: Shape = Whole(0, i64::MAX);
 
 const PARAMETER_TYPE: Form = Form {
     what: "String, StringList, Integer, Boolean, MapList, StringMap, or a type of AWS such as AWS::IAM::Role::Arn",
+    near: &["String", "StringList", "Integer", "Boolean", "MapList", "StringMap"],
     holds: |text| {
         matches!(text, "String" | "StringList" | "Integer" | "Boolean" | "MapList" | "StringMap")
             || text.starts_with("AWS::")
@@ -83,6 +85,7 @@ const OUTPUT: Keys = Keys {
 
 const NAME: Form = Form {
     what: "a name of 3 to 128 letters, digits, underscores and hyphens",
+    near: &[],
     holds: |text| {
         (3..=128).contains(&text.len())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
@@ -160,8 +163,20 @@ pub(super) fn step(reader: &mut Reader<'_>, step: &Node) {
             None => finding.help(format!("add {} under `inputs`", need.join(" or "))),
         });
     }
+    operation(reader, entries);
     if *name == "aws:sleep" {
         sleep(reader, entries.iter().find(|entry| entry.key == "Duration").map(|entry| &entry.value));
+    }
+}
+
+/// An operation that its service does not have.
+fn operation(reader: &mut Reader<'_>, inputs: &[Entry]) {
+    let find = |key: &str| inputs.iter().find(|entry| entry.key == key).map(|entry| &entry.value);
+    let (Some(service), Some(node)) = (find("Service").and_then(Node::as_text), find("Api")) else { return };
+    let Some(name) = node.as_text().filter(|name| !name.contains("{{")) else { return };
+    if let Some(meant) = script::meant(reader, service, name) {
+        let message = format!("the service {service} has no operation `{name}`");
+        reader.report(Finding::new(&codes::WRONG_VALUE, node.span, message).help(format!("did you mean `{meant}`?")));
     }
 }
 

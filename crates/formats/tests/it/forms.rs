@@ -128,6 +128,10 @@ const OTHERS: &[Row] = &[
         ],
     ),
     (
+        "apiVersion: apps/v1\nkind: StatefulSet\nspec:\n  replica: 3\n  template: { spec: { containers: [{ name: a }], terminationGracePeriodSecond: 5 } }\n",
+        &[(4, 3, "F010", "did you mean `replicas`?"), (5, 50, "F010", "did you mean `terminationGracePeriodSeconds`?")],
+    ),
+    (
         r#"{"Changes": [{"Action": "UPDATE", "ResourceRecordSet": {"Name": "a.example.com", "Type": "CNAME", "TTL": "60", "ResourceRecords": [{"Value": "a"}, {"Value": "b"}]}}, {"Action": "CREATE", "ResourceRecordset": {"Name": "b.example.com", "Type": "TXT"}}]}"#,
         &[
             (1, 25, "F013", "write one of CREATE, DELETE, UPSERT"),
@@ -137,14 +141,15 @@ const OTHERS: &[Row] = &[
         ],
     ),
     (
-        "schemaVersion: '0.3'\nassumeRole: '{{ Role }}'\nparameters: { Role: { type: Text } }\nmainSteps:\n  - name: one\n    action: aws:executeAwsAPI\n    inputs: { Service: ec2, Api: DescribeInstances }\n  - name: two\n    action: aws:sleep\n    onFailure: Abrot\n    inputs: { Duration: 10m }\n  - name: two\n    action: aws:branch\n    inputs: { Choices: [{ NextStep: tree, Variable: '{{ Role }}', StringEquals: a }] }\n",
+        "schemaVersion: '0.3'\nassumeRole: '{{ Role }}'\nparameters: { Role: { type: Text } }\nmainSteps:\n  - name: one\n    action: aws:executeAwsAPI\n    inputs: { Service: ec2, Api: DescribeInstances }\n  - name: ask\n    action: aws:executeAwsApi\n    inputs: { Service: elbv2, Api: DescribeTargetHealt }\n    onFailure: step:two\n  - name: two\n    action: aws:sleep\n    onFailure: Abrot\n    inputs: { Duration: 10m }\n  - name: two\n    action: aws:branch\n    inputs: { Choices: [{ NextStep: tree, Variable: '{{ Role }}', StringEquals: a }] }\n",
         &[
             (3, 29, "F013", "String, StringList"),
             (6, 13, "F013", "did you mean `aws:executeAwsApi`?"),
-            (10, 16, "R501", "did you mean `Abort`?"),
-            (11, 25, "F013", "ISO 8601"),
-            (12, 11, "F013", "a second step has the name `two`"),
-            (14, 37, "R501", "there is no step `tree`"),
+            (10, 36, "F013", "did you mean `DescribeTargetHealth`?"),
+            (14, 16, "R501", "did you mean `Abort`?"),
+            (15, 25, "F013", "ISO 8601"),
+            (16, 11, "F013", "a second step has the name `two`"),
+            (18, 37, "R501", "there is no step `tree`"),
         ],
     ),
     (
@@ -166,10 +171,18 @@ const OTHERS: &[Row] = &[
     ),
 ];
 
+const EXPERIMENTS: &[Row] = &[(
+    r#"{"description": "x", "roleArn": "arn:aws:iam::123456789012:role/fis", "stopConditions": [{"source": "aws:cloudwatch:alarm", "value": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:x"}],
+ "targets": {"c": {"resourceType": "aws:eks:cluster", "resourceArns": ["arn:aws:eks:us-east-1:123456789012:cluster/c"], "selectionMode": "ALL"}},
+ "actions": {"a": {"actionId": "aws:eks:inject-kubernetes-custom-resource", "targets": {"Cluster": "c"}, "parameters": {"maxDuration": "PT5M", "kubernetesApiVersion": "chaos-mesh.org/v1alpha1", "kubernetesKind": "StressChaos", "kubernetesNamespace": "default",
+ "kubernetesSpec": "{\"selector\": {\"namespaces\": [\"default\"]}, \"mode\": \"all\", \"stressors\": {\"cpu\": {\"workers\": 1, \"load\": 500}}}"}}}}"#,
+    &[(4, 20, "F013", "from 0 to 100")],
+)];
+
 #[test]
 fn a_slip_is_found_at_its_place_and_the_message_says_what_is_right() {
     let mut wrong = Vec::new();
-    for (text, wanted) in [CHAOS, STACKS, OTHERS].into_iter().flatten() {
+    for (text, wanted) in [CHAOS, EXPERIMENTS, STACKS, OTHERS].into_iter().flatten() {
         let name = if text.starts_with('{') { "a.json" } else { "a.yaml" };
         let checked = check(name, text.as_bytes());
         let shown = formats::render::terminal(&checked.findings, &checked.source, false);

@@ -288,6 +288,7 @@ const TIME: Kind = Kind {
 /// Names of DNS, with `?` anywhere and `*` at the end only.
 const NAME_PATTERN: Form = Form {
     what: "a name, in which ? may stand anywhere and * at the end only",
+    near: &[],
     holds: |text| !text.strip_suffix('*').unwrap_or(text).contains('*'),
 };
 

@@ -11,6 +11,7 @@ use crate::shape::{
 /// An expression of cron as Chaos Mesh reads it: five fields, six with seconds, or a word such as `@hourly`.
 const CRON: Form = Form {
     what: "five fields of cron, such as \"*/5 * * * *\", or @every 1h",
+    near: &[],
     holds: |text| {
         let text = text
             .strip_prefix("TZ=")
@@ -104,6 +105,7 @@ pub(in crate::chaos_mesh) const STATUS_CHECK: Keys = Keys {
 /// One status code of HTTP, or the first and the last of a range.
 const STATUS_CODES: Form = Form {
     what: "a status such as \"200\", or a range such as \"200-399\"",
+    near: &[],
     holds: |text| {
         let code = |text: &str| text.parse::<u16>().is_ok_and(|code| (100..600).contains(&code));
         text.split_once('-').map_or_else(|| code(text), |(first, last)| code(first) && code(last))

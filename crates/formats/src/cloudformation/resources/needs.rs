@@ -31,7 +31,7 @@ fn one_of(reader: &mut Reader<'_>, resource: &Resource<'_>, node: &Node, keys: &
     if keys.iter().any(|key| has(node, key)) {
         return;
     }
-    let message = format!("`{}` has no {}, which {why} needs", resource.entry.key, keys.join(" and no "));
+    let message = format!("`{}` has no {}, which {why}", resource.entry.key, keys.join(" and no "));
     let finding = Finding::new(&codes::MISSING_PROPERTY, resource.entry.key_span, message);
     reader.report(finding.help(format!("add {}", keys.join(", or "))));
 }
@@ -42,7 +42,7 @@ fn alarm(reader: &mut Reader<'_>, resource: &Resource<'_>) {
     if ["Metrics", "EvaluationCriteria"].iter().any(|key| has(properties, key)) {
         return;
     }
-    let why = "an alarm without `Metrics`";
+    let why = "an alarm needs unless it has Metrics";
     for keys in [
         &["MetricName"][..],
         &["Namespace"],
@@ -61,8 +61,8 @@ fn function(reader: &mut Reader<'_>, resource: &Resource<'_>) {
     let image = has(properties, "PackageType")
         || properties.get("Code").is_none_or(|code| has(code, "ImageUri") || code.as_mapping().is_none());
     if !image {
-        one_of(reader, resource, properties, &["Runtime"], "code in a ZIP file");
-        one_of(reader, resource, properties, &["Handler"], "code in a ZIP file");
+        one_of(reader, resource, properties, &["Runtime"], "a function needs unless it is an image");
+        one_of(reader, resource, properties, &["Handler"], "a function needs unless it is an image");
     }
 }
 
@@ -80,8 +80,8 @@ pub(super) const MADE_FROM: &[&str] = &[
 
 fn database(reader: &mut Reader<'_>, resource: &Resource<'_>) {
     if !MADE_FROM.iter().any(|key| has(resource.properties, key)) {
-        one_of(reader, resource, resource.properties, &["Engine"], "a new database");
-        one_of(reader, resource, resource.properties, &["DBInstanceClass"], "a new database");
+        one_of(reader, resource, resource.properties, &["Engine"], "a new database needs");
+        one_of(reader, resource, resource.properties, &["DBInstanceClass"], "a new database needs");
     }
 }
 
@@ -103,7 +103,7 @@ fn health_check(reader: &mut Reader<'_>, resource: &Resource<'_>) {
     let Some(kind) = config.get("Type").and_then(literal) else { return };
     for (_, needs) in OF_CHECKS.iter().filter(|(kinds, _)| kinds.contains(&kind)) {
         for keys in *needs {
-            one_of(reader, resource, config, keys, &format!("a check of type {kind}"));
+            one_of(reader, resource, config, keys, &format!("a check of type {kind} needs"));
         }
     }
     if let Some(entry) = config.entry("SearchString").filter(|_| matches!(kind, "HTTP" | "HTTPS" | "TCP")) {
@@ -121,7 +121,7 @@ fn health_check(reader: &mut Reader<'_>, resource: &Resource<'_>) {
 }
 
 fn zone(reader: &mut Reader<'_>, resource: &Resource<'_>) {
-    one_of(reader, resource, resource.properties, &["HostedZoneId", "HostedZoneName"], "a record");
+    one_of(reader, resource, resource.properties, &["HostedZoneId", "HostedZoneName"], "a record needs");
 }
 
 /// Targets that are no functions have an address.
@@ -129,7 +129,13 @@ fn targets(reader: &mut Reader<'_>, resource: &Resource<'_>) {
     let kind = resource.properties.get("TargetType").map_or(Some("instance"), literal);
     if kind.is_some_and(|kind| kind != "lambda") {
         for key in ["Protocol", "Port", "VpcId"] {
-            one_of(reader, resource, resource.properties, &[key], "a target group of other things than functions");
+            one_of(
+                reader,
+                resource,
+                resource.properties,
+                &[key],
+                "a target group needs unless its targets are functions",
+            );
         }
     }
 }

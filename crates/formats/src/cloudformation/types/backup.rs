@@ -17,13 +17,13 @@ pub(super) const TYPES: &[Type] = &[
                 need(
                     "BackupPlan",
                     Mapping(&Keys {
-                        what: "BackupPlanResourceType",
+                        what: "`BackupPlan`",
                         keys: &[
                             need("BackupPlanName", Text),
                             need(
                                 "BackupPlanRule",
                                 List(&Mapping(&Keys {
-                                    what: "BackupRuleResourceType",
+                                    what: "`BackupPlanRule`",
                                     keys: &[
                                         need("RuleName", Text),
                                         need("TargetBackupVault", Text),
@@ -31,13 +31,13 @@ pub(super) const TYPES: &[Type] = &[
                                         may(
                                             "CopyActions",
                                             List(&Mapping(&Keys {
-                                                what: "CopyActionResourceType",
+                                                what: "`CopyActions`",
                                                 keys: &[
                                                     need("DestinationBackupVaultArn", Text),
                                                     may(
                                                         "Lifecycle",
                                                         Mapping(&Keys {
-                                                            what: "LifecycleResourceType",
+                                                            what: "`Lifecycle`",
                                                             keys: &[
                                                                 may("DeleteAfterDays", Whole(0, i64::MAX)),
                                                                 may("MoveToColdStorageAfterDays", Whole(0, i64::MAX)),
@@ -52,14 +52,14 @@ pub(super) const TYPES: &[Type] = &[
                                         may(
                                             "IndexActions",
                                             List(&Mapping(&Keys {
-                                                what: "IndexActionsResourceType",
+                                                what: "`IndexActions`",
                                                 keys: &[may("ResourceTypes", List(&Text))],
                                             })),
                                         ),
                                         may(
                                             "Lifecycle",
                                             Mapping(&Keys {
-                                                what: "LifecycleResourceType",
+                                                what: "`Lifecycle`",
                                                 keys: &[
                                                     may("DeleteAfterDays", Whole(0, i64::MAX)),
                                                     may("MoveToColdStorageAfterDays", Whole(0, i64::MAX)),
@@ -71,7 +71,7 @@ pub(super) const TYPES: &[Type] = &[
                                         may(
                                             "ScanActions",
                                             List(&Mapping(&Keys {
-                                                what: "ScanActionResourceType",
+                                                what: "`ScanActions`",
                                                 keys: &[
                                                     may("MalwareScanner", Word(&["GUARDDUTY"])),
                                                     may("ScanMode", Word(&["FULL_SCAN", "INCREMENTAL_SCAN"])),
@@ -88,14 +88,14 @@ pub(super) const TYPES: &[Type] = &[
                             may(
                                 "AdvancedBackupSettings",
                                 List(&Mapping(&Keys {
-                                    what: "AdvancedBackupSettingResourceType",
+                                    what: "`AdvancedBackupSettings`",
                                     keys: &[need("BackupOptions", Any), need("ResourceType", Text)],
                                 })),
                             ),
                             may(
                                 "ScanSettings",
                                 List(&Mapping(&Keys {
-                                    what: "ScanSettingResourceType",
+                                    what: "`ScanSettings`",
                                     keys: &[
                                         may("MalwareScanner", Word(&["GUARDDUTY"])),
                                         may("ResourceTypes", List(&Text)),
@@ -120,40 +120,40 @@ pub(super) const TYPES: &[Type] = &[
                 need(
                     "BackupSelection",
                     Mapping(&Keys {
-                        what: "BackupSelectionResourceType",
+                        what: "`BackupSelection`",
                         keys: &[
                             need("IamRoleArn", Text),
                             need("SelectionName", Text),
                             may(
                                 "Conditions",
                                 Mapping(&Keys {
-                                    what: "Conditions",
+                                    what: "`Conditions`",
                                     keys: &[
                                         may(
                                             "StringEquals",
                                             List(&Mapping(&Keys {
-                                                what: "ConditionParameter",
+                                                what: "`StringEquals`",
                                                 keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
                                             })),
                                         ),
                                         may(
                                             "StringLike",
                                             List(&Mapping(&Keys {
-                                                what: "ConditionParameter",
+                                                what: "`StringLike`",
                                                 keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
                                             })),
                                         ),
                                         may(
                                             "StringNotEquals",
                                             List(&Mapping(&Keys {
-                                                what: "ConditionParameter",
+                                                what: "`StringNotEquals`",
                                                 keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
                                             })),
                                         ),
                                         may(
                                             "StringNotLike",
                                             List(&Mapping(&Keys {
-                                                what: "ConditionParameter",
+                                                what: "`StringNotLike`",
                                                 keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
                                             })),
                                         ),
@@ -163,7 +163,7 @@ pub(super) const TYPES: &[Type] = &[
                             may(
                                 "ListOfTags",
                                 List(&Mapping(&Keys {
-                                    what: "ConditionResourceType",
+                                    what: "`ListOfTags`",
                                     keys: &[
                                         need("ConditionKey", Text),
                                         need("ConditionType", Word(&["STRINGEQUALS"])),
@@ -192,7 +192,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "LockConfiguration",
                     Mapping(&Keys {
-                        what: "LockConfigurationType",
+                        what: "`LockConfiguration`",
                         keys: &[
                             need("MinRetentionDays", Whole(i64::MIN, i64::MAX)),
                             may("ChangeableForDays", Whole(i64::MIN, i64::MAX)),
@@ -203,7 +203,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "Notifications",
                     Mapping(&Keys {
-                        what: "NotificationObjectType",
+                        what: "`Notifications`",
                         keys: &[need("BackupVaultEvents", List(&Text)), need("SNSTopicArn", Text)],
                     }),
                 ),

@@ -18,7 +18,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "AssociatedRoles",
                     List(&Mapping(&Keys {
-                        what: "DBClusterRole",
+                        what: "`AssociatedRoles`",
                         keys: &[need("RoleArn", Text), may("FeatureName", Text)],
                     })),
                 ),
@@ -57,7 +57,10 @@ pub(super) const TYPES: &[Type] = &[
                 may("MasterUserPassword", Text),
                 may(
                     "MasterUserSecret",
-                    Mapping(&Keys { what: "MasterUserSecret", keys: &[may("KmsKeyId", Text), may("SecretArn", Text)] }),
+                    Mapping(&Keys {
+                        what: "`MasterUserSecret`",
+                        keys: &[may("KmsKeyId", Text), may("SecretArn", Text)],
+                    }),
                 ),
                 may("MasterUsername", Text),
                 may("MonitoringInterval", Whole(i64::MIN, i64::MAX)),
@@ -76,7 +79,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "ScalingConfiguration",
                     Mapping(&Keys {
-                        what: "ScalingConfiguration",
+                        what: "`ScalingConfiguration`",
                         keys: &[
                             may("AutoPause", Flag),
                             may("MaxCapacity", Whole(i64::MIN, i64::MAX)),
@@ -90,7 +93,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "ServerlessV2ScalingConfiguration",
                     Mapping(&Keys {
-                        what: "ServerlessV2ScalingConfiguration",
+                        what: "`ServerlessV2ScalingConfiguration`",
                         keys: &[
                             may("MaxCapacity", Number),
                             may("MinCapacity", Number),
@@ -130,7 +133,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "AdditionalStorageVolumes",
                     List(&Mapping(&Keys {
-                        what: "AdditionalStorageVolume",
+                        what: "`AdditionalStorageVolumes`",
                         keys: &[
                             may("AllocatedStorage", Text),
                             may("Iops", Whole(i64::MIN, i64::MAX)),
@@ -147,7 +150,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "AssociatedRoles",
                     List(&Mapping(&Keys {
-                        what: "DBInstanceRole",
+                        what: "`AssociatedRoles`",
                         keys: &[need("FeatureName", Text), need("RoleArn", Text)],
                     })),
                 ),
@@ -197,7 +200,10 @@ pub(super) const TYPES: &[Type] = &[
                 may("MasterUserPassword", Text),
                 may(
                     "MasterUserSecret",
-                    Mapping(&Keys { what: "MasterUserSecret", keys: &[may("KmsKeyId", Text), may("SecretArn", Text)] }),
+                    Mapping(&Keys {
+                        what: "`MasterUserSecret`",
+                        keys: &[may("KmsKeyId", Text), may("SecretArn", Text)],
+                    }),
                 ),
                 may("MasterUsername", Text),
                 may("MaxAllocatedStorage", Whole(i64::MIN, i64::MAX)),
@@ -215,7 +221,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "ProcessorFeatures",
                     List(&Mapping(&Keys {
-                        what: "ProcessorFeature",
+                        what: "`ProcessorFeatures`",
                         keys: &[may("Name", Word(&["coreCount", "threadsPerCore"])), may("Value", Text)],
                     })),
                 ),

@@ -18,7 +18,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "Attachments",
                     List(&Mapping(&Keys {
-                        what: "AttachmentsSource",
+                        what: "`Attachments`",
                         keys: &[
                             may("Key", Word(&["SourceUrl", "S3FileUrl", "AttachmentReference"])),
                             may("Name", Text),
@@ -50,10 +50,7 @@ pub(super) const TYPES: &[Type] = &[
                 may("Name", Text),
                 may(
                     "Requires",
-                    List(&Mapping(&Keys {
-                        what: "DocumentRequires",
-                        keys: &[may("Name", Text), may("Version", Text)],
-                    })),
+                    List(&Mapping(&Keys { what: "`Requires`", keys: &[may("Name", Text), may("Version", Text)] })),
                 ),
                 may("Tags", TAGS),
                 may("TargetType", Text),
@@ -71,11 +68,11 @@ pub(super) const TYPES: &[Type] = &[
                 need(
                     "Regions",
                     List(&Mapping(&Keys {
-                        what: "ReplicationRegion",
+                        what: "`Regions`",
                         keys: &[
                             may(
                                 "RegionConfiguration",
-                                Mapping(&Keys { what: "RegionConfiguration", keys: &[need("SseKmsKeyId", Text)] }),
+                                Mapping(&Keys { what: "`RegionConfiguration`", keys: &[need("SseKmsKeyId", Text)] }),
                             ),
                             may("RegionName", Text),
                         ],
@@ -95,7 +92,7 @@ pub(super) const TYPES: &[Type] = &[
                 need(
                     "IncidentTemplate",
                     Mapping(&Keys {
-                        what: "IncidentTemplate",
+                        what: "`IncidentTemplate`",
                         keys: &[
                             need("Impact", Whole(1, 5)),
                             need("Title", Text),
@@ -104,7 +101,7 @@ pub(super) const TYPES: &[Type] = &[
                             may(
                                 "NotificationTargets",
                                 List(&Mapping(&Keys {
-                                    what: "NotificationTargetItem",
+                                    what: "`NotificationTargets`",
                                     keys: &[may("SnsTopicArn", Text)],
                                 })),
                             ),
@@ -116,11 +113,11 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "Actions",
                     List(&Mapping(&Keys {
-                        what: "Action",
+                        what: "`Actions`",
                         keys: &[may(
                             "SsmAutomation",
                             Mapping(&Keys {
-                                what: "SsmAutomation",
+                                what: "`SsmAutomation`",
                                 keys: &[
                                     need("DocumentName", Text),
                                     need("RoleArn", Text),
@@ -128,13 +125,13 @@ pub(super) const TYPES: &[Type] = &[
                                     may(
                                         "DynamicParameters",
                                         List(&Mapping(&Keys {
-                                            what: "DynamicSsmParameter",
+                                            what: "`DynamicParameters`",
                                             keys: &[
                                                 need("Key", Text),
                                                 need(
                                                     "Value",
                                                     Mapping(&Keys {
-                                                        what: "DynamicSsmParameterValue",
+                                                        what: "`Value`",
                                                         keys: &[may(
                                                             "Variable",
                                                             Word(&["INCIDENT_RECORD_ARN", "INVOLVED_RESOURCES"]),
@@ -152,23 +149,23 @@ pub(super) const TYPES: &[Type] = &[
                         )],
                     })),
                 ),
-                may("ChatChannel", Mapping(&Keys { what: "ChatChannel", keys: &[may("ChatbotSns", List(&Text))] })),
+                may("ChatChannel", Mapping(&Keys { what: "`ChatChannel`", keys: &[may("ChatbotSns", List(&Text))] })),
                 may("DisplayName", Text),
                 may("Engagements", List(&Text)),
                 may(
                     "Integrations",
                     List(&Mapping(&Keys {
-                        what: "Integration",
+                        what: "`Integrations`",
                         keys: &[may(
                             "PagerDutyConfiguration",
                             Mapping(&Keys {
-                                what: "PagerDutyConfiguration",
+                                what: "`PagerDutyConfiguration`",
                                 keys: &[
                                     need("Name", Text),
                                     need(
                                         "PagerDutyIncidentConfiguration",
                                         Mapping(&Keys {
-                                            what: "PagerDutyIncidentConfiguration",
+                                            what: "`PagerDutyIncidentConfiguration`",
                                             keys: &[need("ServiceId", Text)],
                                         }),
                                     ),

@@ -33,17 +33,17 @@ pub(super) const TYPES: &[Type] = &[
                 may("DatapointsToAlarm", Whole(1, i64::MAX)),
                 may(
                     "Dimensions",
-                    List(&Mapping(&Keys { what: "Dimension", keys: &[need("Name", Text), need("Value", Text)] })),
+                    List(&Mapping(&Keys { what: "`Dimensions`", keys: &[need("Name", Text), need("Value", Text)] })),
                 ),
                 may("EvaluateLowSampleCountPercentile", Text),
                 may(
                     "EvaluationCriteria",
                     Mapping(&Keys {
-                        what: "EvaluationCriteria",
+                        what: "`EvaluationCriteria`",
                         keys: &[may(
                             "PromQLCriteria",
                             Mapping(&Keys {
-                                what: "AlarmPromQLCriteria",
+                                what: "`PromQLCriteria`",
                                 keys: &[
                                     may("PendingPeriod", Whole(i64::MIN, i64::MAX)),
                                     may("Query", Text),
@@ -61,7 +61,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "Metrics",
                     List(&Mapping(&Keys {
-                        what: "MetricDataQuery",
+                        what: "`Metrics`",
                         keys: &[
                             need("Id", Text),
                             may("AccountId", Text),
@@ -70,17 +70,17 @@ pub(super) const TYPES: &[Type] = &[
                             may(
                                 "MetricStat",
                                 Mapping(&Keys {
-                                    what: "MetricStat",
+                                    what: "`MetricStat`",
                                     keys: &[
                                         need(
                                             "Metric",
                                             Mapping(&Keys {
-                                                what: "Metric",
+                                                what: "`Metric`",
                                                 keys: &[
                                                     may(
                                                         "Dimensions",
                                                         List(&Mapping(&Keys {
-                                                            what: "Dimension",
+                                                            what: "`Dimensions`",
                                                             keys: &[need("Name", Text), need("Value", Text)],
                                                         })),
                                                     ),

@@ -115,6 +115,7 @@ const PARAMETER: Keys = Keys {
 
 const PARAMETER_TYPE: Form = Form {
     what: "String, Number, CommaDelimitedList, List<Number>, or a type of AWS such as AWS::EC2::VPC::Id",
+    near: &["String", "Number", "CommaDelimitedList", "List<Number>"],
     holds: |text| {
         matches!(text, "String" | "Number" | "CommaDelimitedList" | "List<Number>" | "List<String>")
             || text.starts_with("AWS::")
@@ -153,6 +154,7 @@ const SECONDS: Shape = Shape::Whole(0, i32::MAX as i64);
 /// A database engine of RDS; letter case does not count there.
 const ENGINE: Form = Form {
     what: "an engine such as postgres, mysql, mariadb, aurora-postgresql or aurora-mysql",
+    near: &["postgres", "mysql", "mariadb", "aurora-postgresql", "aurora-mysql"],
     holds: |text| {
         let text = text.to_ascii_lowercase();
         const WHOLE: &[&str] =
@@ -165,6 +167,7 @@ const ENGINE: Form = Form {
 /// A statistic of CloudWatch: one of five words, a percentile, or one of the forms between bounds.
 const STATISTIC: Form = Form {
     what: "a statistic such as Average, Sum, Maximum or p99",
+    near: &["SampleCount", "Average", "Sum", "Minimum", "Maximum"],
     holds: |text| {
         const WORDS: &[&str] = &["SampleCount", "Average", "Sum", "Minimum", "Maximum", "IQM"];
         const BETWEEN: &[&str] = &["p", "tm", "tc", "ts", "wm", "TM(", "TC(", "TS(", "WM(", "PR("];
@@ -179,6 +182,7 @@ const STATISTIC: Form = Form {
 /// A runtime of Lambda: a family with its version.
 const RUNTIME: Form = Form {
     what: "a runtime such as python3.13, nodejs22.x, java21 or provided.al2023",
+    near: &[],
     holds: |text| {
         const FAMILIES: &[&str] = &["python", "nodejs", "java", "dotnet", "ruby", "go", "provided"];
         FAMILIES.iter().any(|family| {

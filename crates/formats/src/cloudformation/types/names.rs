@@ -17,7 +17,7 @@ pub(super) const TYPES: &[Type] = &[
                 need(
                     "HealthCheckConfig",
                     Mapping(&Keys {
-                        what: "HealthCheckConfig",
+                        what: "`HealthCheckConfig`",
                         keys: &[
                             need(
                                 "Type",
@@ -35,7 +35,7 @@ pub(super) const TYPES: &[Type] = &[
                             may(
                                 "AlarmIdentifier",
                                 Mapping(&Keys {
-                                    what: "AlarmIdentifier",
+                                    what: "`AlarmIdentifier`",
                                     keys: &[need("Name", Text), need("Region", Text)],
                                 }),
                             ),
@@ -79,20 +79,20 @@ pub(super) const TYPES: &[Type] = &[
         properties: &Keys {
             what: "AWS::Route53::HostedZone",
             keys: &[
-                may("HostedZoneConfig", Mapping(&Keys { what: "HostedZoneConfig", keys: &[may("Comment", Text)] })),
+                may("HostedZoneConfig", Mapping(&Keys { what: "`HostedZoneConfig`", keys: &[may("Comment", Text)] })),
                 may(
                     "HostedZoneFeatures",
-                    Mapping(&Keys { what: "HostedZoneFeatures", keys: &[may("EnableAcceleratedRecovery", Flag)] }),
+                    Mapping(&Keys { what: "`HostedZoneFeatures`", keys: &[may("EnableAcceleratedRecovery", Flag)] }),
                 ),
                 may("HostedZoneTags", TAGS),
                 may("Name", Text),
                 may(
                     "QueryLoggingConfig",
-                    Mapping(&Keys { what: "QueryLoggingConfig", keys: &[need("CloudWatchLogsLogGroupArn", Text)] }),
+                    Mapping(&Keys { what: "`QueryLoggingConfig`", keys: &[need("CloudWatchLogsLogGroupArn", Text)] }),
                 ),
                 may(
                     "VPCs",
-                    List(&Mapping(&Keys { what: "VPC", keys: &[need("VPCId", Text), need("VPCRegion", Text)] })),
+                    List(&Mapping(&Keys { what: "`VPCs`", keys: &[need("VPCId", Text), need("VPCRegion", Text)] })),
                 ),
             ],
         },
@@ -108,14 +108,14 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "AliasTarget",
                     Mapping(&Keys {
-                        what: "AliasTarget",
+                        what: "`AliasTarget`",
                         keys: &[need("DNSName", Text), need("HostedZoneId", Text), may("EvaluateTargetHealth", Flag)],
                     }),
                 ),
                 may(
                     "CidrRoutingConfig",
                     Mapping(&Keys {
-                        what: "CidrRoutingConfig",
+                        what: "`CidrRoutingConfig`",
                         keys: &[need("CollectionId", Text), need("LocationName", Text)],
                     }),
                 ),
@@ -124,21 +124,21 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "GeoLocation",
                     Mapping(&Keys {
-                        what: "GeoLocation",
+                        what: "`GeoLocation`",
                         keys: &[may("ContinentCode", Text), may("CountryCode", Text), may("SubdivisionCode", Text)],
                     }),
                 ),
                 may(
                     "GeoProximityLocation",
                     Mapping(&Keys {
-                        what: "GeoProximityLocation",
+                        what: "`GeoProximityLocation`",
                         keys: &[
                             may("AWSRegion", Text),
                             may("Bias", Whole(i64::MIN, i64::MAX)),
                             may(
                                 "Coordinates",
                                 Mapping(&Keys {
-                                    what: "Coordinates",
+                                    what: "`Coordinates`",
                                     keys: &[need("Latitude", Text), need("Longitude", Text)],
                                 }),
                             ),
@@ -170,14 +170,14 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "RecordSets",
                     List(&Mapping(&Keys {
-                        what: "RecordSet",
+                        what: "`RecordSets`",
                         keys: &[
                             need("Name", Text),
                             need("Type", RECORD_TYPE),
                             may(
                                 "AliasTarget",
                                 Mapping(&Keys {
-                                    what: "AliasTarget",
+                                    what: "`AliasTarget`",
                                     keys: &[
                                         need("DNSName", Text),
                                         need("HostedZoneId", Text),
@@ -188,7 +188,7 @@ pub(super) const TYPES: &[Type] = &[
                             may(
                                 "CidrRoutingConfig",
                                 Mapping(&Keys {
-                                    what: "CidrRoutingConfig",
+                                    what: "`CidrRoutingConfig`",
                                     keys: &[need("CollectionId", Text), need("LocationName", Text)],
                                 }),
                             ),
@@ -196,7 +196,7 @@ pub(super) const TYPES: &[Type] = &[
                             may(
                                 "GeoLocation",
                                 Mapping(&Keys {
-                                    what: "GeoLocation",
+                                    what: "`GeoLocation`",
                                     keys: &[
                                         may("ContinentCode", Text),
                                         may("CountryCode", Text),
@@ -207,14 +207,14 @@ pub(super) const TYPES: &[Type] = &[
                             may(
                                 "GeoProximityLocation",
                                 Mapping(&Keys {
-                                    what: "GeoProximityLocation",
+                                    what: "`GeoProximityLocation`",
                                     keys: &[
                                         may("AWSRegion", Text),
                                         may("Bias", Whole(i64::MIN, i64::MAX)),
                                         may(
                                             "Coordinates",
                                             Mapping(&Keys {
-                                                what: "Coordinates",
+                                                what: "`Coordinates`",
                                                 keys: &[need("Latitude", Text), need("Longitude", Text)],
                                             }),
                                         ),

@@ -41,7 +41,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "AvailabilityZoneAddresses",
                     List(&Mapping(&Keys {
-                        what: "AvailabilityZoneAddress",
+                        what: "`AvailabilityZoneAddresses`",
                         keys: &[
                             need("AllocationIds", List(&Text)),
                             may("AvailabilityZone", Text),
@@ -114,7 +114,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "PrivateDnsNameOptionsOnLaunch",
                     Mapping(&Keys {
-                        what: "PrivateDnsNameOptionsOnLaunch",
+                        what: "`PrivateDnsNameOptionsOnLaunch`",
                         keys: &[
                             may("EnableResourceNameDnsAAAARecord", Flag),
                             may("EnableResourceNameDnsARecord", Flag),
@@ -174,7 +174,7 @@ pub(super) const TYPES: &[Type] = &[
                 may("IpAddressType", Word(&["ipv4", "ipv6"])),
                 may(
                     "Matcher",
-                    Mapping(&Keys { what: "Matcher", keys: &[may("GrpcCode", Text), may("HttpCode", Text)] }),
+                    Mapping(&Keys { what: "`Matcher`", keys: &[may("GrpcCode", Text), may("HttpCode", Text)] }),
                 ),
                 may("Name", Text),
                 may("Port", Whole(1, 65_535)),
@@ -185,7 +185,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "TargetGroupAttributes",
                     List(&Mapping(&Keys {
-                        what: "TargetGroupAttribute",
+                        what: "`TargetGroupAttributes`",
                         keys: &[may("Key", Text), may("Value", Text)],
                     })),
                 ),
@@ -193,7 +193,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "Targets",
                     List(&Mapping(&Keys {
-                        what: "TargetDescription",
+                        what: "`Targets`",
                         keys: &[
                             need("Id", Text),
                             may("AvailabilityZone", Text),

@@ -75,7 +75,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "Policies",
                     List(&Mapping(&Keys {
-                        what: "Policy",
+                        what: "`Policies`",
                         keys: &[need("PolicyDocument", Any), need("PolicyName", Text)],
                     })),
                 ),
@@ -93,7 +93,7 @@ pub(super) const TYPES: &[Type] = &[
                 need(
                     "Code",
                     Mapping(&Keys {
-                        what: "Code",
+                        what: "`Code`",
                         keys: &[
                             may("ImageUri", Text),
                             may("S3Bucket", Text),
@@ -110,11 +110,11 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "CapacityProviderConfig",
                     Mapping(&Keys {
-                        what: "CapacityProviderConfig",
+                        what: "`CapacityProviderConfig`",
                         keys: &[need(
                             "LambdaManagedInstancesCapacityProviderConfig",
                             Mapping(&Keys {
-                                what: "LambdaManagedInstancesCapacityProviderConfig",
+                                what: "`LambdaManagedInstancesCapacityProviderConfig`",
                                 keys: &[
                                     need("CapacityProviderArn", Text),
                                     may("ExecutionEnvironmentMemoryGiBPerVCpu", Number),
@@ -125,27 +125,27 @@ pub(super) const TYPES: &[Type] = &[
                     }),
                 ),
                 may("CodeSigningConfigArn", Text),
-                may("DeadLetterConfig", Mapping(&Keys { what: "DeadLetterConfig", keys: &[may("TargetArn", Text)] })),
+                may("DeadLetterConfig", Mapping(&Keys { what: "`DeadLetterConfig`", keys: &[may("TargetArn", Text)] })),
                 may("Description", Text),
                 may(
                     "DurableConfig",
                     Mapping(&Keys {
-                        what: "DurableConfig",
+                        what: "`DurableConfig`",
                         keys: &[
                             need("ExecutionTimeout", Whole(1, 31_622_400)),
                             may("RetentionPeriodInDays", Whole(1, 90)),
                         ],
                     }),
                 ),
-                may("Environment", Mapping(&Keys { what: "Environment", keys: &[may("Variables", Names(&Any))] })),
+                may("Environment", Mapping(&Keys { what: "`Environment`", keys: &[may("Variables", Names(&Any))] })),
                 may(
                     "EphemeralStorage",
-                    Mapping(&Keys { what: "EphemeralStorage", keys: &[need("Size", Whole(512, 10_240))] }),
+                    Mapping(&Keys { what: "`EphemeralStorage`", keys: &[need("Size", Whole(512, 10_240))] }),
                 ),
                 may(
                     "FileSystemConfigs",
                     List(&Mapping(&Keys {
-                        what: "FileSystemConfig",
+                        what: "`FileSystemConfigs`",
                         keys: &[need("Arn", Text), need("LocalMountPath", Text)],
                     })),
                 ),
@@ -153,7 +153,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "FunctionScalingConfig",
                     Mapping(&Keys {
-                        what: "FunctionScalingConfig",
+                        what: "`FunctionScalingConfig`",
                         keys: &[
                             may("MaxExecutionEnvironments", Whole(0, 15_000)),
                             may("MinExecutionEnvironments", Whole(0, 15_000)),
@@ -164,7 +164,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "ImageConfig",
                     Mapping(&Keys {
-                        what: "ImageConfig",
+                        what: "`ImageConfig`",
                         keys: &[
                             may("Command", List(&Text)),
                             may("EntryPoint", List(&Text)),
@@ -177,7 +177,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "LoggingConfig",
                     Mapping(&Keys {
-                        what: "LoggingConfig",
+                        what: "`LoggingConfig`",
                         keys: &[
                             may("ApplicationLogLevel", Word(&["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"])),
                             may("LogFormat", Word(&["Text", "JSON"])),
@@ -195,7 +195,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "RuntimeManagementConfig",
                     Mapping(&Keys {
-                        what: "RuntimeManagementConfig",
+                        what: "`RuntimeManagementConfig`",
                         keys: &[
                             need("UpdateRuntimeOn", Word(&["Auto", "FunctionUpdate", "Manual"])),
                             may("RuntimeVersionArn", Text),
@@ -205,7 +205,7 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "SnapStart",
                     Mapping(&Keys {
-                        what: "SnapStart",
+                        what: "`SnapStart`",
                         keys: &[need("ApplyOn", Word(&["PublishedVersions", "None"]))],
                     }),
                 ),
@@ -213,19 +213,19 @@ pub(super) const TYPES: &[Type] = &[
                 may(
                     "TenancyConfig",
                     Mapping(&Keys {
-                        what: "TenancyConfig",
+                        what: "`TenancyConfig`",
                         keys: &[need("TenantIsolationMode", Word(&["PER_TENANT"]))],
                     }),
                 ),
                 may("Timeout", Whole(1, 900)),
                 may(
                     "TracingConfig",
-                    Mapping(&Keys { what: "TracingConfig", keys: &[may("Mode", Word(&["Active", "PassThrough"]))] }),
+                    Mapping(&Keys { what: "`TracingConfig`", keys: &[may("Mode", Word(&["Active", "PassThrough"]))] }),
                 ),
                 may(
                     "VpcConfig",
                     Mapping(&Keys {
-                        what: "VpcConfig",
+                        what: "`VpcConfig`",
                         keys: &[
                             may("Ipv6AllowedForDualStack", Flag),
                             may("SecurityGroupIds", List(&Text)),
