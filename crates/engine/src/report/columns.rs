@@ -97,7 +97,9 @@ pub fn table<const N: usize>(heads: Option<[&str; N]>, rows: &[[Cell; N]], width
     let all: Vec<&[Cell; N]> = titles.iter().chain(rows).collect();
     let widths: [usize; N] =
         std::array::from_fn(|at| all.iter().map(|row| row[at].text.width()).max().unwrap_or_default());
-    let whole = widths.iter().sum::<usize>() + 2 * widths.iter().filter(|width| **width > 0).count().saturating_sub(1);
+    // Two blanks before every column up to the last in which something stands.
+    let gaps = widths.iter().rposition(|width| *width > 0).unwrap_or_default();
+    let whole = widths.iter().sum::<usize>() + 2 * gaps;
     let Some((widest, most)) = widths.iter().copied().enumerate().max_by_key(|(_, width)| *width) else {
         return Vec::new();
     };
