@@ -35,6 +35,8 @@ const STACK: f64 = 4.0;
 /// The height of the sign of a place, and what it has beside its name.
 const CHIP: f64 = 15.0;
 const CHIP_INSET: f64 = 5.0;
+/// A share of the downtime that a bar shows: less is no pixel wide.
+const LEAST_SHARE: f64 = 0.005;
 /// Colours of places; with more than these they come round again, and the names tell them apart.
 const COLOURS: usize = 6;
 
@@ -57,7 +59,7 @@ pub(super) fn drawing(workload: &Workload, assessment: &Assessment) -> Option<St
     let said = format!("{} works when these work: {}.", workload.name, said(&diagram.line));
     let mut text = "<figure class=\"blocks\">".to_owned();
     for (sheet, paper) in SHEETS {
-        let size = look.size(workload, tile_width(sheet));
+        let size = look.size(workload, tile_width(sheet), false);
         let strips = strips(&diagram.line, size, paper);
         for (at, strip) in strips.iter().enumerate() {
             let place = Place { at, of: strips.len(), said: &said };
@@ -69,7 +71,7 @@ pub(super) fn drawing(workload: &Workload, assessment: &Assessment) -> Option<St
         text.push_str("<h3 class=\"aside\">What it can do without</h3>\n<figure class=\"blocks\">");
         let tiles: Vec<Tile<'_>> = diagram.aside.iter().map(|component| Tile { component, again: false }).collect();
         for (sheet, paper) in SHEETS {
-            let size = look.size(workload, tile_width(sheet));
+            let size = look.size(workload, tile_width(sheet), true);
             for strip in shelves(&tiles, size, paper) {
                 look.strip(&mut text, &strip, size, sheet, None);
             }
@@ -133,13 +135,13 @@ impl<'w> Look<'w> {
         Self { single: singles.map(Cause::name).collect(), share, places: places.collect(), aside: aside.collect() }
     }
 
-    /// A size into which every tile fits: two lines for names where one of them takes two, one for facts, and one for places.
-    fn size(&self, workload: &Workload, tile: f64) -> Size {
+    /// A size into which every tile fits: two lines for names where one of them takes two, one for facts, and one for places or reasons.
+    fn size(&self, workload: &Workload, tile: f64, aside: bool) -> Size {
         let room = tile - STACK - 2.0 * INSET;
         let names = workload.components.iter().map(|component| lines(&component.name, NAME * BOLD, room, 2).len());
         let name_lines = if names.max() > Some(1) { 2.0 } else { 1.0 };
-        let chips = if self.places.is_empty() { 0.0 } else { CHIP + 4.0 };
-        Size { width: tile, height: STACK + 12.0 + name_lines * 16.0 + 16.0 + chips + 6.0 }
+        let foot = if self.places.is_empty() && !aside { 0.0 } else { CHIP + 4.0 };
+        Size { width: tile, height: STACK + 12.0 + name_lines * 16.0 + 16.0 + foot + 6.0 }
     }
 
     fn strip(&self, text: &mut String, strip: &Strip<'_>, size: Size, sheet: Sheet, place: Option<&Place<'_>>) {
@@ -180,75 +182,40 @@ impl<'w> Look<'w> {
     }
 
     fn tile(&self, text: &mut String, placed: &Placed<'_>, size: Size, aside: bool) {
-        let Placed { tile: Tile { component, again }, x, y } = *placed;
-        let name = component.name.as_str();
-        let single = !again && !aside && self.single.contains(name);
+        let Tile { component, again } = placed.tile;
+        let single = !again && !aside && self.single.contains(component.name.as_str());
         let class = match (again, aside, single) {
             (true, ..) => "tile again",
             (_, true, _) => "tile aside",
             (.., true) => "tile single",
             _ => "tile",
         };
-        write(
-            text,
-            format_args!("<g class=\"{class}\"><title>{}</title>", Markup(self.whole(component, again, single))),
-        );
-        // One card before another where there are several units; the wires meet the outer edges of both.
-        let card = Size { width: size.width - STACK, height: size.height - STACK };
-        let (left, top) = if component.count > 1 { (x, y + STACK) } else { (x, y + STACK / 2.0) };
-        let wide = if component.count > 1 { card.width } else { size.width };
-        if component.count > 1 {
-            rect(text, "card", (x + STACK, y), card);
-        }
-        rect(text, "card", (left, top), Size { width: wide, ..card });
-        let share = self.share.get(name).copied().unwrap_or_default().clamp(0.0, 1.0);
-        if !again && !aside && share >= 0.005 {
-            let bar = Size { width: (wide - 8.0) * share, height: 3.0 };
+        let whole = self.whole(component, again, single);
+        write(text, format_args!("<g class=\"{class}\"><title>{}</title>", Markup(whole)));
+        let (left, top, card) = cards(text, placed, size);
+        let share = self.share.get(component.name.as_str()).copied().unwrap_or_default().min(1.0);
+        if !again && !aside && share >= LEAST_SHARE {
+            let bar = Size { width: (card.width - 8.0) * share, height: 3.0 };
             rect(text, "share", (left + 4.0, top + card.height - 5.0), bar);
         }
-        let room = size.width - STACK - 2.0 * INSET;
-        let mut line = top + 18.0;
-        let names = lines(name, NAME * BOLD, room - if single { 12.0 } else { 0.0 }, 2);
-        for part in &names {
-            write(
-                text,
-                format_args!("<text class=\"name\" x=\"{:.1}\" y=\"{line:.1}\">{}</text>", left + INSET, Markup(part)),
-            );
-            line += 16.0;
-        }
         if single {
-            write(
-                text,
-                format_args!(
-                    "<text class=\"warn\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">▲</text>",
-                    left + wide - 7.0,
-                    top + 17.0
-                ),
-            );
+            let (x, y) = (left + card.width - 7.0, top + 17.0);
+            write(text, format_args!("<text class=\"warn\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"end\">▲</text>"));
+        }
+        let room = size.width - STACK - 2.0 * INSET;
+        let (x, mut y) = (left + INSET, top + 18.0);
+        for line in lines(&component.name, NAME * BOLD, room - if single { 12.0 } else { 0.0 }, 2) {
+            write(text, format_args!("<text class=\"name\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", Markup(line)));
+            y += 16.0;
         }
         let facts = if again { "as drawn before".to_owned() } else { facts(component) };
-        let unknown = if component.figures.is_none() && !again { " unknown" } else { "" };
-        write(
-            text,
-            format_args!(
-                "<text class=\"fact{unknown}\" x=\"{:.1}\" y=\"{line:.1}\">{}</text>",
-                left + INSET,
-                Markup(fit(&facts, SMALL, room))
-            ),
-        );
+        let unknown = component.figures.is_none() && !again;
+        fact(text, (x, y), &fit(&facts, SMALL, room), unknown);
         let foot = top + card.height - CHIP - 8.0;
-        match self.aside.get(name).filter(|_| aside) {
-            Some(why) if !self.places.is_empty() => write(
-                text,
-                format_args!(
-                    "<text class=\"fact\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                    left + INSET,
-                    foot + CHIP - 4.0,
-                    Markup(fit(why, SMALL, room))
-                ),
-            ),
-            _ if !again => self.chips(text, component, (left + INSET, foot), room),
-            _ => {}
+        match self.aside.get(component.name.as_str()).filter(|_| aside) {
+            Some(why) => fact(text, (x, foot + CHIP - 4.0), &fit(why, SMALL, room), false),
+            None if !again => self.chips(text, component, (x, foot), room),
+            None => {}
         }
         text.push_str("</g>");
     }
@@ -310,7 +277,7 @@ impl<'w> Look<'w> {
             (!self.single.is_empty(), "single", "▲ takes all down by itself"),
             (any(|component| component.count > 1), "stack", "several units, so many of which must work"),
             (
-                self.share.values().any(|share| *share >= 0.005),
+                self.share.values().any(|share| *share >= LEAST_SHARE),
                 "share",
                 "share of the downtime that would go if it never failed",
             ),
@@ -324,6 +291,28 @@ impl<'w> Look<'w> {
             .collect();
         if items.is_empty() { items } else { format!("<ul class=\"legend\">{items}</ul>\n") }
     }
+}
+
+/// The frame of a tile, one card before another where there are several units: the wires meet the outer edges of both. The corner
+/// of the card in front, and its size.
+fn cards(text: &mut String, placed: &Placed<'_>, size: Size) -> (f64, f64, Size) {
+    let Placed { tile, x, y } = *placed;
+    let height = size.height - STACK;
+    if tile.component.count > 1 {
+        let card = Size { width: size.width - STACK, height };
+        rect(text, "card", (x + STACK, y), card);
+        rect(text, "card", (x, y + STACK), card);
+        (x, y + STACK, card)
+    } else {
+        let card = Size { width: size.width, height };
+        rect(text, "card", (x, y + STACK / 2.0), card);
+        (x, y + STACK / 2.0, card)
+    }
+}
+
+fn fact(text: &mut String, (x, y): (f64, f64), words: &str, unknown: bool) {
+    let class = if unknown { "fact unknown" } else { "fact" };
+    write(text, format_args!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", Markup(words)));
 }
 
 /// Why a component makes no difference.

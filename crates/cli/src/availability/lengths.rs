@@ -16,7 +16,7 @@ use model::figures::{part, span};
 
 use crate::paper::{
     Markup, SHEETS, Sheet,
-    lettering::{fit, width},
+    lettering::{BOLD, fit, width},
 };
 
 const LETTERS: f64 = 12.0;
@@ -58,77 +58,103 @@ pub(super) fn drawing(lengths: &Lengths, rto: Option<f64>) -> String {
     text
 }
 
+/// From lengths to places between the left and the right end.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    ends: (f64, f64),
+    left: f64,
+    room: f64,
+    /// Where the columns stand.
+    bottom: f64,
+}
+
+impl Scale {
+    fn place(self, seconds: f64) -> f64 {
+        let (low, high) = (self.ends.0.ln(), self.ends.1.ln());
+        self.left + ((seconds.max(f64::MIN_POSITIVE).ln() - low) / (high - low)).clamp(0.0, 1.0) * self.room
+    }
+}
+
 fn draw(text: &mut String, sheet: Sheet, paper: f64, bins: &[Bin], marks: &[(f64, String)]) {
     let (Some(first), Some(last)) = (bins.first(), bins.last()) else { return };
-    let head = marks.iter().fold(6.0, |head, _| head + LINE);
-    let (bottom, height) = (head + HIGH, head + HIGH + FOOT);
-    let (low, high) = (first.from.ln(), last.to.ln());
+    let bottom = marks.iter().fold(6.0, |head, _| head + LINE) + HIGH;
     // Half a word hangs over at either end.
-    let (left, room) = (24.0, paper - 48.0);
-    let place = |seconds: f64| left + ((seconds.max(1e-9).ln() - low) / (high - low)).clamp(0.0, 1.0) * room;
+    let scale = Scale { ends: (first.from, last.to), left: 24.0, room: paper - 48.0, bottom };
     let said: Vec<&str> = marks.iter().map(|(_, words)| words.as_str()).collect();
     write(
         text,
         format_args!(
-            "<svg class=\"plot {sheet}\" viewBox=\"0 0 {paper} {height:.0}\" role=\"img\"><title>How long outages are</title><desc>Of the outages {}.</desc>",
+            "<svg class=\"plot {sheet}\" viewBox=\"0 0 {paper} {:.0}\" role=\"img\"><title>How long outages are</title><desc>Of the outages {}.</desc>",
+            bottom + FOOT,
             Markup(said.join("; "))
         ),
     );
+    columns(text, bins, scale);
+    axis(text, paper, scale);
+    self::marks(text, paper, marks, scale);
+    text.push_str("</svg>");
+}
+
+fn columns(text: &mut String, bins: &[Bin], scale: Scale) {
     let most = bins.iter().map(|bin| bin.outages).max().unwrap_or_default().max(1);
-    let all: u64 = bins.iter().map(|bin| bin.outages).sum();
+    let all = bins.iter().map(|bin| bin.outages).sum::<u64>().max(1);
     for bin in bins.iter().filter(|bin| bin.outages > 0) {
-        let (from, to) = (place(bin.from), place(bin.to));
+        let (from, to) = (scale.place(bin.from), scale.place(bin.to));
         // A single outage among millions is seen.
         let tall = (bin.outages as f64 / most as f64 * HIGH).max(1.0);
         write(
             text,
             format_args!(
                 "<rect class=\"bar\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{tall:.1}\"><title>{} to {}: {} of the outages</title></rect>",
-                bottom - tall,
+                scale.bottom - tall,
                 (to - from - 1.0).max(1.0),
                 span(bin.from),
                 span(bin.to),
-                part(bin.outages as f64 / all.max(1) as f64)
+                part(bin.outages as f64 / all as f64)
             ),
         );
     }
+}
+
+fn axis(text: &mut String, paper: f64, scale: Scale) {
+    let Scale { ends, left, room, bottom } = scale;
     write(text, format_args!("<path class=\"tick\" d=\"M{left} {bottom:.1}H{:.1}\"/>", left + room));
     let mut free = 0.0;
-    for named in NAMED.into_iter().filter(|named| (first.from..=last.to).contains(named)) {
-        let (x, words) = (place(named), span(named));
-        let half = width(&words, LETTERS) / 2.0;
+    for named in NAMED.into_iter().filter(|named| (ends.0..=ends.1).contains(named)) {
+        let (x, words) = (scale.place(named), span(named));
+        let (half, y) = (width(&words, LETTERS) / 2.0, bottom + 17.0);
         write(text, format_args!("<path class=\"tick\" d=\"M{x:.1} {bottom:.1}v4\"/>"));
         if x - half > free && x + half < paper {
             write(
                 text,
-                format_args!(
-                    "<text class=\"axis\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{words}</text>",
-                    bottom + 17.0
-                ),
+                format_args!("<text class=\"axis\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{words}</text>"),
             );
             free = x + half + 8.0;
         }
     }
-    let mut y = LINE;
-    for (seconds, words) in marks {
-        mark(text, paper, (place(*seconds), y, bottom), words);
-        y += LINE;
-    }
-    text.push_str("</svg>");
 }
 
-/// A line from its words down to the axis; the words stand on the side on which there is more room.
-fn mark(text: &mut String, paper: f64, (x, y, bottom): (f64, f64, f64), words: &str) {
-    let (anchor, at, room) =
-        if x > paper / 2.0 { ("end", x - 6.0, x - 6.0) } else { ("start", x + 6.0, paper - x - 6.0) };
-    write(
-        text,
-        format_args!(
-            "<path class=\"limit\" d=\"M{x:.1} {:.1}V{bottom:.1}\"/><text class=\"value\" x=\"{at:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
-            y - 10.0,
-            Markup(fit(words, LETTERS, room))
-        ),
-    );
+/// A line for each mark, from its words down to the axis.
+fn marks(text: &mut String, paper: f64, marks: &[(f64, String)], scale: Scale) {
+    let levels = std::iter::successors(Some(LINE), |y| Some(y + LINE));
+    let lines: Vec<(f64, f64)> = levels.zip(marks).map(|(y, (seconds, _))| (scale.place(*seconds), y)).collect();
+    // All lines lie behind all words.
+    for (x, y) in &lines {
+        write(text, format_args!("<path class=\"limit\" d=\"M{x:.1} {:.1}V{:.1}\"/>", y - 10.0, scale.bottom));
+    }
+    for ((x, y), (_, words)) in lines.into_iter().zip(marks) {
+        // On the side on which there is more room.
+        let (anchor, at, room) =
+            if x > paper / 2.0 { ("end", x - 6.0, x - 6.0) } else { ("start", x + 6.0, paper - x - 6.0) };
+        let words = fit(words, LETTERS * BOLD, room);
+        write(
+            text,
+            format_args!(
+                "<text class=\"value\" x=\"{at:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
+                Markup(words)
+            ),
+        );
+    }
 }
 
 fn write(text: &mut String, arguments: std::fmt::Arguments<'_>) {

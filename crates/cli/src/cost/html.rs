@@ -194,14 +194,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::paper::well_formed::flaw;
+    use crate::paper::well_formed::{flaw, words};
 
     fn page_of(example: &str) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/costs").join(example);
         let read = formats::cost::read_costs(example, &std::fs::read(path).unwrap());
         let page = page(example, &assess::cost::assess(&read.costs.unwrap()));
         assert_eq!(flaw(&page), None, "{page}");
-        page
+        words(&page)
     }
 
     #[test]

@@ -85,15 +85,18 @@ fn draw(text: &mut String, sheet: Sheet, paper: f64, report: &Report, rows: &[(&
             Markup(said.join("; "))
         ),
     );
+    let mut free = 0.0;
     for tick in scale.ticks() {
-        let x = left + scale.place(tick) * room;
-        write(
-            text,
-            format_args!(
-                "<path class=\"grid\" d=\"M{x:.1} {HEAD}V{height:.0}\"/><text class=\"axis\" x=\"{x:.1}\" y=\"14\" text-anchor=\"middle\">{}</text>",
-                percent(tick)
-            ),
-        );
+        let (x, words) = (left + scale.place(tick) * room, percent(tick));
+        write(text, format_args!("<path class=\"grid\" d=\"M{x:.1} {HEAD}V{height:.0}\"/>"));
+        let half = width(&words, LETTERS) / 2.0;
+        if x - half >= free {
+            write(
+                text,
+                format_args!("<text class=\"axis\" x=\"{x:.1}\" y=\"14\" text-anchor=\"middle\">{words}</text>"),
+            );
+            free = x + half + 6.0;
+        }
     }
     if let Some(target) = &report.target {
         let x = left + scale.place(target.availability) * room;

@@ -126,18 +126,18 @@ impl Paper {
 
     /// A paragraph.
     pub(crate) fn paragraph(&mut self, text: &str) {
-        self.add(format_args!("<p class=\"prose\">{}</p>\n", Markup(text)));
+        self.add(format_args!("<p class=\"prose\">{}</p>\n", Prose(text)));
     }
 
     /// The verdict: a word, a sentence, and what it means.
     pub(crate) fn banner(&mut self, tone: Tone, verdict: &str, headline: &str, what: &[String]) {
         let (class, sign) = tone.look();
-        let (verdict, headline) = (Markup(verdict), Markup(headline));
+        let (verdict, headline) = (Markup(verdict), Prose(headline));
         self.add(format_args!(
             "<div class=\"banner {class}\"><p class=\"verdict\"><span aria-hidden=\"true\">{sign}</span> {verdict}</p><h1>{headline}</h1>"
         ));
         for text in what {
-            self.add(format_args!("<p class=\"what\">{}</p>", Markup(text)));
+            self.add(format_args!("<p class=\"what\">{}</p>", Prose(text)));
         }
         self.add(format_args!("</div>\n"));
     }
@@ -174,7 +174,7 @@ impl Paper {
             Markup(title)
         ));
         if !lead.is_empty() {
-            self.add(format_args!("<p class=\"lead\">{}</p>\n", Markup(lead)));
+            self.add(format_args!("<p class=\"lead\">{}</p>\n", Prose(lead)));
         }
         fill(self);
         self.add(format_args!("</section>\n"));
@@ -202,6 +202,32 @@ impl Paper {
     }
 }
 
+/// Text in which no line breaks between a figure and its unit.
+struct Prose<'a>(&'a str);
+
+/// Units that figures are written with, see [`model::figures`].
+const UNITS: [&str; 7] = ["%", "d", "h", "min", "s", "ms", "µs"];
+
+impl fmt::Display for Prose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = self.0.split(' ').peekable();
+        while let Some(word) = words.next() {
+            let unit = words.next_if(|next| {
+                let next = next.trim_end_matches(|letter: char| ".,;:)".contains(letter));
+                word.ends_with(|last: char| last.is_ascii_digit()) && UNITS.contains(&next)
+            });
+            match unit {
+                Some(unit) => write!(f, "<span class=\"nobr\">{} {}</span>", Markup(word), Markup(unit))?,
+                None => write!(f, "{}", Markup(word))?,
+            }
+            if words.peek().is_some() {
+                f.write_char(' ')?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A state in a table or a list: a sign, a colour, a word.
 #[derive(Debug)]
 pub(crate) struct Badge<'a>(pub(crate) Tone, pub(crate) &'a str);
@@ -220,6 +246,15 @@ pub(crate) mod well_formed;
 #[cfg(test)]
 mod tests {
     use super::{well_formed::flaw, *};
+
+    #[test]
+    fn no_line_breaks_between_a_figure_and_its_unit() {
+        assert_eq!(
+            Prose("it was up 99.9 %, & down 2 h 5 min.").to_string(),
+            "it was up <span class=\"nobr\">99.9 %,</span> &amp; down <span class=\"nobr\">2 h</span> <span class=\"nobr\">5 min.</span>"
+        );
+        assert_eq!(Prose(" two  gaps ").to_string(), " two  gaps ");
+    }
 
     #[test]
     fn a_page_is_one_well_formed_file_whatever_its_names_are() {

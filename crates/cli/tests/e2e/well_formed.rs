@@ -55,6 +55,11 @@ pub(crate) fn flaw(page: &str) -> Option<String> {
     }
 }
 
+/// What is read on a page: its text without tags, entities as they are.
+pub(crate) fn words(page: &str) -> String {
+    page.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text)).collect()
+}
+
 /// Whether text has a sign of markup that is none.
 fn has_bare_markup(text: &str) -> bool {
     const ENTITIES: [&str; 5] = ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;"];
