@@ -51,6 +51,12 @@ pub enum Kind {
     Dashboard,
     /// Settings of a load balancer or of a target group.
     Balancer,
+    /// An alarm of CloudWatch, as the command line takes it.
+    Alarm,
+    /// A health check of Route 53, as the command line takes it.
+    HealthCheck,
+    /// A response plan of Incident Manager, as the command line takes it.
+    ResponsePlan,
     /// A policy of AWS IAM.
     IamPolicy,
     /// Components and dependencies of a workload, with its objectives.
@@ -87,6 +93,9 @@ impl std::fmt::Display for Kind {
             Self::BackupPlan => "backup plan",
             Self::Dashboard => "dashboard",
             Self::Balancer => "settings of a load balancer",
+            Self::Alarm => "alarm",
+            Self::HealthCheck => "health check",
+            Self::ResponsePlan => "response plan",
             Self::IamPolicy => "IAM policy",
             Self::Inventory => "inventory",
             Self::Sheet => "operations sheet",

@@ -20,7 +20,7 @@ mod sheet;
 use std::path::Path;
 
 use crate::{
-    Checked, Kind, Options, Part, backup, balancer, chaos_mesh, codes, dashboard,
+    Checked, Kind, Options, Part, backup, balancer, chaos_mesh, cloudformation, codes, dashboard,
     decode::Reader,
     finding::{self, Finding},
     iam, json, kubernetes,
@@ -119,6 +119,15 @@ pub(crate) fn kind_of(root: &Node) -> Option<Kind> {
         || has("SelectionName") && has("IamRoleArn")
     {
         return Some(Kind::BackupPlan);
+    }
+    if has("AlarmName") && has("ComparisonOperator") && has("EvaluationPeriods") {
+        return Some(Kind::Alarm);
+    }
+    if route53::is_check(root) {
+        return Some(Kind::HealthCheck);
+    }
+    if root.get("incidentTemplate").is_some_and(|template| template.as_mapping().is_some()) {
+        return Some(Kind::ResponsePlan);
     }
     if balancer::is_one(root) {
         return Some(Kind::Balancer);
@@ -322,6 +331,9 @@ impl Checker<'_, '_> {
             Kind::ChangeBatch => route53::change_batch(&mut reader, root),
             Kind::BackupPlan => backup::check(&mut reader, root),
             Kind::Dashboard => dashboard::check(&mut reader, root),
+            Kind::Alarm => cloudformation::alarm_input(&mut reader, root),
+            Kind::HealthCheck => route53::check(&mut reader, root),
+            Kind::ResponsePlan => ssm::response_plan_input(&mut reader, root),
             Kind::Balancer => balancer::check(&mut reader, root),
             Kind::IamPolicy => iam::check(&mut reader, root),
             Kind::Inventory => inventory::check(&mut reader, root),

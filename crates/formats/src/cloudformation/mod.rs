@@ -27,6 +27,7 @@ use crate::{
 };
 use evaluate::Evaluator;
 pub(crate) use evaluate::call;
+pub(crate) use resources::{alarm_input, rules_of};
 use stack::Stack;
 
 /// Reads a template. All its experiments are checked; the chosen or only one is returned.

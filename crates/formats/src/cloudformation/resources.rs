@@ -10,6 +10,7 @@ mod needs;
 use super::{
     evaluate::call,
     stack::{Given, Stack, type_of},
+    types,
 };
 use crate::{
     backup, balancer, codes, dashboard,
@@ -17,6 +18,7 @@ use crate::{
     finding::Finding,
     node::{Entry, Node, Value},
     route53::{self, Check, Placed, Record},
+    shape::{self, Notation, Shape},
     ssm, within,
 };
 
@@ -134,6 +136,31 @@ fn reference(node: &Node) -> Option<String> {
     first.as_text().and_then(|text| text.split('.').next()).map(ToOwned::to_owned)
 }
 
+/// A text, or the expression that gives it: two that are written alike are equal, whatever they are.
+fn expression(node: &Node) -> Option<String> {
+    if let Some(text) = literal(node).filter(|_| call(node).is_none()) {
+        return Some(text.to_owned());
+    }
+    let (function, argument) = call(node)?;
+    match function.as_str() {
+        "Ref" => argument.as_text().map(|name| format!("${{{name}}}")),
+        "Sub" => argument.as_text().map(ToOwned::to_owned),
+        "Join" => {
+            let [delimiter, items] = argument.as_sequence()? else { return None };
+            let items: Option<Vec<String>> = items.as_sequence()?.iter().map(expression).collect();
+            Some(items?.join(delimiter.as_text()?))
+        }
+        _ => None,
+    }
+}
+
+/// A name that is asked or defined: a text, an expression, or an attribute of a resource.
+fn name(node: Option<&Node>) -> Option<Placed> {
+    let node = node?;
+    let text = expression(node).or_else(|| reference(node))?;
+    Some(Placed { text, span: node.span })
+}
+
 /// A text or what is referred to.
 fn placed(node: Option<&Node>) -> Option<Placed> {
     let node = node?;
@@ -218,6 +245,24 @@ fn alarm(reader: &mut Reader<'_>, resource: &Resource<'_>) {
     }
 }
 
+/// Looks at an alarm in a file of its own: the call that makes one takes what a resource takes.
+pub(crate) fn alarm_input(reader: &mut Reader<'_>, root: &Node) {
+    const KIND: &str = "AWS::CloudWatch::Alarm";
+    if let Some(known) = types::find(KIND) {
+        shape::check(reader, Notation::Strict, root, Shape::Keys(known.properties), "an alarm");
+    }
+    let name = root.get("AlarmName").and_then(Node::as_text).unwrap_or("the alarm");
+    rules_of(reader, root, KIND, name);
+}
+
+/// The rules of a type for the same thing in another format.
+pub(crate) fn rules_of(reader: &mut Reader<'_>, properties: &Node, kind: &str, name: &str) {
+    let entry = Entry { key: name.to_owned(), key_span: properties.head, value: properties.clone() };
+    let resource = Resource { entry: &entry, properties, kind };
+    by_type(reader, &resource);
+    needs::check(reader, &resource);
+}
+
 /// Records and health checks.
 fn names(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
     let mut records = Vec::new();
@@ -234,7 +279,7 @@ fn names(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
                 let config = resource.properties.get("HealthCheckConfig");
                 checks.push(Check {
                     id: resource.entry.key.clone(),
-                    asks: placed(config.and_then(|config| config.get("FullyQualifiedDomainName"))),
+                    asks: name(config.and_then(|config| config.get("FullyQualifiedDomainName"))),
                 });
             }
             _ => {}
@@ -244,7 +289,6 @@ fn names(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
 }
 
 fn record(properties: &Node) -> Record {
-    let text = |key: &str| properties.get(key).and_then(literal);
     let alias = properties.get("AliasTarget");
     let evaluates = alias.map(|alias| match alias.get("EvaluateTargetHealth") {
         None => Some(false),
@@ -254,7 +298,7 @@ fn record(properties: &Node) -> Record {
     let written = |node: &Node| literal(node).map(|text| Placed { text: text.to_owned(), span: node.span });
     Record {
         place: properties.head,
-        name: text("Name").map(route53::canonical),
+        name: properties.get("Name").and_then(expression).map(|name| route53::canonical(&name)),
         kind: properties.get("Type").and_then(written),
         failover: placed(properties.get("Failover")),
         routing: Record::routing(properties),

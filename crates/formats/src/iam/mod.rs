@@ -82,7 +82,11 @@ const ACTION: Form = Form {
 const RESOURCE: Form = Form {
     what: "an ARN such as arn:aws:ec2:*:*:instance/*, or *",
     near: &[],
-    holds: |text| text == "*" || text.starts_with("arn:") || text.starts_with("*:") || text.starts_with("arn*"),
+    holds: |text| {
+        // Policies of stacks name resources by their logical ids.
+        const STARTS: &[&str] = &["arn:", "arn*", "*:", "LogicalResourceId/"];
+        text == "*" || STARTS.iter().any(|start| text.starts_with(start))
+    },
 };
 
 /// The items of a value that may stand alone.

@@ -1,12 +1,14 @@
 //! Records and health checks of Route 53, from whatever format they come.
 
 mod change_batch;
+mod check;
 mod record;
 
 use std::collections::HashSet;
 
 use crate::{codes, decode::Reader, finding::Finding, source::Span};
 pub(crate) use change_batch::check as change_batch;
+pub(crate) use check::{check, is_one as is_check};
 pub(crate) use record::Record;
 
 /// A text with its place. References are kept as what they refer to.

@@ -35,7 +35,7 @@ pub(super) fn check(reader: &mut Reader<'_>, source: &Source, script: &Script) {
 }
 
 /// Whether a text is about switching to another place.
-fn about_failover(text: &str) -> bool {
+pub(crate) fn about_failover(text: &str) -> bool {
     let text = text.to_lowercase();
     [
         "failover",

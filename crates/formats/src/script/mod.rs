@@ -17,6 +17,7 @@ use crate::{
     decode::Reader,
     source::{Source, Span},
 };
+pub(crate) use drills::about_failover;
 pub(crate) use embedded::Embedded;
 pub(crate) use operations::meant;
 

@@ -8,6 +8,7 @@ use crate::{
     decode::Reader,
     finding::Finding,
     node::{Entry, Node, Value},
+    script,
     source::Span,
 };
 
@@ -44,6 +45,7 @@ pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
         selectors(reader, step);
         result(reader, step, &used);
         growth(reader, step);
+        control_plane(reader, root, step);
     }
 }
 
@@ -226,6 +228,24 @@ fn result(reader: &mut Reader<'_>, step: &Node, used: &HashSet<&str>) {
         reader.report(
             Finding::new(&codes::UNUSED_RESULT, name.span, message)
                 .help("declare an output and branch on it (aws:branch), or assert it (aws:assertAwsResourceProperty)"),
+        );
+    }
+}
+
+/// A failover that edits records.
+fn control_plane(reader: &mut Reader<'_>, root: &Node, step: &Node) {
+    let Some(api) = input(step, "Api") else { return };
+    let edits = api.as_text().is_some_and(|api| {
+        api.replace('_', "").eq_ignore_ascii_case("ChangeResourceRecordSets")
+            && input(step, "Service").and_then(Node::as_text) == Some("route53")
+    });
+    let said = [root.get("description"), step.get("name"), step.get("description")];
+    if edits && said.into_iter().flatten().filter_map(Node::as_text).any(script::about_failover) {
+        let message = "the failover edits records: it needs Route 53's control plane, which may be what is impaired";
+        reader.report(
+            Finding::new(&codes::CONTROL_PLANE_FAILOVER, api.span, message).help(
+                "keep both records there with health checks, or flip a routing control, which the data plane does",
+            ),
         );
     }
 }

@@ -7,8 +7,8 @@ use crate::{
     node::Node,
     shape::{
         self, Keys, Notation,
-        Shape::{Keys as Mapping, List, Text},
-        need,
+        Shape::{Any, Keys as Mapping, List, Text, Whole},
+        may, need,
     },
 };
 
@@ -20,16 +20,8 @@ const CHANGING: &[&str] = &["time", "date", "timestamp", "uuid", "random", "exec
 
 /// Looks at the properties of a response plan.
 pub(crate) fn check(reader: &mut Reader<'_>, properties: &Node) {
-    if let Some(dedupe) = properties.get("IncidentTemplate").and_then(|template| template.get("DedupeString"))
-        && let Some(text) = dedupe.as_text()
-        && let Some(variable) = changing(text)
-    {
-        let message =
-            format!("`{variable}` is different for every incident, so no two of them are ever found to be the same");
-        reader.report(
-            Finding::new(&codes::NEVER_DEDUPLICATES, dedupe.span, message)
-                .help("build it from the service and the kind of failure: api-outage"),
-        );
+    if let Some(dedupe) = properties.get("IncidentTemplate").and_then(|template| template.get("DedupeString")) {
+        deduplicates(reader, dedupe);
     }
     for action in properties.get("Actions").and_then(Node::as_sequence).unwrap_or_default() {
         let Some(parameters) = action.get("SsmAutomation").and_then(|automation| automation.entry("Parameters")) else {
@@ -50,6 +42,57 @@ pub(crate) fn check(reader: &mut Reader<'_>, properties: &Node) {
                     .help("write - { Key: NAME, Values: [VALUE] } for each"),
             );
         }
+    }
+}
+
+/// The input of the call that makes a response plan.
+const INPUT: Keys = Keys {
+    what: "a response plan",
+    keys: &[
+        need("name", Text),
+        need("incidentTemplate", Mapping(&TEMPLATE)),
+        may("displayName", Text),
+        may("engagements", List(&Text)),
+        may("actions", List(&Any)),
+        may("chatChannel", Any),
+        may("integrations", Any),
+        may("tags", Any),
+        may("clientToken", Text),
+        // An answer has it.
+        may("arn", Text),
+    ],
+};
+
+const TEMPLATE: Keys = Keys {
+    what: "the template of an incident",
+    keys: &[
+        need("title", Text),
+        // 1 is critical, 5 is without impact.
+        need("impact", Whole(1, 5)),
+        may("summary", Text),
+        may("dedupeString", Text),
+        may("notificationTargets", List(&Any)),
+        may("incidentTags", Any),
+    ],
+};
+
+/// Looks at the input of the call that makes a response plan.
+pub(crate) fn input(reader: &mut Reader<'_>, root: &Node) {
+    shape::check(reader, Notation::Strict, root, Mapping(&INPUT), "a response plan");
+    if let Some(dedupe) = root.get("incidentTemplate").and_then(|template| template.get("dedupeString")) {
+        deduplicates(reader, dedupe);
+    }
+}
+
+/// A text that is different for every incident.
+fn deduplicates(reader: &mut Reader<'_>, dedupe: &Node) {
+    if let Some(variable) = dedupe.as_text().and_then(changing) {
+        let message =
+            format!("`{variable}` is different for every incident, so no two of them are ever found to be the same");
+        reader.report(
+            Finding::new(&codes::NEVER_DEDUPLICATES, dedupe.span, message)
+                .help("build it from the service and the kind of failure: api-outage"),
+        );
     }
 }
 

@@ -17,6 +17,16 @@ const NAMES: &[Row] = &[
         "Resources:\n  Check: { Type: 'AWS::Route53::HealthCheck', Properties: { HealthCheckConfig: { Type: HTTPS, FullyQualifiedDomainName: a.example.com } } }\n  P: { Type: 'AWS::Route53::RecordSet', Properties: { HostedZoneId: Z1, Name: a.example.com, Type: A, SetIdentifier: p, Failover: PRIMARY, TTL: 60, ResourceRecords: [192.0.2.1], HealthCheckId: !Ref Check } }\n",
     ),
     (
+        &["R101", "R102"],
+        "a.json",
+        r#"{"Resources": {"Check": {"Type": "AWS::Route53::HealthCheck", "Properties": {"HealthCheckConfig": {"Type": "HTTPS", "FullyQualifiedDomainName": {"Fn::Sub": "app.${Domain}"}}}}, "Records": {"Type": "AWS::Route53::RecordSetGroup", "Properties": {"HostedZoneId": "Z1", "RecordSets": [{"Name": {"Fn::Join": [".", ["app", {"Ref": "Domain"}]]}, "Type": "A", "SetIdentifier": "p", "Failover": "PRIMARY", "TTL": 60, "ResourceRecords": ["192.0.2.1"], "HealthCheckId": {"Ref": "Check"}}, {"Name": {"Fn::Join": [".", ["app", {"Ref": "Domain"}]]}, "Type": "A", "SetIdentifier": "s", "Failover": "SECONDARY", "TTL": 60, "ResourceRecords": ["192.0.2.2"], "HealthCheckId": {"Ref": "Check"}}]}}}, "Parameters": {"Domain": {"Type": "String"}}}"#,
+    ),
+    (
+        &["R109"],
+        "a.json",
+        r#"{"CallerReference": "x", "HealthCheckConfig": {"Type": "HTTPS", "FullyQualifiedDomainName": "lb.example.com", "SearchString": "ok", "Disabled": false}}"#,
+    ),
+    (
         &["R104", "R115"],
         "a.json",
         r#"{"Changes": [{"Action": "UPSERT", "ResourceRecordSet": {"Name": "a.example.com", "Type": "A", "SetIdentifier": "p", "Failover": "PRIMARY", "TTL": 60, "AliasTarget": {"HostedZoneId": "Z", "DNSName": "lb", "EvaluateTargetHealth": false}}}]}"#,
@@ -92,6 +102,11 @@ const MEASUREMENTS: &[Row] = &[
         &["R201"],
         "a.yaml",
         "Resources:\n  A: { Type: 'AWS::CloudWatch::Alarm', Properties: { Namespace: AWS/Route53, MetricName: HealthCheckStatus, Statistic: Minimum, Period: 60, EvaluationPeriods: 2, Threshold: 1, ComparisonOperator: LessThanThreshold, Dimensions: [{ Name: HealthCheckId, Value: x }] } }\n",
+    ),
+    (
+        &["R202"],
+        "a.json",
+        r#"{"AlarmName": "slow", "Namespace": "AWS/ApplicationELB", "MetricName": "TargetResponseTime", "Statistic": "Average", "Period": 60, "EvaluationPeriods": 2, "Threshold": 2000, "ComparisonOperator": "GreaterThanThreshold"}"#,
     ),
     (
         &["R202"],
@@ -181,6 +196,16 @@ const STACKS: &[Row] = &[
         &["R506", "R507"],
         "a.yaml",
         "Resources:\n  P:\n    Type: AWS::SSMIncidents::ResponsePlan\n    Properties:\n      Name: x\n      IncidentTemplate: { Title: x, Impact: 1, DedupeString: 'x-{{ incident.start_time }}' }\n      Actions: [{ SsmAutomation: { DocumentName: d, RoleArn: 'arn:aws:iam::1:role/r', Parameters: { A: [b] } } }]\n",
+    ),
+    (
+        &["R506"],
+        "a.json",
+        r#"{"name": "x", "incidentTemplate": {"title": "x", "impact": 1, "dedupeString": "api-{{ timestamp }}"}}"#,
+    ),
+    (
+        &["R717"],
+        "a.yaml",
+        "description: Fail over to the other region\nschemaVersion: '0.3'\nmainSteps:\n  - name: failover\n    action: aws:executeAwsApi\n    inputs: { Service: route53, Api: ChangeResourceRecordSets, HostedZoneId: Z1 }\n",
     ),
     (
         &["R504", "R503", "R501", "R501", "R502", "R505"],
