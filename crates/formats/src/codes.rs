@@ -238,7 +238,7 @@ codes! {
         "A risk rule names a choice that its question does not have.",
         "Correct the id.";
     NO_DEFAULT = "L006" "no-default" Warning,
-        "The risk rules of a question have no `default`, which the format wants.",
+        "The risk rules of a question have no `default`, which the specification wants; published lenses go without. A question without any rules is not exported.",
         "Add a rule with the condition `default` at the end.";
     LENS_LINK = "L007" "lens-link" Warning,
         "A resource of a lens has an address that is none, or no text for it, or is of an unknown type.",
@@ -265,7 +265,7 @@ codes! {
         "A risk rule never applies, because the first rule that is true counts, and one before it always is.",
         "Put it further up, or remove it.";
     NEVER_MATTERS = "L023" "choice-never-matters" Note,
-        "A choice changes the risk of no answer.",
+        "A choice, or every choice of a question, changes the risk of no answer.",
         "Name it in a rule, or say in its title that it is for information.";
     ALL_IS_NOT_ENOUGH = "L024" "all-is-not-enough" Note,
         "Whoever follows every practice of a question still has a risk.",

@@ -300,6 +300,11 @@ pub enum FlawKind {
         /// Its id.
         choice: String,
     },
+    /// Whichever practices are followed, the risk is the same: the question is for information.
+    NothingMatters {
+        /// The risk.
+        risk: Risk,
+    },
     /// Whoever follows every practice still has a risk.
     AllIsNotEnough {
         /// The risk then.

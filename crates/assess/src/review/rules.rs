@@ -71,12 +71,19 @@ impl<'q> Analysis<'q> {
         if let Some(answer) = open.first() {
             found.push(FlawKind::NoRisk { example: self.ids(answer) });
         }
-        let choices = self.question.choices.iter().enumerate();
-        let idle = choices.filter(|(n, choice)| !choice.is_none_of_these() && !self.matters(*n));
-        found.extend(idle.map(|(_, choice)| FlawKind::NeverMatters { choice: choice.id.clone() }));
-        let practices: Vec<_> = self.question.choices.iter().filter(|choice| !choice.is_none_of_these()).collect();
-        let all = risk(self.question, |id| practices.iter().any(|choice| choice.id == id));
-        if let Some((_, risk)) = all.filter(|(_, risk)| *risk != Risk::None && !practices.is_empty()) {
+        let practices: Vec<_> =
+            self.question.choices.iter().enumerate().filter(|(_, choice)| !choice.is_none_of_these()).collect();
+        let idle: Vec<_> = practices.iter().filter(|(n, _)| !self.matters(*n)).collect();
+        let all = risk(self.question, |id| practices.iter().any(|(_, choice)| choice.id == id)).map(|(_, risk)| risk);
+        match all {
+            // Said once, and not of every choice. What all answers have in common is the question's own risk.
+            Some(risk) if idle.len() == practices.len() && idle.len() > 1 => {
+                found.push(FlawKind::NothingMatters { risk });
+                return found;
+            }
+            _ => found.extend(idle.iter().map(|(_, choice)| FlawKind::NeverMatters { choice: choice.id.clone() })),
+        }
+        if let Some(risk) = all.filter(|risk| *risk != Risk::None && !practices.is_empty()) {
             found.push(FlawKind::AllIsNotEnough { risk });
         }
         found
@@ -229,6 +236,14 @@ mod tests {
     }
 
     #[test]
+    fn a_question_for_information_is_said_once() {
+        let rules = [("default", Risk::None)];
+        assert_eq!(kinds(CHOICES, &rules), [FlawKind::NothingMatters { risk: Risk::None }]);
+        let rules = [("q_no", Risk::High), ("default", Risk::Medium)];
+        assert_eq!(kinds(CHOICES, &rules), [FlawKind::NothingMatters { risk: Risk::Medium }]);
+    }
+
+    #[test]
     fn whoever_does_everything_should_have_no_risk() {
         let rules = [("a && !b", Risk::None), ("default", Risk::Medium)];
         assert_eq!(kinds(CHOICES, &rules), [FlawKind::AllIsNotEnough { risk: Risk::Medium }]);
@@ -291,7 +306,8 @@ mod tests {
             }
             for (n, id) in ids.iter().enumerate() {
                 let matters = (0..256).any(|answer: usize| of(answer).map(|r| r.1) != of(answer ^ 1 << n).map(|r| r.1));
-                let idle = found.contains(&FlawKind::NeverMatters { choice: (*id).to_owned() });
+                let idle = found.contains(&FlawKind::NeverMatters { choice: (*id).to_owned() })
+                    || found.iter().any(|kind| matches!(kind, FlawKind::NothingMatters { .. }));
                 prop_assert_eq!(matters, !idle, "choice {}", id);
             }
             let forgotten = (0..256).any(|answer| of(answer).is_none());

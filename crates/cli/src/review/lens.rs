@@ -94,3 +94,16 @@ fn summary(lens: &Lens) -> String {
     let (questions, all) = (lens.questions().count(), lens.pillars.iter().map(|pillar| choices(&pillar.questions)));
     format!("{}{edition}: {}, {} choices\n{pillars}", lens.name, count(questions), all.sum::<usize>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_analysis_finds_nothing_wrong_with_the_built_in_lens() {
+        let read = read(None).unwrap();
+        assert_eq!(read.findings, []);
+        let lens = read.lens.unwrap();
+        assert!(summary(&lens).starts_with("Shaketable reliability lens, edition 2026.1: 13 questions, 78 choices\n"));
+    }
+}

@@ -43,6 +43,12 @@ pub(super) fn finding(flaw: &Flaw, places: &Places) -> Finding {
             Finding::new(&codes::NEVER_MATTERS, at(Part::Choice(question(), choice.clone())), message)
                 .help("name it in a rule, or say in its title that it is for information")
         }
+        FlawKind::NothingMatters { risk } => {
+            let message =
+                format!("it never matters which practices of this question are followed: the risk is {}", risk.name());
+            Finding::new(&codes::NEVER_MATTERS, rules, message)
+                .help("name choices in rules, unless the question is only for information")
+        }
         FlawKind::AllIsNotEnough { risk } => {
             let message = format!("whoever follows every practice still has {}", risk.name());
             Finding::new(&codes::ALL_IS_NOT_ENOUGH, rules, message).help(format!(

@@ -135,6 +135,8 @@ mod tests {
     }
 
     const CHOICE: &str = r#"{"id": "one", "title": "One", "improvementPlan": {"displayText": "Do it."}}"#;
+    /// Three additional resources of a type.
+    const MANY: &str = r#"{"type": "HELPFUL_RESOURCE", "content": [{"displayText": "a"}, {"displayText": "b"}, {"displayText": "c"}]}"#;
     const RULES: &str = r#"{"condition": "one", "risk": "NO_RISK"}, {"condition": "default", "risk": "HIGH_RISK"}"#;
 
     fn ids(findings: &[Finding]) -> Vec<&'static str> {
@@ -172,7 +174,12 @@ mod tests {
             (lens(&CHOICE.replace("One", &long), RULES), "L001"),
             (lens(&CHOICE.replace("Do it.", &"x".repeat(2049)), RULES), "L001"),
             (lens(CHOICE, &format!("{RULES}, {RULES}")), "L001"),
-            (lens(CHOICE, r#"{"condition": "one", "risk": "NO_RISK"}"#), "L006"),
+            (lens(CHOICE, ""), "L006"),
+            (lens(&CHOICE.replace("One", " "), RULES), "L001"),
+            (
+                lens(&CHOICE.replace("\"id\"", &format!("\"additionalResources\": [{MANY}, {MANY}], \"id\"")), RULES),
+                "L001",
+            ),
             (lens(&[CHOICE; 2].join(", "), RULES), "L003"),
             (lens(&CHOICE.replace("\"one\"", "\"on\""), &RULES.replace("\"one\"", "\"on\"")), "L002"),
             (lens(&CHOICE.replace("Do it.\"", "Do it.\", \"url\": \"ftp://x\""), RULES), "L007"),
@@ -193,6 +200,24 @@ mod tests {
     }
 
     #[test]
+    fn rules_without_a_default_are_warned_of_and_exported_as_aws_publishes_them() {
+        let text =
+            lens(CHOICE, r#"{"condition": "one", "risk": "NO_RISK"}, {"condition": "!one", "risk": "HIGH_RISK"}"#);
+        let read = read_lens("l.json", text.as_bytes());
+        assert_eq!(ids(&read.findings), [codes::NO_DEFAULT.id]);
+        let exported = export("l.json", &read.lens.unwrap()).unwrap();
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&exported), value(&text));
+    }
+
+    #[test]
+    fn up_to_five_additional_resources_of_each_type_are_right() {
+        let plans = MANY.replace("HELPFUL_RESOURCE", "IMPROVEMENT_PLAN");
+        let choice = CHOICE.replace("\"id\"", &format!("\"additionalResources\": [{MANY}, {plans}], \"id\""));
+        assert_eq!(ids(&read_lens("l.json", lens(&choice, RULES).as_bytes()).findings), [""; 0]);
+    }
+
+    #[test]
     fn the_built_in_lens_keeps_to_the_format_as_strictly_as_any() {
         let read = read_with("reliability.json", RELIABILITY.as_bytes(), Strictness::Export);
         assert_eq!(ids(&read.findings), [""; 0]);
@@ -210,6 +235,9 @@ mod tests {
                 assert!(practices.iter().any(|other| other.id == before), "{}: {before}", practice.id);
             }
             assert!(practice.level("_impact").is_some() && practice.level("_effort").is_some(), "{}", practice.id);
+            let texts =
+                [&practice.help, &practice.plan].map(|resource| resource.as_ref().and_then(|it| it.text.as_deref()));
+            assert!(texts.iter().all(|text| text.is_some_and(|text| text.len() > 40)), "{}", practice.id);
         }
     }
 

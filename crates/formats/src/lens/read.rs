@@ -116,7 +116,12 @@ impl Reading<'_, '_> {
 
     fn required_text(&mut self, object: &Object<'_>, key: &str, most: usize) -> Option<String> {
         let node = self.required(object, key)?;
-        self.limited(node, &format!("`{key}` of {}", object.what), most)
+        let text = self.limited(node, &format!("`{key}` of {}", object.what), most)?;
+        if text.trim().is_empty() {
+            let message = format!("`{key}` of {} is empty", object.what);
+            self.bend(&codes::LENS_LIMIT, node.span, message, "write at least a word");
+        }
+        Some(text)
     }
 
     fn optional_text(&mut self, object: &Object<'_>, key: &str, most: usize) -> Option<String> {
@@ -223,14 +228,20 @@ impl Reading<'_, '_> {
     }
 
     /// Reports rules that do not say what the risk is otherwise.
+    ///
+    /// The specification wants a `default` in every question. Several lenses that AWS itself publishes have questions
+    /// without, so that it cannot be what an import fails for; a question without any rule has no risk at all, and is refused.
     fn default(&mut self, rules: &[Rule], question: &str) {
         if rules.iter().any(|rule| rule.condition.is_default()) {
             return;
         }
         let span = self.places.get(&Part::Rules(question.to_owned())).copied().unwrap_or_default();
-        let message = format!("the rules of `{question}` have no `default`");
         let help = "add { \"condition\": \"default\", \"risk\": ... } as the last rule";
-        self.bend(&codes::NO_DEFAULT, span, message, help);
+        if rules.is_empty() {
+            return self.bend(&codes::NO_DEFAULT, span, format!("`{question}` has no rules"), help);
+        }
+        let message = format!("the rules of `{question}` have no `default`");
+        self.reader.report(Finding::new(&codes::NO_DEFAULT, span, message).help(help));
     }
 
     /// A choice, and where its id stands.
@@ -242,10 +253,7 @@ impl Reading<'_, '_> {
         let help = object.get("helpfulResource").and_then(|node| self.resource(node, "a helpful resource"));
         let plan = object.get("improvementPlan").and_then(|node| self.resource(node, "an improvement plan"));
         let more = match object.get("additionalResources") {
-            Some(node) => {
-                let items = self.reader.items(node, "`additionalResources`")?;
-                items.iter().filter_map(|item| self.more(item)).collect()
-            }
+            Some(node) => self.resources(node)?,
             None => Vec::new(),
         };
         let (id, span) = id?;
@@ -256,6 +264,28 @@ impl Reading<'_, '_> {
             self.bend(&codes::NO_IMPROVEMENT_PLAN, node.head, message, help);
         }
         Some((Choice { id, title: title?, help, plan, more, extra: object.extra }, span))
+    }
+
+    /// Lists of additional resources; of each type a choice may have so many, in however many lists.
+    fn resources(&mut self, node: &Node) -> Option<Vec<MoreResources>> {
+        let items = self.reader.items(node, "`additionalResources`")?;
+        let mut more: Vec<MoreResources> = Vec::new();
+        for item in items {
+            let Some(next) = self.more(item) else { continue };
+            let before: usize =
+                more.iter().filter(|other| other.kind == next.kind).map(|other| other.content.len()).sum();
+            // A list that is too long by itself was reported where it is.
+            if before > 0 && next.content.len() <= CONTENT && before + next.content.len() > CONTENT {
+                let message = format!(
+                    "the choice has {} additional resources of the type {}; the format allows {CONTENT}",
+                    before + next.content.len(),
+                    next.kind
+                );
+                self.bend(&codes::LENS_LIMIT, item.head, message, "remove or merge some");
+            }
+            more.push(next);
+        }
+        Some(more)
     }
 
     fn more(&mut self, node: &Node) -> Option<MoreResources> {
