@@ -119,6 +119,10 @@ fn page(report: &Report, style: Style) -> String {
         }
         let rows: Vec<[Cell; 4]> = system.checks.iter().map(line).collect();
         page.table(&rows);
+        for check in system.checks.iter().filter(|check| check.state == State::NotWritten) {
+            let how = check.yours.as_deref().unwrap_or("nobody has written the experiment");
+            page.paragraph(&format!("{} is yours to write:", check.name), Paint::Plain, how);
+        }
     }
     page.part("Phases of adoption");
     for phase in &report.phases {
@@ -212,16 +216,25 @@ mod tests {
         assert_eq!(read.findings, []);
         let suite = read.suite.unwrap();
         for check in suite.systems.iter().flat_map(|system| &system.checks) {
-            if let Some(experiment) = &check.experiment {
-                assert!(path.parent().unwrap().join(experiment).is_file(), "{experiment}");
+            match (&check.experiment, &check.yours) {
+                (Some(experiment), None) => {
+                    assert!(path.parent().unwrap().join(experiment).is_file(), "{experiment}");
+                }
+                (None, Some(how)) => assert!(how.contains("aws:") || how.contains("requests"), "{how}"),
+                _ => panic!("{} is neither there nor said to be yours", check.name),
             }
         }
         let now: Timestamp = "2026-01-10T00:00:00Z".parse().unwrap();
         let green = record(&report("instance-termination.yaml", "1", "2026-01-01T00:00:00Z", "green")).unwrap();
         let page = page(&assess(&suite, &[green], None, now), Style { colour: false, live: false, width: 100 });
-        for part in
-            ["passed: crawl 1 of ", "2026-01-01", "never run", "no experiment", "- no: 3 experiments completed (1:"]
-        {
+        for part in [
+            "passed: crawl 1 of ",
+            "2026-01-01",
+            "never run",
+            "no experiment",
+            "cardiac arrest is yours to write:",
+            "- no: 3 experiments completed (1:",
+        ] {
             assert!(page.contains(part), "no `{part}` in\n{page}");
         }
     }

@@ -38,6 +38,8 @@ pub struct Check {
     pub stage: Stage,
     /// The experiment's file; none as long as nobody has written it.
     pub experiment: Option<String>,
+    /// What the experiment has to do, where it can only be written for one's own system.
+    pub yours: Option<String>,
     /// What runs it by itself, such as a pipeline; none if people do.
     pub automated: Option<String>,
 }

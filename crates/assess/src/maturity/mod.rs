@@ -64,6 +64,9 @@ pub struct CheckState {
     /// When its experiment ran last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Timestamp>,
+    /// What the experiment has to do, where it is still to be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub yours: Option<String>,
 }
 
 /// Where a check stands.
@@ -202,7 +205,8 @@ impl<'r> Runs<'r> {
                 Verdict::Invalid | Verdict::Inconclusive => State::Undecided,
             },
         };
-        CheckState { name: check.name.clone(), stage: check.stage, state, last: last.map(|run| run.started) }
+        let yours = check.yours.clone();
+        CheckState { name: check.name.clone(), stage: check.stage, state, last: last.map(|run| run.started), yours }
     }
 
     fn conclusive(&self) -> impl Iterator<Item = &'r RunRecord> {

@@ -16,7 +16,7 @@ fn run(document: &str, hash: &str, at: i64, verdict: Verdict) -> RunRecord {
 }
 
 fn check(name: &str, stage: Stage, experiment: Option<&str>) -> Check {
-    Check { name: name.to_owned(), stage, experiment: experiment.map(ToOwned::to_owned), automated: None }
+    Check { name: name.to_owned(), stage, experiment: experiment.map(ToOwned::to_owned), yours: None, automated: None }
 }
 
 fn suite(checks: Vec<Check>) -> Suite {

@@ -70,12 +70,16 @@ fn system(reader: &mut Reader<'_>, entry: &Entry) -> Option<System> {
 }
 
 fn check(reader: &mut Reader<'_>, entry: &Entry) -> Option<Check> {
-    let fields = reader.fields(&entry.value, "a check", &["stage", "experiment", "automated"])?;
+    let fields = reader.fields(&entry.value, "a check", &["stage", "experiment", "yours", "automated"])?;
     let stages = Stage::ALL.map(|stage| (stage.word(), stage));
     let stage = fields.required("stage", reader).and_then(|node| reader.one_of(node, "stage", &stages));
     let experiment = fields.get("experiment").and_then(|node| reader.text(node, "experiment"));
+    let yours = fields.get("yours").and_then(|node| reader.text(node, "yours"));
+    if let (Some(_), Some(node)) = (&experiment, fields.get("yours")) {
+        reader.wrong_value(node.span, "`yours` says what is still to be written; this check has its `experiment`");
+    }
     let automated = fields.get("automated").and_then(|node| reader.text(node, "automated"));
-    Some(Check { name: entry.key.clone(), stage: stage?, experiment, automated })
+    Some(Check { name: entry.key.clone(), stage: stage?, experiment, yours, automated })
 }
 
 fn declared(reader: &mut Reader<'_>, node: &Node) -> Vec<Declared> {
@@ -98,7 +102,7 @@ systems:
     question: Does it grow?
     checks:
       cells die: { stage: crawl, experiment: ../experiments/one.yaml }
-      floods: { stage: run, automated: nightly }
+      floods: { stage: run, automated: nightly, yours: send a flood of requests }
 declared: { standardProcess: docs/process.md }
 ";
 
@@ -113,6 +117,7 @@ declared: { standardProcess: docs/process.md }
             ("yearly", Some("one.yaml"), Stage::Crawl)
         );
         assert_eq!((checks[1].file_name(), checks[1].automated.as_deref()), (None, Some("nightly")));
+        assert_eq!(checks[1].yours.as_deref(), Some("send a flood of requests"));
         assert_eq!(suite.declared[0].what, Milestone::StandardProcess);
     }
 
@@ -124,6 +129,7 @@ declared: { standardProcess: docs/process.md }
             ("question:", "stage:", "F014", 4),
             ("standardProcess", "standardProces", "F010", 8),
             ("systems:", "system:", "F010", 2),
+            ("automated: nightly", "experiment: x.yaml", "F013", 7),
         ] {
             let read = read_suite("yearly.yaml", SUITE.replacen(from, to, 1).as_bytes());
             let found: Vec<_> = read.findings.iter().map(|finding| (finding.code.id, finding.line)).collect();
