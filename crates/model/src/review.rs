@@ -23,6 +23,8 @@ pub struct Review {
     pub improvements: BTreeMap<String, Improvement>,
     /// How improvements are planned.
     pub plan: Planning,
+    /// A file of incidents, relative to the review's, from which the figures of months are computed.
+    pub history: Option<String>,
     /// What months measured, in their order.
     pub months: Vec<Month>,
     /// Earlier states, in their order.

@@ -170,6 +170,24 @@ pub struct ChoiceStanding {
     pub evidence: Vec<Evidence>,
 }
 
+impl ChoiceStanding {
+    /// Why it should be answered anew; none where it need not.
+    #[must_use]
+    pub fn why_anew(&self) -> Option<String> {
+        let latest = self.evidence.iter().find(|evidence| match self.known {
+            Known::Contradicted => evidence.contradicts,
+            _ => evidence.expires.is_some(),
+        })?;
+        let day = |at: Timestamp| at.strftime("%Y-%m-%d");
+        let Evidence { source, at, expires, .. } = latest;
+        match (self.known, expires) {
+            (Known::Contradicted, _) => Some(format!("{source}, seen {}, says the opposite", day(*at))),
+            (Known::Stale, Some(expires)) => Some(format!("{source} expired on {}", day(*expires))),
+            _ => None,
+        }
+    }
+}
+
 /// A question, and where it stands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,7 +1,8 @@
 //! Reviews of a small lens: three questions, whose practices have levels, efforts and an order.
 
-use jiff::{Timestamp, ToSpan as _, civil::Date};
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use model::{
+    incident::{History, Incident, Kind, Stretch},
     lens::{Choice, Extra, Lens, Level, Pillar, Question, Risk, Rule},
     review::{
         Answer, Answers, ChoiceAnswer, Evidence, Improvement, Month, NotApplicable, Planning, Progress, Reason, Review,
@@ -14,7 +15,7 @@ use serde_json::json;
 use super::{
     Standing,
     change::{compare, unproven},
-    month::monthly,
+    month::{Amount, monthly},
     plan::{Field, Item, items, matrix},
     rules::analyse,
     schedule::{DAYS, schedule},
@@ -335,6 +336,15 @@ fn what_waits_for_itself_is_said_and_the_rest_is_planned() {
     assert_eq!(plan.tasks.len(), 2);
 }
 
+/// Names and values to the sixth digit, and whether promises were kept.
+fn shown(monthly: &super::month::Monthly) -> Vec<(&'static str, f64, Option<bool>)> {
+    let number = |amount: Amount| match amount {
+        Amount::Share(number) | Amount::Seconds(number) => (number * 1e6).round() / 1e6,
+        Amount::Count(count) => f64::from(u32::try_from(count).unwrap()),
+    };
+    monthly.figures.iter().map(|figure| (figure.name, number(figure.value), figure.kept)).collect()
+}
+
 #[test]
 fn a_month_is_measured_against_what_was_promised() {
     let mut review = nothing_followed();
@@ -354,21 +364,22 @@ fn a_month_is_measured_against_what_was_promised() {
         vec![seen("2026-10-01T00:00:00Z", Some("2026-12-01T00:00:00Z"), false)];
     review.answers.insert("q2".to_owned(), given);
     let plan = schedule(&items_of(&review), &Planning::default(), day("2026-11-22"));
-    let monthly = monthly(&review, &plan, time(NOW), day("2026-11-22"));
-    let figures: Vec<_> =
-        monthly.figures.iter().map(|figure| (figure.name, figure.value.as_str(), figure.kept)).collect();
+    let monthly = monthly(&review, &plan, None, None, time(NOW));
+    let figures = shown(&monthly);
     // 125 minutes of the 44.64 that 99.9 % leaves in October; 125 / 3 minutes each.
     assert_eq!(
         figures,
         [
-            ("Availability", "99.711 %", Some(false)),
-            ("Error budget used", "280.0 %", Some(false)),
-            ("Downtime", "PT2H5M", None),
-            ("Incidents", "3", None),
-            ("Mean time to recover", "41.7 min", Some(true)),
-            ("Backups", "62 made, 0 failed", Some(true)),
+            ("Availability", 0.997_11, Some(false)),
+            ("Error budget used", 2.800_179, Some(false)),
+            ("Downtime", 7500.0, None),
+            ("Incidents", 3.0, None),
+            ("Mean time to recover", 2500.0, Some(true)),
+            ("Backups made", 62.0, None),
+            ("Backups failed", 0.0, Some(true)),
         ]
     );
+    assert!(monthly.remarks[0].starts_with("The figures are what the review says"), "{:?}", monthly.remarks);
     assert_eq!(monthly.expiring.len(), 1);
     assert_eq!(monthly.due, ["b", "a"]);
 }
@@ -416,4 +427,87 @@ proptest! {
             prop_assert_eq!(own.phase == 4, own.end > plan.first + (DAYS - 1).days());
         }
     }
+}
+
+/// Incidents of September and October of 2026, all of them observed.
+fn history(detected: bool) -> History {
+    let incident = |title: &str, began: &str, minutes: i64| {
+        let began = time(began);
+        let restored = began.checked_add(minutes.minutes()).unwrap();
+        let detected = detected.then(|| began.checked_add(6.minutes()).unwrap());
+        Incident { title: title.to_owned(), kind: Kind::Outage, began, detected, restored, lost: 1.0, cause: None }
+    };
+    History {
+        name: "Shop".to_owned(),
+        time_zone: TimeZone::UTC,
+        observed: Stretch { from: time("2026-09-01T00:00:00Z"), to: time("2026-11-10T00:00:00Z") },
+        target: Some(0.999),
+        stated: None,
+        change: None,
+        incidents: vec![
+            incident("disk", "2026-10-20T10:00:00Z", 40),
+            incident("queue", "2026-10-02T10:00:00Z", 80),
+            incident("names", "2026-09-02T10:00:00Z", 180),
+        ],
+    }
+}
+
+#[test]
+fn a_month_is_computed_from_incidents_and_compared_with_the_one_before() {
+    let mut review = nothing_followed();
+    review.workload.rto = Some("PT1H".parse().unwrap());
+    let plan = schedule(&items_of(&review), &Planning::default(), day("2026-11-22"));
+    let monthly = monthly(&review, &plan, Some(&history(true)), None, time(NOW));
+    // November is not over; October is the last whole month.
+    assert_eq!(monthly.month, Some(day("2026-10-01")));
+    // Two hours of 744; the budget of a thousandth is 44.64 minutes.
+    let wanted = [
+        ("Availability", 0.997_312, Some(false)),
+        ("Error budget used", 2.688_172, Some(false)),
+        ("Downtime", 7200.0, None),
+        ("Incidents", 2.0, None),
+        ("Mean time to recover", 3600.0, Some(true)),
+        ("Mean time to detect", 360.0, None),
+    ];
+    assert_eq!(shown(&monthly), wanted);
+    let better: Vec<_> = monthly.figures.iter().map(|figure| figure.better).collect();
+    assert_eq!(better, [Some(true), Some(true), Some(true), Some(false), Some(true), None]);
+    let titles: Vec<_> = monthly.incidents.iter().map(|incident| incident.title.as_str()).collect();
+    assert_eq!(titles, ["queue", "disk"]);
+    assert_eq!(monthly.trend.unwrap().failures, None, "three interruptions are too few for a trend");
+    assert_eq!(monthly.remarks.len(), 1, "{:?}", monthly.remarks);
+    assert!(monthly.remarks[0].contains("backups"), "{:?}", monthly.remarks);
+}
+
+#[test]
+fn what_is_missing_for_a_month_or_speaks_against_it_is_said() {
+    let mut review = nothing_followed();
+    let plan = schedule(&items_of(&review), &Planning::default(), day("2026-11-22"));
+    let said = |review: &Review, history: Option<&History>, asked: Option<&str>| {
+        let monthly = monthly(review, &plan, history, asked.map(day), time(NOW));
+        (monthly.figures.len(), monthly.remarks.join(" "))
+    };
+    let (figures, remarks) = said(&review, None, None);
+    assert!(figures == 0 && remarks.contains("Nothing is known of the month"), "{remarks}");
+    let (_, remarks) = said(&review, Some(&history(false)), None);
+    assert!(remarks.contains("When the incidents were noticed is not known"), "{remarks}");
+    let (_, remarks) = said(&review, Some(&history(true)), Some("2026-11-15"));
+    assert!(remarks.contains("Only 9 of the month's 30 days were observed"), "{remarks}");
+    let (figures, remarks) = said(&review, Some(&history(true)), Some("2027-01-01"));
+    assert!(figures == 0 && remarks.contains("2026-09-01 to 2026-11-10"), "{remarks}");
+    let untargeted = History { target: None, ..history(true) };
+    let (figures, remarks) = said(&review, Some(&untargeted), None);
+    assert!(figures == 5 && remarks.contains("there is no error budget"), "{remarks}");
+    review.months.push(Month {
+        first: day("2026-10-01"),
+        availability: Some(99.9),
+        incidents: Some(1),
+        downtime: None,
+        backups_made: Some(31),
+        backups_failed: Some(1),
+        notes: None,
+    });
+    let (figures, remarks) = said(&review, Some(&history(true)), None);
+    assert!(figures == 8 && remarks.contains("says 99.9 % for the month; the incidents give 99.731 %"), "{remarks}");
+    assert!(remarks.contains("counts 1 incidents in the month; the history has 2"), "{remarks}");
 }

@@ -31,6 +31,9 @@ pub(super) fn page(file: &str, report: &Report) -> String {
                     paper.paragraph(question);
                 }
                 paper.add(format_args!("{table}"));
+                for (check, how) in system.checks.iter().filter_map(|check| Some((check, check.yours.as_ref()?))) {
+                    paper.paragraph(&format!("{} is yours to write: {how}", check.name));
+                }
             }
         },
     );

@@ -28,11 +28,27 @@ pub(crate) struct Show {
     /// The milestone to compare with; the last one if not given.
     #[arg(long, value_name = "MILESTONE")]
     pub(crate) since: Option<String>,
+    /// Look at a milestone instead of today's answers, compared with the one before it or with `--since`.
+    #[arg(long, value_name = "MILESTONE")]
+    pub(crate) of: Option<String>,
+    #[command(flatten)]
+    pub(crate) month: Month,
     #[command(flatten)]
     pub(crate) form: Form,
     /// Also write a page for people: one file, for screen and paper.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+}
+
+/// The month whose figures are shown.
+#[derive(Debug, Args)]
+pub(crate) struct Month {
+    /// Incidents from which the month's figures are computed; what the review names under `history` if not given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) history: Option<PathBuf>,
+    /// The month, such as 2026-10; the last one that was observed to its end if not given.
+    #[arg(long, value_name = "MONTH", value_parser = month)]
+    pub(crate) month: Option<Date>,
 }
 
 /// In which form something is printed; as text if none is chosen.
@@ -48,6 +64,21 @@ pub(crate) struct Form {
     /// Print Markdown.
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+/// In which form a page is printed; as Markdown if none is chosen.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct PageForm {
+    /// Print a page for screen and paper: one file.
+    #[arg(long)]
+    pub(crate) html: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print CSV: a row for each line of the page.
+    #[arg(long)]
+    pub(crate) csv: bool,
 }
 
 /// What to do with lenses and reviews.
@@ -115,7 +146,7 @@ Examples:
         #[command(flatten)]
         form: Form,
     },
-    /// Print a page to work with, as Markdown, filled from the review.
+    /// Print a page to work with, filled from the review; as Markdown if nothing else is chosen.
     Page {
         /// Which one.
         #[arg(value_enum)]
@@ -125,6 +156,10 @@ Examples:
         /// When; now if not given.
         #[arg(long, value_name = "TIME", value_parser = time)]
         at: Option<Timestamp>,
+        #[command(flatten)]
+        month: Month,
+        #[command(flatten)]
+        form: PageForm,
     },
 }
 
@@ -142,8 +177,13 @@ pub(crate) enum Page {
 }
 
 /// A time of RFC 3339, or a day, which begins at midnight UTC.
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     let time = text.parse::<Timestamp>().ok().or_else(day);
     time.ok_or_else(|| format!("`{text}` is no time; write for example 2026-10-01 or 2026-10-01T09:30:00Z"))
+}
+
+/// A month by its first day.
+fn month(text: &str) -> Result<Date, String> {
+    format!("{text}-01").parse().map_err(|_| format!("`{text}` is no month; write for example 2026-10"))
 }

@@ -5,10 +5,11 @@ use std::io::{BufRead, Write};
 use anyhow::Result;
 use assess::review::standing::{QuestionRisk, Standing};
 use engine::report::columns::wrap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use model::{
+    Period,
     lens::{Lens, Question},
-    review::{Answer, NotApplicable, Reason, Review, Status},
+    review::{Answer, Evidence, NotApplicable, Reason, Review, Status},
 };
 
 /// A conversation about a review.
@@ -26,6 +27,8 @@ enum Said {
     NotApplicable,
     /// Tell more about a choice.
     Explain(usize),
+    /// Evidence for a choice is to be written down.
+    Evidence(usize),
     /// The next question.
     Skip,
     /// The question before.
@@ -73,31 +76,47 @@ impl<R: BufRead, W: Write> Dialogue<R, W> {
         let mut at = 0;
         while let Some(question) = questions.get(at) {
             self.say(&format!("\n[{}/{}]", at + 1, questions.len()))?;
-            self.question(question, review.answers.get(&question.id))?;
+            self.question(question, review.answers.get(&question.id), now)?;
             match self.answer(question)? {
                 Said::Choices { made, aside } => {
                     let reason = if aside.is_empty() { None } else { self.reason()? };
                     if aside.is_empty() || reason.is_some() {
-                        let notes = self.prompt("Notes (Enter for none):")?.unwrap_or_default();
-                        answer(review, question, &made, reason.map(|reason| (aside.as_slice(), reason)), &notes);
+                        answer(review, question, &made, reason.map(|reason| (aside.as_slice(), reason)));
                         save(review)?;
+                        self.notes(review, question, &mut save)?;
                         at += 1;
                     }
                 }
                 Said::NotApplicable => {
                     if let Some(reason) = self.reason()? {
-                        let notes = self.prompt("Why (Enter for no words):")?.filter(|notes| !notes.is_empty());
                         let answer = review.answers.entry(question.id.clone()).or_default();
-                        answer.not_applicable = Some(NotApplicable { reason, notes });
+                        answer.not_applicable = Some(NotApplicable { reason, notes: None });
                         save(review)?;
+                        self.why(review, question, &mut save)?;
                         at += 1;
                     }
                 }
-                Said::Skip => at += 1,
-                Said::Back => at = at.saturating_sub(1),
+                Said::Evidence(place) => {
+                    if let Some(evidence) = self.evidence(now)? {
+                        let id = question.choices[place].id.clone();
+                        let choices = &mut review.answers.entry(question.id.clone()).or_default().choices;
+                        choices.entry(id).or_insert_with(|| Status::Selected.into()).evidence.push(evidence);
+                        save(review)?;
+                    }
+                    continue;
+                }
+                Said::Skip => {
+                    at += 1;
+                    continue;
+                }
+                Said::Back => {
+                    at = at.saturating_sub(1);
+                    continue;
+                }
                 Said::Stop => break,
-                Said::Explain(_) | Said::Unclear => {}
+                Said::Explain(_) | Said::Unclear => continue,
             }
+            self.risk(lens, review, question, now)?;
         }
         let counts = Standing::of(lens, &review.answers, now).counts;
         self.say(&format!(
@@ -128,25 +147,28 @@ impl<R: BufRead, W: Write> Dialogue<R, W> {
         Ok((read > 0).then(|| line.trim().to_owned()))
     }
 
-    fn question(&mut self, question: &Question, given: Option<&Answer>) -> Result<()> {
+    fn question(&mut self, question: &Question, given: Option<&Answer>, now: Timestamp) -> Result<()> {
         self.paragraph(0, "", &question.title)?;
         if let Some(description) = &question.description {
             self.paragraph(2, "", description)?;
         }
         for (n, choice) in question.choices.iter().enumerate() {
-            let status = given.and_then(|given| given.choices.get(&choice.id)).map(|choice| choice.status);
-            let mark = match status {
+            let given = given.and_then(|given| given.choices.get(&choice.id));
+            let mark = match given.map(|given| given.status) {
                 Some(Status::Selected) => "x",
                 Some(Status::NotApplicable(_)) => "-",
                 Some(Status::Unselected) | None => " ",
             };
             self.paragraph(9, &format!(" {:>2} [{mark}]", n + 1), &choice.title)?;
+            for evidence in given.map(|given| given.evidence.as_slice()).unwrap_or_default() {
+                self.paragraph(11, "", &told(evidence, now))?;
+            }
         }
         Ok(())
     }
 
     fn answer(&mut self, question: &Question) -> Result<Said> {
-        self.paragraph(0, "", "Numbers of what is true, -N where N does not apply; n: nothing of it applies, ?N: explain N, s: skip, b: back, q: stop")?;
+        self.paragraph(0, "", "Numbers of what is true, -N where N does not apply; n: nothing of it applies, ?N: explain N, eN: evidence for N, s: skip, b: back, q: stop")?;
         loop {
             let Some(line) = self.prompt(">")? else { return Ok(Said::Stop) };
             match understand(&line, question) {
@@ -170,14 +192,115 @@ impl<R: BufRead, W: Write> Dialogue<R, W> {
         }
     }
 
+    /// Which reason; none where nothing is said.
     fn reason(&mut self) -> Result<Option<Reason>> {
         for (n, (word, _)) in Reason::NAMES.iter().enumerate() {
             self.say(&format!("  {} {word}", n + 1))?;
         }
-        let Some(line) = self.prompt("Which reason?")? else { return Ok(None) };
-        let place = line.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        Ok(place.and_then(|place| Reason::NAMES.get(place)).map(|(_, reason)| *reason))
+        loop {
+            let Some(line) = self.prompt("Which reason?")?.filter(|line| !line.is_empty()) else { return Ok(None) };
+            let place = line.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+            if let Some((_, reason)) = place.and_then(|place| Reason::NAMES.get(place)) {
+                return Ok(Some(*reason));
+            }
+            let right = format!("Write a number from 1 to {}; Enter goes back to the question.", Reason::NAMES.len());
+            self.paragraph(0, "", &right)?;
+        }
     }
+
+    /// Notes of an answer, which was saved before: whoever stops here has lost nothing.
+    fn notes(
+        &mut self,
+        review: &mut Review,
+        question: &Question,
+        save: &mut impl FnMut(&Review) -> Result<()>,
+    ) -> Result<()> {
+        let answer = review.answers.entry(question.id.clone()).or_default();
+        let ask = match &answer.notes {
+            None => "Notes (Enter for none):".to_owned(),
+            Some(notes) => {
+                self.paragraph(0, "", &format!("Notes so far: {notes}"))?;
+                "Notes (Enter keeps them):".to_owned()
+            }
+        };
+        if let Some(notes) = self.prompt(&ask)?.filter(|notes| !notes.is_empty()) {
+            answer.notes = Some(notes);
+            save(review)?;
+        }
+        Ok(())
+    }
+
+    /// In words why a question does not concern the workload.
+    fn why(
+        &mut self,
+        review: &mut Review,
+        question: &Question,
+        save: &mut impl FnMut(&Review) -> Result<()>,
+    ) -> Result<()> {
+        let Some(words) = self.prompt("Why (Enter for no words):")?.filter(|words| !words.is_empty()) else {
+            return Ok(());
+        };
+        let answer = review.answers.entry(question.id.clone()).or_default();
+        if let Some(why) = &mut answer.not_applicable {
+            why.notes = Some(words);
+        }
+        save(review)
+    }
+
+    /// Evidence, line by line; none where its source is not said.
+    fn evidence(&mut self, now: Timestamp) -> Result<Option<Evidence>> {
+        let source = self.prompt("Where is it from: a report, a ticket, a drill (Enter: never mind)?")?;
+        let Some(source) = source.filter(|source| !source.is_empty()) else { return Ok(None) };
+        let now = Timestamp::from_second(now.as_second())?;
+        let at = self.asked("When was it seen (Enter: now)?", super::args::time)?.unwrap_or(now);
+        let lasts = self.asked("How long does it count, such as P90D (Enter: for ever)?", |text| {
+            let period = text.parse::<Period>().map_err(|error| error.to_string())?;
+            SignedDuration::try_from(period.get()).map_err(|error| error.to_string())
+        })?;
+        let says = self.prompt("What does it say (Enter for nothing)?")?.filter(|says| !says.is_empty());
+        let against = self.prompt("Does it speak against the practice (y; Enter: no)?")?;
+        let contradicts =
+            against.is_some_and(|word| word.eq_ignore_ascii_case("y") || word.eq_ignore_ascii_case("yes"));
+        let expires = lasts.map(|lasts| at.saturating_add(lasts).unwrap_or(Timestamp::MAX));
+        Ok(Some(Evidence { source, at, expires, contradicts, says }))
+    }
+
+    /// Something that has to be understood; none where nothing is said.
+    fn asked<T>(&mut self, text: &str, understand: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>> {
+        loop {
+            let Some(line) = self.prompt(text)?.filter(|line| !line.is_empty()) else { return Ok(None) };
+            match understand(&line) {
+                Ok(value) => return Ok(Some(value)),
+                Err(wrong) => self.paragraph(0, "", &wrong)?,
+            }
+        }
+    }
+
+    /// What the answer amounts to, and what would lower the risk.
+    fn risk(&mut self, lens: &Lens, review: &Review, question: &Question, now: Timestamp) -> Result<()> {
+        let standing = Standing::of(lens, &review.answers, now);
+        let Some(question) = standing.questions().find(|other| other.id == question.id) else { return Ok(()) };
+        self.say("")?;
+        self.paragraph(0, "", &format!("{}: {}.", question.label(), question.risk.name()))?;
+        if let Some((ids, then)) = &question.nearest {
+            let titles = ids.iter().filter_map(|id| question.choices.iter().find(|choice| choice.id == *id));
+            let titles: Vec<&str> = titles.map(|choice| choice.title.as_str()).collect();
+            self.paragraph(0, "", &format!("It would be {} with: {}.", then.name(), titles.join("; ")))?;
+        }
+        Ok(())
+    }
+}
+
+/// Evidence in a line.
+fn told(evidence: &Evidence, now: Timestamp) -> String {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d");
+    let until = match evidence.expires {
+        Some(expires) if expires <= now => format!(", expired {}", day(expires)),
+        Some(expires) => format!(", counts until {}", day(expires)),
+        None => String::new(),
+    };
+    let against = if evidence.contradicts { "against it: " } else { "" };
+    format!("{against}{}, seen {}{until}", evidence.source, day(evidence.at))
 }
 
 fn understand(line: &str, question: &Question) -> Said {
@@ -193,6 +316,9 @@ fn understand(line: &str, question: &Question) -> Said {
         _ => {
             if let Some(number) = line.strip_prefix('?') {
                 return place(number).map_or(Said::Unclear, Said::Explain);
+            }
+            if let Some(number) = line.strip_prefix('e') {
+                return place(number).map_or(Said::Unclear, Said::Evidence);
             }
             let (mut made, mut aside) = (Vec::new(), Vec::new());
             for word in line.split([' ', ',']).filter(|word| !word.is_empty()) {
@@ -215,12 +341,9 @@ fn understand(line: &str, question: &Question) -> Said {
 }
 
 /// Writes an answer down. What was known of a choice beside, its notes and evidence, stays.
-fn answer(review: &mut Review, question: &Question, made: &[usize], aside: Option<(&[usize], Reason)>, notes: &str) {
+fn answer(review: &mut Review, question: &Question, made: &[usize], aside: Option<(&[usize], Reason)>) {
     let answer = review.answers.entry(question.id.clone()).or_default();
     answer.not_applicable = None;
-    if !notes.is_empty() {
-        answer.notes = Some(notes.to_owned());
-    }
     for (place, choice) in question.choices.iter().enumerate() {
         let given = answer.choices.entry(choice.id.clone()).or_insert_with(|| Status::Unselected.into());
         given.status = match (aside, given.status) {
@@ -272,7 +395,8 @@ mod tests {
         // The fourth was skipped, come back to, not understood, and "none of these" refused together with another.
         assert_eq!(said.matches("Write numbers from 1 to 5").count(), 2, "{said}");
         assert_eq!(selected("rel_prevent_interaction_failure").len(), 2);
-        assert_eq!((saved, review.answers.len()), (5, 4));
+        // The name; two answers with words, each saved before the words; two without.
+        assert_eq!((saved, review.answers.len()), (7, 4));
         assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
     }
 
@@ -297,10 +421,34 @@ mod tests {
         let aside = Status::NotApplicable(Reason::ArchitectureConstraints);
         assert_eq!(of(&review).iter().filter(|status| **status == aside).count(), 1);
         let question = formats::lens::reliability().question("rel_manage_service_limits").unwrap().clone();
-        answer(&mut review, &question, &[0], None, "");
+        answer(&mut review, &question, &[0], None);
         assert_eq!(of(&review).iter().filter(|status| **status == aside).count(), 1);
-        answer(&mut review, &question, &[0, 1], None, "");
+        answer(&mut review, &question, &[0, 1], None);
         assert_eq!(of(&review).iter().filter(|status| **status == aside).count(), 0);
+    }
+
+    #[test]
+    fn evidence_is_written_down_by_hand_and_told_with_the_question() {
+        let mut review = Review::default();
+        let input = "Shop\ne1\ndrill 3\nyesterday\n1969-09-01\nP30D\nall of it\nyes\n1\n\nb\nq\n";
+        let (said, saved) = hold(input, &mut review);
+        let id = "rel_manage_service_limits_aware_quotas_and_constraints";
+        let evidence = &review.answers["rel_manage_service_limits"].choices[id].evidence[0];
+        assert!(evidence.contradicts && evidence.says.as_deref() == Some("all of it"));
+        assert!(said.contains("`yesterday` is no time"), "{said}");
+        assert!(said.contains("against it: drill 3, seen 1969-09-01, expired 1969-10-01"), "{said}");
+        // The name, the evidence, the answer.
+        assert_eq!(saved, 3);
+    }
+
+    #[test]
+    fn a_reason_that_is_none_is_asked_for_again_and_nothing_goes_back() {
+        let mut review = Review::default();
+        let (said, _) = hold("Shop\nn\n9\n4\n\nn\n\nq\n", &mut review);
+        assert!(said.contains("Write a number from 1 to 4"), "{said}");
+        let why = review.answers["rel_manage_service_limits"].not_applicable.as_ref().unwrap();
+        assert_eq!((why.reason, review.answers.len()), (Reason::Other, 1));
+        assert!(said.contains("not applicable."), "{said}");
     }
 
     #[test]
@@ -311,7 +459,7 @@ mod tests {
         let choice = review.answers.get_mut("rel_manage_service_limits").unwrap().choices.get_mut(id).unwrap();
         choice.notes = Some("kept".to_owned());
         let question = formats::lens::reliability().question("rel_manage_service_limits").unwrap().clone();
-        answer(&mut review, &question, &[1], None, "");
+        answer(&mut review, &question, &[1], None);
         let choice = &review.answers["rel_manage_service_limits"].choices[id];
         assert_eq!((choice.status, choice.notes.as_deref()), (Status::Unselected, Some("kept")));
     }

@@ -63,7 +63,7 @@ pub(super) fn plan(report: &Report<'_>) -> String {
 
 /// A row whose fields are quoted where they must be. A field that a spreadsheet would take for a formula begins with an
 /// apostrophe, which spreadsheets hide: names in a review come from whoever may write to it.
-fn row(fields: &[&str]) -> String {
+pub(super) fn row(fields: &[&str]) -> String {
     let mut line = String::new();
     for (n, field) in fields.iter().enumerate() {
         let formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);

@@ -11,26 +11,15 @@ use assess::review::{
 };
 use engine::report::STYLE;
 use jiff::civil::Date;
+use model::{Period, figures::span, lens::Level, review::Progress};
 
-use super::report::Report;
+use super::{month, report::Report};
 
 const OWN_STYLE: &str = include_str!("review.css");
 
 /// The page.
 pub(super) fn page(report: &Report<'_>) -> String {
     let mut page = Page(String::new());
-    let name = &report.review.workload.name;
-    page.add(format_args!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{name}: reliability review</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <style>\n{STYLE}{OWN_STYLE}</style>\n</head>\n<body>\n\
-         <header class=\"top\"><strong>Shaketable review</strong><span>{lens} · {today}</span></header>\n<main>\n",
-        name = Text(name),
-        lens = Text(&report.lens_name()),
-        today = report.today
-    ));
     page.banner(report);
     page.glance(report);
     page.reopened(report);
@@ -40,16 +29,29 @@ pub(super) fn page(report: &Report<'_>) -> String {
     page.schedule(report);
     page.months(report);
     page.practices(report);
-    page.add(format_args!(
-        "</main>\n<footer>Risks follow from the lens's rules and the answers; evidence counts until it expires. \
-         Made by shaketable {}.</footer>\n</body>\n</html>\n",
-        env!("CARGO_PKG_VERSION")
-    ));
-    page.0
+    let title = format!("{}: reliability review", report.review.workload.name);
+    frame(&title, &format!("{} · {}", report.lens_name(), report.today), &page.0)
+}
+
+/// A page around its parts: one file, and no script may run in it.
+pub(super) fn frame(title: &str, lead: &str, body: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <style>\n{STYLE}{OWN_STYLE}</style>\n</head>\n<body>\n\
+         <header class=\"top\"><strong>Shaketable review</strong><span>{lead}</span></header>\n<main>\n{body}\
+         </main>\n<footer>Risks follow from the lens's rules and the answers; evidence counts until it expires. \
+         Made by shaketable {version}.</footer>\n</body>\n</html>\n",
+        title = Text(title),
+        lead = Text(lead),
+        version = env!("CARGO_PKG_VERSION")
+    )
 }
 
 /// Text of a review within the page, made harmless.
-struct Text<'a>(&'a str);
+pub(super) struct Text<'a>(pub(super) &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +92,11 @@ const fn sign(known: Known) -> (&'static str, &'static str) {
         Known::NotApplicable => ("unknown", "– not applicable"),
         Known::Open => ("unknown", "? open"),
     }
+}
+
+/// A length of time as people read it.
+fn length(period: Option<Period>) -> String {
+    period.map_or_else(|| "–".to_owned(), |period| span(period.as_secs_f64()))
 }
 
 struct Page(String);
@@ -145,8 +152,8 @@ impl Page {
                 subject.availability.map_or_else(|| "–".to_owned(), |share| format!("{share} %")),
                 String::new(),
             ),
-            ("Time to recover", subject.rto.map_or_else(|| "–".to_owned(), |rto| rto.to_string()), String::new()),
-            ("Permitted data loss", subject.rpo.map_or_else(|| "–".to_owned(), |rpo| rpo.to_string()), String::new()),
+            ("Time to recover", length(subject.rto), String::new()),
+            ("Permitted data loss", length(subject.rpo), String::new()),
         ];
         self.add(format_args!("<dl class=\"glance\">\n"));
         for (name, value, note) in cells {
@@ -169,7 +176,7 @@ impl Page {
             "To be answered anew",
             "Evidence for these practices has expired, or says the opposite of the answer.",
         );
-        self.add(format_args!("<div class=\"card\"><table><tbody>\n"));
+        self.add(format_args!("<div class=\"card rows\"><table><tbody>\n"));
         for choice in reopened.iter().flat_map(|question| &question.choices) {
             if matches!(choice.known, Known::Stale | Known::Contradicted) {
                 self.practice(choice);
@@ -182,7 +189,7 @@ impl Page {
         self.section("questions", "Where it stands", "");
         for pillar in &report.standing.pillars {
             let counts = pillar.counts;
-            self.add(format_args!("<div class=\"card\"><div class=\"risks\" role=\"img\" aria-label=\"{} high, {} medium, {} none, {} unanswered\">", counts.high, counts.medium, counts.none, counts.unanswered));
+            self.add(format_args!("<div class=\"card rows\"><div class=\"risks\" role=\"img\" aria-label=\"{} high, {} medium, {} none, {} unanswered\">", counts.high, counts.medium, counts.none, counts.unanswered));
             for (class, count) in [
                 ("red", counts.high),
                 ("yellow", counts.medium),
@@ -238,7 +245,7 @@ impl Page {
             if comparison.changes.is_empty() { "Nothing has changed." } else { "" },
         );
         if !comparison.changes.is_empty() {
-            self.add(format_args!("<div class=\"card\"><table><thead><tr><th>Question</th><th>Then</th><th>Now</th><th>Practices</th></tr></thead><tbody>\n"));
+            self.add(format_args!("<div class=\"card scroll\"><table><thead><tr><th>Question</th><th>Then</th><th>Now</th><th>Practices</th></tr></thead><tbody>\n"));
             for change in &comparison.changes {
                 let (before, after) = (look(change.before), look(change.after));
                 self.add(format_args!(
@@ -262,6 +269,7 @@ impl Page {
             "What to improve",
             "By risk, impact and effort. A practice in bold belongs to the fewest that lower its question's risk.",
         );
+        self.grid(report);
         self.add(format_args!("<div class=\"matrix\">\n"));
         for (field, items) in matrix {
             self.add(format_args!(
@@ -275,6 +283,40 @@ impl Page {
             self.add(format_args!("</ul></div>\n"));
         }
         self.add(format_args!("</div></section>\n"));
+    }
+
+    /// Risk against impact, with what is little work marked: everything at a glance.
+    fn grid(&mut self, report: &Report<'_>) {
+        const DOWN: [Level; 3] = [Level::High, Level::Medium, Level::Low];
+        const ACROSS: [Level; 3] = [Level::Low, Level::Medium, Level::High];
+        self.add(format_args!("<div class=\"card scroll\"><table class=\"grid\"><thead><tr><td></td>"));
+        for impact in ACROSS {
+            self.add(format_args!("<th scope=\"col\">impact {impact}</th>"));
+        }
+        self.add(format_args!("</tr></thead><tbody>\n"));
+        let open = |item: &&Item| !matches!(item.progress, Progress::Complete | Progress::RiskAccepted);
+        for risk in DOWN {
+            self.add(format_args!("<tr><th scope=\"row\">risk {risk}</th>"));
+            for impact in ACROSS {
+                self.add(format_args!("<td>"));
+                let mut items: Vec<&Item> = report.items.iter().filter(open).collect();
+                items.retain(|item| item.risk == risk && item.impact == impact);
+                items.sort_by_key(|item| item.effort);
+                for item in items {
+                    let (effort, title) = (item.effort, Text(&item.title));
+                    self.add(format_args!(
+                        "<span class=\"chip {effort}\" title=\"{title} (effort {effort})\">{}</span> ",
+                        Text(&item.label)
+                    ));
+                }
+                self.add(format_args!("</td>"));
+            }
+            self.add(format_args!("</tr>\n"));
+        }
+        self.add(format_args!(
+            "</tbody></table><p class=\"legend\"><span class=\"chip low\">effort low</span> \
+             <span class=\"chip medium\">medium</span> <span class=\"chip high\">high</span></p></div>\n"
+        ));
     }
 
     fn item(&mut self, item: &Item) {
@@ -312,7 +354,7 @@ impl Page {
         self.section("plan", "90 days", &lead);
         self.add(format_args!("<figure>"));
         self.chart(&schedule.tasks, schedule.first, schedule.checkpoints);
-        self.add(format_args!("</figure>\n<div class=\"card\" style=\"margin-top: 1rem\"><table><thead><tr><th>From</th><th>To</th><th>What</th><th>Who</th><th>After</th></tr></thead><tbody>\n"));
+        self.add(format_args!("</figure>\n<div class=\"card scroll\" style=\"margin-top: 1rem\"><table><thead><tr><th>From</th><th>To</th><th>What</th><th>Who</th><th>After</th></tr></thead><tbody>\n"));
         for task in schedule.tasks.iter().filter(|task| task.phase < 4) {
             let late = if task.late { " <span class=\"state bad\">late</span>" } else { "" };
             self.add(format_args!(
@@ -353,28 +395,48 @@ impl Page {
     }
 
     fn months(&mut self, report: &Report<'_>) {
-        let Some(month) = report.monthly.month else { return };
-        self.section("month", &format!("Measured in {}", month.strftime("%B %Y")), "");
-        self.add(format_args!("<div class=\"card\"><table><thead><tr><th></th><th>Measured</th><th>Promised</th><th>Kept</th></tr></thead><tbody>\n"));
-        for figure in &report.monthly.figures {
+        let monthly = &report.monthly;
+        let Some(first) = monthly.month else { return };
+        self.section(
+            "month",
+            &first.strftime("%B %Y").to_string(),
+            month::trend(monthly).as_deref().unwrap_or_default(),
+        );
+        self.add(format_args!("<div class=\"card scroll\"><table><thead><tr><th></th><th>Measured</th><th>Month before</th><th>Promised</th><th>Kept</th></tr></thead><tbody>\n"));
+        for figure in &monthly.figures {
             let kept = match figure.kept {
                 Some(true) => "<span class=\"state ok\">✓ yes</span>",
                 Some(false) => "<span class=\"state bad\">✗ no</span>",
                 None => "",
             };
             self.add(format_args!(
-                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{kept}</td></tr>\n",
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>{kept}</td></tr>\n",
                 figure.name,
-                Text(&figure.value),
-                Text(figure.target.as_deref().unwrap_or(""))
+                Text(&month::shown(figure.value)),
+                Text(&month::before(figure)),
+                Text(&month::promised(figure))
             ));
         }
-        self.add(format_args!("</tbody></table></div></section>\n"));
+        self.add(format_args!("</tbody></table></div>\n"));
+        self.list("Incidents", &month::incidents(monthly));
+        self.list("To know", &monthly.remarks);
+        self.add(format_args!("</section>\n"));
+    }
+
+    fn list(&mut self, title: &str, items: &[String]) {
+        if items.is_empty() {
+            return;
+        }
+        self.add(format_args!("<div class=\"card lines\"><h3>{}</h3><ul>\n", Text(title)));
+        for item in items {
+            self.add(format_args!("<li>{}</li>\n", Text(item)));
+        }
+        self.add(format_args!("</ul></div>\n"));
     }
 
     fn practices(&mut self, report: &Report<'_>) {
         self.section("practices", "Every practice", "");
-        self.add(format_args!("<div class=\"card\"><table>\n"));
+        self.add(format_args!("<div class=\"card rows\"><table>\n"));
         for question in report.standing.questions() {
             self.add(format_args!(
                 "<tbody><tr class=\"group\"><th colspan=\"3\">{} {}</th></tr>\n",

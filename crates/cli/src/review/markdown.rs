@@ -34,6 +34,18 @@ pub(super) fn review(report: &Report<'_>) -> String {
             format_args!("| {} | {} | {} |\n", inline(question.label()), question.risk.name(), inline(&question.title)),
         );
     }
+    let anew: Vec<String> = report
+        .standing
+        .questions()
+        .flat_map(|question| &question.choices)
+        .filter_map(|choice| {
+            let label = choice.practice.as_deref().unwrap_or(&choice.id);
+            Some(format!("- {} {}: {}\n", inline(label), inline(&choice.title), inline(&choice.why_anew()?)))
+        })
+        .collect();
+    if !anew.is_empty() {
+        add(&mut text, format_args!("\n## To be answered anew\n\n{}", anew.concat()));
+    }
     if let Some((milestone, comparison)) = &report.since {
         add(&mut text, format_args!("\n## Since {}\n\n", inline(&milestone.name)));
         if comparison.changes.is_empty() {

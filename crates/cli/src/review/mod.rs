@@ -6,8 +6,11 @@ mod csv;
 mod html;
 mod lens;
 mod markdown;
+mod month;
 mod pages;
 mod report;
+mod saved;
+mod sheet;
 mod text;
 
 use std::{
@@ -18,16 +21,18 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use assess::review::upgrade::{Fate, upgrade};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use model::{
+    incident::History,
     lens::Lens,
     review::{Milestone, Review},
 };
 
 pub(crate) use self::lens::analysed;
 use self::{
-    args::{Form, Show, Verb},
+    args::{Form, PageForm, Show, Verb},
     report::Report,
+    saved::Saved,
 };
 use crate::{
     check,
@@ -47,14 +52,20 @@ pub(crate) fn review(call: &args::Review, style: Style) -> Result<ExitCode> {
         Some(Verb::Plan { file, from, form }) => {
             let Some(mut opened) = open(file, style)? else { return wrong() };
             opened.review.plan.start = from.or(opened.review.plan.start);
-            let report = opened.report(Timestamp::now(), None)?;
+            let report = opened.report(Timestamp::now(), None, None)?;
             print(&report, form, style, text::plan, markdown::plan, csv::plan)?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(Verb::Page { page, file, at }) => {
-            let Some(opened) = open(file, style)? else { return wrong() };
-            let report = opened.report(at.unwrap_or_else(Timestamp::now), None)?;
-            terminal::out(&pages::page(*page, &report));
+        Some(Verb::Page { page, file, at, month, form }) => {
+            let Some(opened) = open_with(file, month.history.as_deref(), style)? else { return wrong() };
+            let report = opened.report(at.unwrap_or_else(Timestamp::now), None, month.month)?;
+            let sheet = pages::page(*page, &report);
+            terminal::out(&match form {
+                PageForm { html: true, .. } => sheet.html(&format!("{} · {}", report.lens_name(), report.today)),
+                PageForm { json: true, .. } => serde_json::to_string_pretty(&sheet.json())? + "\n",
+                PageForm { csv: true, .. } => sheet.csv(),
+                PageForm { html: false, json: false, csv: false } => sheet.markdown(),
+            });
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -75,24 +86,45 @@ fn wrong() -> Result<ExitCode> {
     Ok(ExitCode::from(crate::WRONG))
 }
 
-/// A review with its lens.
+/// A review with its lens, and with the incidents of its workload where they are known.
 struct Opened {
     review: Review,
     lens: Lens,
+    history: Option<History>,
 }
 
 impl Opened {
-    /// What is to be said about it at a time, compared with a milestone (the last one if none is named).
-    fn report(&self, at: Timestamp, since: Option<&str>) -> Result<Report<'_>> {
-        let milestones = &self.review.milestones;
+    /// What is to be said about it at a time, compared with a milestone (the last one if none is named), with the figures
+    /// of a month (see [`assess::review::month::monthly`] for which).
+    fn report(&self, at: Timestamp, since: Option<&str>, month: Option<Date>) -> Result<Report<'_>> {
         let since = match since {
-            None => milestones.last(),
-            Some(name) => Some(milestones.iter().find(|milestone| milestone.name == name).with_context(|| {
-                let names: Vec<&str> = milestones.iter().map(|milestone| milestone.name.as_str()).collect();
-                format!("the review has no milestone `{name}`; it has: {}", names.join(", "))
-            })?),
+            None => self.review.milestones.last(),
+            Some(name) => Some(&self.review.milestones[self.milestone(name)?]),
         };
-        Ok(Report::new(&self.review, &self.lens, at, since))
+        Ok(Report::new(&self.review, &self.lens, (self.history.as_ref(), month), at, since))
+    }
+}
+
+impl Opened {
+    /// Which milestone is meant.
+    fn milestone(&self, name: &str) -> Result<usize> {
+        let milestones = &self.review.milestones;
+        milestones.iter().position(|milestone| milestone.name == name).with_context(|| {
+            let names: Vec<&str> = milestones.iter().map(|milestone| milestone.name.as_str()).collect();
+            match names.as_slice() {
+                [] => format!("there is no milestone `{name}`, nor any other; `shaketable review milestone` makes one"),
+                names => format!("there is no milestone `{name}`; there is: {}", names.join(", ")),
+            }
+        })
+    }
+
+    /// Goes back to a milestone, which says when that was.
+    fn back_to(&mut self, name: &str) -> Result<Timestamp> {
+        let at = self.milestone(name)?;
+        let milestone = self.review.milestones.swap_remove(at);
+        self.review.milestones.truncate(at);
+        self.review.answers = milestone.answers;
+        Ok(milestone.at)
     }
 }
 
@@ -110,7 +142,20 @@ fn open(file: &Path, style: Style) -> Result<Option<Opened>> {
     };
     let read = read.against(&lens);
     check::show(&read.findings, &read.source, style);
-    Ok(read.review.map(|review| Opened { review, lens }))
+    Ok(read.review.map(|review| Opened { review, lens, history: None }))
+}
+
+/// The same with incidents: of the file that is named, or of the one that the review names.
+fn open_with(file: &Path, history: Option<&Path>, style: Style) -> Result<Option<Opened>> {
+    let Some(mut opened) = open(file, style)? else { return Ok(None) };
+    let own = opened.review.history.as_deref().map(|own| beside(file, own));
+    if let Some(history) = history.map(Path::to_owned).or(own) {
+        opened.history = month::read(&history, style)?;
+        if opened.history.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(opened))
 }
 
 /// A path that is written relative to a file.
@@ -120,8 +165,10 @@ fn beside(file: &Path, other: &str) -> PathBuf {
 
 fn show(call: &Show, style: Style) -> Result<ExitCode> {
     let file = call.file.as_deref().context("name the review")?;
-    let Some(opened) = open(file, style)? else { return wrong() };
-    let report = opened.report(call.at.unwrap_or_else(Timestamp::now), call.since.as_deref())?;
+    let Some(mut opened) = open_with(file, call.month.history.as_deref(), style)? else { return wrong() };
+    let back = call.of.as_deref().map(|name| opened.back_to(name)).transpose()?;
+    let at = call.at.or(back).unwrap_or_else(Timestamp::now);
+    let report = opened.report(at, call.since.as_deref(), call.month.month)?;
     if let Some(page) = &call.html {
         fs::write(page, html::page(&report)).with_context(|| format!("cannot write {}", page.display()))?;
     }
@@ -153,21 +200,23 @@ fn print(
 }
 
 fn ask(file: &Path, lens: Option<&str>, all: bool, style: Style) -> Result<ExitCode> {
+    let mut saved = Saved::new(file, &Review::default());
     let mut opened = if file.exists() {
         if lens.is_some() {
             bail!("{} is there and says itself which lens it answers; leave --lens away", file.display());
         }
         let Some(opened) = open(file, style)? else { return wrong() };
+        saved = Saved::new(file, &opened.review);
         opened
     } else {
         let Some(of) = lens::open(lens.map(|lens| beside(file, lens)).as_deref(), style)? else { return wrong() };
         let mut review = Review::default();
         review.lens.file = lens.map(str::to_owned);
         review.lens.edition = of.edition().map(str::to_owned);
-        Opened { review, lens: of }
+        Opened { review, lens: of, history: None }
     };
     let mut dialogue = ask::Dialogue::new(std::io::stdin().lock(), std::io::stdout(), style.width);
-    dialogue.hold(&mut opened.review, &opened.lens, all, Timestamp::now(), |review| save(file, review))?;
+    dialogue.hold(&mut opened.review, &opened.lens, all, Timestamp::now(), |review| saved.save(review))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -181,13 +230,15 @@ fn milestone(file: &Path, name: &str, style: Style) -> Result<ExitCode> {
     }
     // To the second: what a person reads in a file.
     let at = Timestamp::from_second(Timestamp::now().as_second())?;
+    let mut saved = Saved::new(file, &opened.review);
     opened.review.milestones.push(Milestone {
         name: name.to_owned(),
         at,
         edition: opened.lens.edition().map(str::to_owned),
         answers: opened.review.answers.clone(),
     });
-    save(file, &opened.review)?;
+    saved.save(&opened.review)?;
+    terminal::out(&format!("milestone \"{name}\" keeps the answers of {at}\n"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -209,19 +260,11 @@ fn carry_over(file: &Path, from: &Path, to: Option<&str>, dry_run: bool, style: 
     }
     terminal::out(if said.is_empty() { "the two editions ask the same\n" } else { &said });
     if !dry_run {
+        let mut saved = Saved::new(file, &review);
         (review.answers, review.retired) = (upgrade.answers, upgrade.retired);
         review.lens.file = to.map(str::to_owned);
         review.lens.edition = new.edition().map(str::to_owned);
-        save(file, &review)?;
+        saved.save(&review)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes a review beside its file and moves it there, so that a crash leaves the old one or the new one.
-fn save(file: &Path, review: &Review) -> Result<()> {
-    let mut name = file.file_name().context("the review needs a file name")?.to_owned();
-    name.push(".new");
-    let new = file.with_file_name(name);
-    fs::write(&new, formats::review::print(review)).with_context(|| format!("cannot write {}", new.display()))?;
-    fs::rename(&new, file).with_context(|| format!("cannot write {}", file.display()))
 }

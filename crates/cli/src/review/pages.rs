@@ -1,82 +1,63 @@
-//! Pages to work with, as Markdown: filled from the review, with blanks where it says nothing.
+//! Pages to work with, filled from the review, with blanks where it says nothing.
 
-use std::fmt::Write;
-
-use assess::review::change::unproven;
+use assess::review::{change::unproven, month::Expiring};
 use jiff::{ToSpan as _, civil::Date};
-use model::review::Subject;
+use model::{Period, figures::span, review::Subject};
 
-use super::{args::Page, markdown::inline, report::Report};
+use super::{
+    args::Page,
+    month,
+    report::Report,
+    sheet::{Block, Sheet},
+};
 
 /// One of the pages.
-pub(super) fn page(page: Page, report: &Report<'_>) -> String {
+pub(super) fn page(page: Page, report: &Report<'_>) -> Sheet {
     match page {
         Page::Preparation => preparation(report),
         Page::Validation => validation(report),
-        Page::Month => month(report),
+        Page::Month => monthly(report),
         Page::Playbook => playbook(report),
-    }
-}
-
-/// A page under construction.
-struct Markdown(String);
-
-impl Markdown {
-    fn new(title: &str) -> Self {
-        Self(format!("# {}\n", inline(title)))
-    }
-
-    fn head(&mut self, title: &str) {
-        self.add(format_args!("\n## {title}\n\n"));
-    }
-
-    fn add(&mut self, arguments: std::fmt::Arguments<'_>) {
-        self.0.write_fmt(arguments).expect("a String takes all text");
-    }
-
-    fn boxes<T: AsRef<str>>(&mut self, items: impl IntoIterator<Item = T>) {
-        for item in items {
-            self.add(format_args!("- [ ] {}\n", item.as_ref()));
-        }
     }
 }
 
 /// What the review says, or a blank to fill in.
 fn or_blank(text: Option<&str>) -> String {
-    text.map_or_else(|| "__________".to_owned(), inline)
+    text.unwrap_or(BLANK).to_owned()
 }
+
+/// To be filled in by hand.
+const BLANK: &str = "__________";
 
 fn contact(subject: &Subject, part: &str) -> String {
     or_blank(subject.contacts.get(part).map(String::as_str))
 }
 
-fn objective(name: &str, value: Option<String>) -> String {
-    format!("{name}: {}", value.unwrap_or_else(|| "__________".to_owned()))
+fn objective(name: &str, value: Option<&str>) -> String {
+    format!("{name}: {}", or_blank(value))
 }
 
 /// The objectives in a line.
 fn objectives(subject: &Subject) -> String {
-    let availability = objective("availability", subject.availability.map(|share| format!("{share} %")));
-    let rto = objective("time to recover", subject.rto.map(|rto| rto.to_string()));
-    let rpo = objective("permitted data loss", subject.rpo.map(|rpo| rpo.to_string()));
-    format!("{availability}; {rto}; {rpo}")
+    let availability = objective("availability", subject.availability.map(|share| format!("{share} %")).as_deref());
+    let rto = objective("time to recover", subject.rto.map(long).as_deref());
+    let rpo = objective("permitted data loss", subject.rpo.map(long).as_deref());
+    format!("{availability}; {rto}; {rpo}.")
 }
 
-fn preparation(report: &Report<'_>) -> String {
+/// A length of time as people read it.
+fn long(period: Period) -> String {
+    span(period.as_secs_f64())
+}
+
+fn preparation(report: &Report<'_>) -> Sheet {
     let subject = &report.review.workload;
-    let mut page = Markdown::new(&format!("Preparing the review of {}", subject.name));
-    page.add(format_args!(
-        "\n{}. {} questions of {}.\n",
-        objectives(subject),
-        report.standing.counts.total(),
-        inline(&report.lens_name())
-    ));
+    let mut page = Sheet::new(format!("Preparing the review of {}", subject.name));
+    let questions = report.standing.counts.total();
+    page.text(format!("{} {questions} questions of {}.", objectives(subject), report.lens_name()));
     page.head("At hand before the first meeting");
-    let components = if subject.components.is_empty() {
-        "every component".to_owned()
-    } else {
-        inline(&subject.components.join(", "))
-    };
+    let components =
+        if subject.components.is_empty() { "every component".to_owned() } else { subject.components.join(", ") };
     page.boxes([
         format!("A drawing of the architecture with all dependencies of {components}"),
         "The functions that the business cannot do without, and what an hour without each costs".to_owned(),
@@ -85,14 +66,13 @@ fn preparation(report: &Report<'_>) -> String {
         "Backup plans, the last restores, and the recovery procedure".to_owned(),
         format!(
             "Quotas and their use in {}",
-            if subject.regions.is_empty() { "every region".to_owned() } else { inline(&subject.regions.join(", ")) }
+            if subject.regions.is_empty() { "every region".to_owned() } else { subject.regions.join(", ") }
         ),
         "The people below, with the time that they can give".to_owned(),
         "Dates for all meetings".to_owned(),
     ]);
     page.head("Who takes part");
-    page.add(format_args!("| part | who | brings |\n|---|---|---|\n"));
-    for (part, who, brings) in [
+    let people = [
         (
             "Review lead",
             or_blank(subject.owner.as_deref()),
@@ -101,21 +81,17 @@ fn preparation(report: &Report<'_>) -> String {
         ("Operations", contact(subject, "on-call"), "how it really runs: alarms, incidents, procedures"),
         ("Development", contact(subject, "development"), "how it is built and changed, and what is planned"),
         ("Business", contact(subject, "business"), "objectives, cost of outages, priorities"),
-        ("When needed", "__________".to_owned(), "security, network, databases"),
-    ] {
-        page.add(format_args!("| {part} | {who} | {brings} |\n"));
-    }
+        ("When needed", BLANK.to_owned(), "security, network, databases"),
+    ];
+    let rows = people.into_iter().map(|(part, who, brings)| vec![part.to_owned(), who, brings.to_owned()]);
+    page.table(&["part", "who", "brings"], rows.collect());
     page.head("Four weeks");
-    page.add(format_args!("| from | to | what |\n|---|---|---|\n"));
     let monday = next_monday(report.today);
-    for (first, last, what) in FOUR_WEEKS {
-        let day = |offset: i32| monday.saturating_add(offset.days());
-        page.add(format_args!("| {} | {} | {what} |\n", day(*first), day(*last)));
-    }
-    page.add(format_args!(
-        "\nMeetings: kickoff 2 h; every day 15 to 30 min; deep dives 2 to 4 h; stakeholders 1 h; results 2 h.\n"
-    ));
-    page.0
+    let day = |offset: i32| monday.saturating_add(offset.days()).to_string();
+    let rows = FOUR_WEEKS.iter().map(|(first, last, what)| vec![day(*first), day(*last), (*what).to_owned()]);
+    page.table(&["from", "to", "what"], rows.collect());
+    page.text("Meetings: kickoff 2 h; every day 15 to 30 min; deep dives 2 to 4 h; stakeholders 1 h; results 2 h.");
+    page
 }
 
 /// Days from the first Monday on, and what is done on them.
@@ -140,10 +116,11 @@ fn next_monday(day: Date) -> Date {
     day.saturating_add(ahead.days())
 }
 
-fn validation(report: &Report<'_>) -> String {
+fn validation(report: &Report<'_>) -> Sheet {
     let subject = &report.review.workload;
-    let mut page = Markdown::new(&format!("Validating an improvement of {}", subject.name));
-    page.add(format_args!("\n{}.\n\nWhat: __________  By whom: __________  When: __________\n", objectives(subject)));
+    let mut page = Sheet::new(format!("Validating an improvement of {}", subject.name));
+    page.text(objectives(subject));
+    page.text(format!("What: {BLANK} By whom: {BLANK} When: {BLANK}"));
     page.head("Does it do what it did?");
     page.boxes([
         "All functions work, by the functional tests and by hand for the most important one",
@@ -153,7 +130,7 @@ fn validation(report: &Report<'_>) -> String {
         "Access, encryption and audit are as strict as before",
     ]);
     page.head("Does it do it as well?");
-    let rto = subject.rto.map_or_else(|| "the time to recover".to_owned(), |rto| rto.to_string());
+    let rto = subject.rto.map_or_else(|| "the time to recover".to_owned(), long);
     page.boxes([
         "Response times are within their objectives at usual and at peak load".to_owned(),
         "It takes the required load".to_owned(),
@@ -170,63 +147,71 @@ fn validation(report: &Report<'_>) -> String {
         "The steps of the playbook were followed by someone who did not write them",
     ]);
     page.head("Practices that this may answer");
-    for item in report.items.iter().take(10) {
-        page.boxes([format!("{} {}", inline(&item.label), inline(&item.title))]);
-    }
-    page.0
+    page.boxes(report.items.iter().take(10).map(|item| format!("{} {}", item.label, item.title)));
+    page
 }
 
-fn month(report: &Report<'_>) -> String {
+fn monthly(report: &Report<'_>) -> Sheet {
     let (subject, monthly) = (&report.review.workload, &report.monthly);
-    let mut page = Markdown::new(&format!("Monthly review of {}, {}", subject.name, report.today.strftime("%B %Y")));
-    page.head("Figures");
-    match monthly.month {
-        Some(month) => page.add(format_args!("Measured in {}.\n\n", month.strftime("%B %Y"))),
-        None => page.add(format_args!("No month has been measured yet; add one under `months`.\n\n")),
-    }
-    page.add(format_args!("| | measured | promised | kept |\n|---|---|---|---|\n"));
-    for figure in &monthly.figures {
-        let kept = match figure.kept {
-            Some(true) => "yes",
-            Some(false) => "**no**",
-            None => "",
-        };
-        page.add(format_args!(
-            "| {} | {} | {} | {kept} |\n",
-            figure.name,
-            figure.value,
-            figure.target.as_deref().unwrap_or("")
-        ));
-    }
-    let counts = report.standing.counts;
-    page.add(format_args!(
-        "| Questions of high risk | {} | 0 | {} |\n",
-        counts.high,
-        if counts.high == 0 { "yes" } else { "**no**" }
-    ));
-    let (without, followed) = unproven(&report.standing);
-    page.add(format_args!("| Practices shown by evidence | {} of {followed} | | |\n", followed - without));
-    if let Some((milestone, comparison)) = &report.since {
-        let better = comparison.changes.iter().filter(|change| change.better() == Some(true)).count();
-        let worse = comparison.changes.iter().filter(|change| change.better() == Some(false)).count();
-        page.add(format_args!("| Since {} | {better} better, {worse} worse | | |\n", inline(&milestone.name)));
+    let mut page = Sheet::new(format!("Monthly review of {}, {}", subject.name, report.today.strftime("%B %Y")));
+    page.head(match monthly.month {
+        Some(month) => format!("Figures of {}", month.strftime("%B %Y")),
+        None => "Figures".to_owned(),
+    });
+    page.table(&["", "measured", "month before", "promised", "kept"], figures(report));
+    page.text(month::trend(monthly).unwrap_or_default());
+    page.add(Block::Points(monthly.remarks.clone()));
+    let incidents = month::incidents(monthly);
+    if !incidents.is_empty() {
+        page.head("Incidents of the month");
+        page.boxes(incidents);
     }
     page.head("Agenda (60 minutes)");
-    for (n, (minutes, what)) in AGENDA.iter().enumerate() {
-        page.add(format_args!("{}. {what} ({minutes} min)\n", n + 1));
-    }
+    page.add(Block::Steps(AGENDA.iter().map(|(minutes, what)| format!("{what} ({minutes} min)")).collect()));
     list(&mut page, "Ends within a month", &monthly.due, report);
     list(&mut page, "Late", &monthly.late, report);
     if !monthly.expiring.is_empty() {
         page.head("Evidence that expires within a month");
-        for expiring in &monthly.expiring {
-            let day = expiring.expires.strftime("%Y-%m-%d");
-            page.add(format_args!("- {day}: {} for `{}`\n", inline(&expiring.source), expiring.choice));
-        }
+        let line = |expiring: &Expiring| {
+            format!("{}: {} for `{}`", expiring.expires.strftime("%Y-%m-%d"), expiring.source, expiring.choice)
+        };
+        page.add(Block::Points(monthly.expiring.iter().map(line).collect()));
     }
     page.head("Each month, in this order");
     page.boxes(EACH_MONTH);
-    page.0
+    page.head("Decisions");
+    page.table(&["what", "who", "until when"], vec![vec![BLANK.to_owned(); 3]; 3]);
+    page
+}
+
+/// The figures of the month, and those of the review.
+fn figures(report: &Report<'_>) -> Vec<Vec<String>> {
+    let kept = |kept: Option<bool>| match kept {
+        Some(true) => "✓ yes",
+        Some(false) => "✗ no",
+        None => "",
+    };
+    let mut rows: Vec<Vec<String>> = report
+        .monthly
+        .figures
+        .iter()
+        .map(|figure| {
+            let (value, before, promised) =
+                (month::shown(figure.value), month::before(figure), month::promised(figure));
+            vec![figure.name.to_owned(), value, before, promised, kept(figure.kept).to_owned()]
+        })
+        .collect();
+    let high = report.standing.counts.high;
+    let mut own = |cells: [&str; 5]| rows.push(cells.map(str::to_owned).to_vec());
+    own(["Questions of high risk", &high.to_string(), "", "0", kept(Some(high == 0))]);
+    let (without, followed) = unproven(&report.standing);
+    own(["Practices shown by evidence", &format!("{} of {followed}", followed - without), "", "", ""]);
+    if let Some((milestone, comparison)) = &report.since {
+        let count = |way: bool| comparison.changes.iter().filter(|change| change.better() == Some(way)).count();
+        let said = format!("{} better, {} worse", count(true), count(false));
+        own([&format!("Questions since {}", milestone.name), &said, "", "", ""]);
+    }
+    rows
 }
 
 /// Minutes, and what they are for.
@@ -252,56 +237,89 @@ const EACH_MONTH: [&str; 9] = [
     "Low: plan training and the next game day",
 ];
 
-fn list(page: &mut Markdown, title: &str, labels: &[String], report: &Report<'_>) {
+fn list(page: &mut Sheet, title: &str, labels: &[String], report: &Report<'_>) {
     if labels.is_empty() {
         return;
     }
     page.head(title);
-    for task in report.schedule.tasks.iter().filter(|task| labels.contains(&task.label)) {
-        let owner = or_blank(task.owner.as_deref());
-        page.add(format_args!("- [ ] {}: {} {} ({owner})\n", task.end, inline(&task.label), inline(&task.title)));
-    }
+    let tasks = report.schedule.tasks.iter().filter(|task| labels.contains(&task.label));
+    page.boxes(
+        tasks.map(|task| format!("{}: {} {} ({})", task.end, task.label, task.title, or_blank(task.owner.as_deref()))),
+    );
 }
 
-fn playbook(report: &Report<'_>) -> String {
+fn playbook(report: &Report<'_>) -> Sheet {
     let subject = &report.review.workload;
-    let name = inline(&subject.name);
-    let mut page = Markdown::new(&format!("Incidents of {}", subject.name));
-    page.add(format_args!("\n{}.\n\n| part | who |\n|---|---|\n", objectives(subject)));
-    for (part, who) in &subject.contacts {
-        page.add(format_args!("| {} | {} |\n", inline(part), inline(who)));
-    }
+    let mut page = Sheet::new(format!("Incidents of {}", subject.name));
+    page.text(objectives(subject));
+    let contacts = subject.contacts.iter().map(|(part, who)| vec![part.clone(), who.clone()]);
+    page.table(&["part", "who"], contacts.collect());
     page.head("How severe it is");
-    let on_call = contact(subject, "on-call");
-    let manager = contact(subject, "manager");
-    page.add(format_args!(
-        "| severity | when | answer within | who |\n|---|---|---|---|\n\
-         | 1, critical | it is down for all, data is lost or wrong, or somebody broke in | 15 min | {on_call} and {manager} |\n\
-         | 2, high | a part is down, objectives are missed, or redundancy is gone | 1 h | {on_call} |\n\
-         | 3, medium | something is slower or missing that few need, or an alarm without effect on users | 4 h | in working hours |\n"
-    ));
+    let (on_call, manager) = (contact(subject, "on-call"), contact(subject, "manager"));
+    let severities = [
+        (
+            "1, critical",
+            "it is down for all, data is lost or wrong, or somebody broke in",
+            "15 min",
+            format!("{on_call} and {manager}"),
+        ),
+        ("2, high", "a part is down, objectives are missed, or redundancy is gone", "1 h", on_call),
+        (
+            "3, medium",
+            "something is slower or missing that few need, or an alarm without effect on users",
+            "4 h",
+            "in working hours".to_owned(),
+        ),
+    ];
+    let rows = severities
+        .into_iter()
+        .map(|(severity, when, within, who)| vec![severity.to_owned(), when.to_owned(), within.to_owned(), who]);
+    page.table(&["severity", "when", "answer within", "who"], rows.collect());
     for (title, steps) in STEPS {
-        page.head(title);
-        page.boxes(*steps);
+        page.head(*title);
+        page.boxes(steps.iter().copied());
     }
-    page.head("What to write: first message");
-    page.add(format_args!(
-        "> **{name}: severity ___, ____________________**\n> Since: ____ UTC. Effect: ____________________.\n\
-         > We are looking for the cause. Next message: ____ UTC, at {}.\n",
-        contact(subject, "status page")
-    ));
-    page.head("What to write: while it lasts");
-    page.add(format_args!(
-        "> **{name}: ____________________**\n> State: looking for the cause / repairing / repaired.\n\
-         > Done so far: ____________________. Next: ____________________.\n> Next message: ____ UTC.\n"
-    ));
-    page.head("What to write: when it is over");
-    page.add(format_args!(
-        "> **{name} works again**\n> From ____ to ____ UTC ({} was promised). Cause: ____________________.\n\
-         > So that it does not happen again: ____________________. We look back on it on ____.\n",
-        objective("time to recover", subject.rto.map(|rto| rto.to_string()))
-    ));
-    page.0
+    messages(&mut page, subject);
+    page
+}
+
+/// What to write to whom.
+fn messages(page: &mut Sheet, subject: &Subject) {
+    const LONG_BLANK: &str = "____________________";
+    let name = &subject.name;
+    let mut message = |title: &str, lines: &[String]| {
+        page.head(title);
+        page.add(Block::Message(lines.to_vec()));
+    };
+    let next = format!("Next message: ____ UTC, at {}.", contact(subject, "status page"));
+    message(
+        "What to write: first message",
+        &[
+            format!("{name}: severity ___, {LONG_BLANK}"),
+            format!("Since: ____ UTC. Effect: {LONG_BLANK}."),
+            format!("We are looking for the cause. {next}"),
+        ],
+    );
+    message(
+        "What to write: while it lasts",
+        &[
+            format!("{name}: {LONG_BLANK}"),
+            "State: looking for the cause / repairing / repaired.".to_owned(),
+            format!("Done so far: {LONG_BLANK}. Next: {LONG_BLANK}."),
+            next,
+        ],
+    );
+    message(
+        "What to write: when it is over",
+        &[
+            format!("{name} works again"),
+            format!(
+                "From ____ to ____ UTC ({} was promised). Cause: {LONG_BLANK}.",
+                objective("time to recover", subject.rto.map(long).as_deref())
+            ),
+            format!("So that it does not happen again: {LONG_BLANK}. We look back on it on ____."),
+        ],
+    );
 }
 
 const STEPS: &[(&str, &[&str])] = &[

@@ -9,6 +9,7 @@ use assess::review::{
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use model::{
+    incident::History,
     lens::Lens,
     review::{Milestone, Review},
 };
@@ -32,7 +33,13 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(review: &'a Review, lens: &'a Lens, at: Timestamp, since: Option<&'a Milestone>) -> Self {
+    pub(super) fn new(
+        review: &'a Review,
+        lens: &'a Lens,
+        (history, month): (Option<&History>, Option<Date>),
+        at: Timestamp,
+        since: Option<&'a Milestone>,
+    ) -> Self {
         let standing = Standing::of(lens, &review.answers, at);
         let items = plan::items(lens, review, &standing);
         let today = at.to_zoned(TimeZone::UTC).date();
@@ -41,7 +48,7 @@ impl<'a> Report<'a> {
             let before = Standing::of(lens, &milestone.answers, milestone.at);
             (milestone, change::compare(&before, &standing))
         });
-        let monthly = month::monthly(review, &schedule, at, today);
+        let monthly = month::monthly(review, &schedule, history, month, at);
         Self { review, lens, at, today, standing, items, schedule, since, monthly }
     }
 

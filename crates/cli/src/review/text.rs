@@ -8,7 +8,7 @@ use assess::review::{
 use engine::report::columns::{Cell, Paint, row, widths, wrap};
 use model::review::Progress;
 
-use super::report::Report;
+use super::{month, report::Report};
 use crate::terminal::Style;
 
 /// Lines under construction.
@@ -83,8 +83,50 @@ pub(super) fn review(report: &Report<'_>, style: Style) -> String {
     questions(&mut page, report);
     evidence(&mut page, report);
     since(&mut page, report);
+    figures(&mut page, report);
     first_steps(&mut page, report);
     page.text
+}
+
+/// The figures of the month.
+fn figures(page: &mut Page, report: &Report<'_>) {
+    let monthly = &report.monthly;
+    let Some(first) = monthly.month else { return };
+    page.head(&first.strftime("%B %Y").to_string());
+    let told: Vec<(String, String)> = monthly
+        .figures
+        .iter()
+        .map(|figure| {
+            let promised = match (figure.kept, figure.target) {
+                (Some(true), Some(target)) => format!("kept: {}", month::shown(target)),
+                (Some(false), Some(target)) => format!("not kept: {}", month::shown(target)),
+                _ => String::new(),
+            };
+            let before = match month::before(figure) {
+                before if before.is_empty() => None,
+                before => Some(format!("month before {before}")),
+            };
+            let more = [Some(promised).filter(|text| !text.is_empty()), before];
+            (month::shown(figure.value), more.into_iter().flatten().collect::<Vec<_>>().join("; "))
+        })
+        .collect();
+    let rows: Vec<_> = monthly
+        .figures
+        .iter()
+        .zip(&told)
+        .map(|(figure, (value, more))| {
+            let paint = match figure.kept {
+                Some(true) => Paint::Good,
+                Some(false) => Paint::Bad,
+                None => Paint::Plain,
+            };
+            ([(figure.name, Paint::Plain), (value.as_str(), paint)], more.as_str())
+        })
+        .collect();
+    page.table(&rows);
+    for line in month::trend(monthly).iter().chain(&month::incidents(monthly)).chain(&monthly.remarks) {
+        page.say(2, line, Paint::Plain);
+    }
 }
 
 fn questions(page: &mut Page, report: &Report<'_>) {
@@ -133,11 +175,7 @@ fn evidence(page: &mut Page, report: &Report<'_>) {
     page.head("To be answered anew");
     for question in reopened {
         for choice in &question.choices {
-            let why = match choice.known {
-                Known::Contradicted => "evidence says the opposite",
-                Known::Stale => "its evidence has expired",
-                _ => continue,
-            };
+            let Some(why) = choice.why_anew() else { continue };
             let label = choice.practice.as_deref().unwrap_or(&choice.id);
             page.say(2, &format!("{label} {}: {why}", choice.title), Paint::Plain);
         }

@@ -1,7 +1,9 @@
 //! Reviews: a workload with its answers to a lens, as YAML that people can look at in a pull request.
 
+mod edit;
 mod print;
 mod read;
+mod tree;
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,6 +21,7 @@ use crate::{
     source::{Source, Span},
 };
 
+pub use edit::edit;
 pub use print::print;
 
 /// Whether a document is a review.

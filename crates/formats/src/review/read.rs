@@ -18,7 +18,7 @@ use crate::{
 const VERSION: u32 = 1;
 
 const KEYS: &[&str] =
-    &["review", "workload", "lens", "answers", "improvements", "plan", "months", "milestones", "retired"];
+    &["review", "workload", "lens", "answers", "improvements", "plan", "history", "months", "milestones", "retired"];
 
 /// Reads a review.
 pub(super) fn read(reader: &mut Reader<'_>, root: &Node, places: &mut Places) -> Option<Review> {
@@ -39,6 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, places: &mut Places) ->
         }
     }
     review.plan = fields.get("plan").map(|node| planning(reader, node)).unwrap_or_default();
+    review.history = fields.get("history").and_then(|node| reader.text(node, "`history`"));
     let months = fields.get("months").and_then(|node| reader.items(node, "`months`")).unwrap_or_default();
     review.months = months.iter().filter_map(|node| month(reader, node)).collect();
     review.months.sort_by_key(|month| month.first);
