@@ -125,12 +125,7 @@ fn options(paper: &mut Paper, report: &Report, money: Money<'_>) {
             choice.gain.map_or_else(Td::default, |gain| Td::figure(&money.of(gain.net))),
             choice.gain.and_then(|gain| gain.roi).map_or_else(Td::default, |roi| Td::figure(&part(roi))),
         ]);
-        let text = format!(
-            "{}: {} to run, {} of downtime",
-            money.of(choice.yearly),
-            money.of(choice.yearly - choice.down_cost),
-            money.of(choice.down_cost)
-        );
+        let text = format!("{} ({} of it downtime)", money.of(choice.yearly), money.of(choice.down_cost));
         let shade = if best { Shade::Aim } else { Shade::Plain };
         bars.push(Bar { label: choice.name.clone(), value: choice.yearly, text, shade });
     }

@@ -95,7 +95,7 @@ fn row(check: &CheckState) -> [Td; 4] {
 }
 
 fn phase(paper: &mut Paper, phase: &Phase) {
-    let mut table = Table::new([phase.name, "Reached", "What there is"]);
+    let mut table = Table::new(["Measure", "Reached", "What there is"]);
     for measure in &phase.measures {
         let (tone, word) = match measure.reached {
             Reached::Yes => (Tone::Good, "yes"),

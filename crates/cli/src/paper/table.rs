@@ -4,6 +4,9 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::{Badge, Markup, Tone};
 
+/// Rows of a table that is printed on one page: it leaves less empty than it would take to find the rest of it.
+const SHORT: usize = 8;
+
 /// A cell.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Td {
@@ -78,7 +81,8 @@ impl<const N: usize> Display for Table<N> {
         let figures = any(|cell| cell.class.contains("figure"));
         // A column in which nothing stands is left out.
         let filled = any(|cell| !cell.html.is_empty());
-        f.write_str("<div class=\"card cards\"><table>\n<thead><tr>")?;
+        let short = if self.rows.len() <= SHORT { " short" } else { "" };
+        write!(f, "<div class=\"card cards{short}\"><table>\n<thead><tr>")?;
         for at in (0..N).filter(|at| filled[*at]) {
             let class = if figures[at] { " class=\"figure\"" } else { "" };
             write!(f, "<th scope=\"col\"{class}>{}</th>", Markup(self.heads[at]))?;
