@@ -130,13 +130,16 @@ mod tests {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
         let catalogue = actions::native();
         let mut files = 0;
-        for folder in ["experiments", "fis", "labs", "policies", "reviews"] {
+        let folders =
+            ["costs", "experiments", "fis", "incidents", "labs", "policies", "reviews", "suites", "workloads"];
+        for folder in folders {
             for entry in fs::read_dir(examples.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let checked =
                     formats::check(&path.to_string_lossy(), &fs::read(&path).unwrap(), &Options::new(&catalogue));
                 let shown = formats::render::terminal(&checked.findings, &checked.source, false);
                 assert!(!formats::has_errors(&checked.findings), "{shown}");
+                assert_ne!(checked.kind, Kind::Unknown, "{}", path.display());
                 files += 1;
             }
         }

@@ -26,6 +26,7 @@ pub mod fis;
 mod iam;
 pub mod incidents;
 pub mod json;
+mod kind;
 mod kubernetes;
 mod lab_file;
 pub mod lens;
@@ -45,15 +46,15 @@ mod within;
 mod workload;
 pub mod yaml;
 
-pub use check::MAX_BYTES;
 pub use codes::CODES;
 pub use finding::{Code, Finding, Severity};
 pub use fis::Template;
+pub use kind::Kind;
 pub use lens::{ReadLens, read_lens};
 pub use read::{
-    Checked, Kind, Options, Part, Read, ReadLab, ReadPolicy, ReadTemplate, check, has_errors, read_experiment,
-    read_lab, read_policy, read_template,
+    Checked, Options, Part, Read, ReadLab, ReadPolicy, ReadTemplate, check, has_errors, read_experiment, read_lab,
+    read_policy, read_template,
 };
 pub use review::{ReadReview, read_review};
-pub use source::Source;
+pub use source::{MAX_BYTES, Source};
 pub use workload::{ReadWorkloads, read_workloads};

@@ -6,107 +6,19 @@ use model::{catalogue::Catalogue, experiment::Experiment, lab::Lab, limits::Poli
 
 use crate::{
     check::{self as people},
-    cloudformation, codes,
+    cloudformation, codes, cost,
     decode::Reader,
     document::{self, limits},
     finding::{self, Finding, Severity},
     fis::{self, Template},
-    json, lab_file, lens,
+    incidents, json,
+    kind::{Kind, kind_of},
+    lab_file, lens,
     node::Node,
     review, semantics,
-    source::{Source, Span},
-    yaml,
+    source::{self, Source, Span},
+    suite, workload, yaml,
 };
-
-/// What a file is, by its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Our own experiment document.
-    Experiment,
-    /// A plain AWS FIS experiment template.
-    FisTemplate,
-    /// A CloudFormation template.
-    CloudFormation,
-    /// A part of a CloudFormation template: `Actions` and `Targets` without the rest.
-    Fragment,
-    /// A lab file.
-    Lab,
-    /// A policy that experiments are held to.
-    Policy,
-    /// A custom lens of the AWS Well-Architected Tool.
-    Lens,
-    /// A review: a workload with its answers to a lens.
-    Review,
-    /// A manifest of Chaos Mesh.
-    ChaosMesh,
-    /// A manifest of Kubernetes.
-    Kubernetes,
-    /// An automation document of AWS Systems Manager.
-    Automation,
-    /// A change batch of Route 53.
-    ChangeBatch,
-    /// A plan or a selection of AWS Backup.
-    BackupPlan,
-    /// The body of a CloudWatch dashboard.
-    Dashboard,
-    /// Settings of a load balancer or of a target group.
-    Balancer,
-    /// An alarm of CloudWatch, as the command line takes it.
-    Alarm,
-    /// A health check of Route 53, as the command line takes it.
-    HealthCheck,
-    /// A response plan of Incident Manager, as the command line takes it.
-    ResponsePlan,
-    /// A policy of AWS IAM.
-    IamPolicy,
-    /// Components and dependencies of a workload, with its objectives.
-    Inventory,
-    /// Records, health checks, alarms or probes as people write them down for each other.
-    Sheet,
-    /// A shell script.
-    Script,
-    /// A program in Python.
-    Python,
-    /// A diagram of Mermaid.
-    Mermaid,
-    /// Markdown with documents in fenced blocks.
-    Markdown,
-    /// None of these.
-    Unknown,
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Experiment => "experiment",
-            Self::FisTemplate => "FIS experiment template",
-            Self::CloudFormation => "CloudFormation template",
-            Self::Fragment => "fragment of a CloudFormation template",
-            Self::Lab => "lab",
-            Self::Policy => "policy",
-            Self::Lens => "custom lens",
-            Self::Review => "review",
-            Self::ChaosMesh => "Chaos Mesh manifest",
-            Self::Kubernetes => "Kubernetes manifest",
-            Self::Automation => "automation document",
-            Self::ChangeBatch => "Route 53 change batch",
-            Self::BackupPlan => "backup plan",
-            Self::Dashboard => "dashboard",
-            Self::Balancer => "settings of a load balancer",
-            Self::Alarm => "alarm",
-            Self::HealthCheck => "health check",
-            Self::ResponsePlan => "response plan",
-            Self::IamPolicy => "IAM policy",
-            Self::Inventory => "inventory",
-            Self::Sheet => "operations sheet",
-            Self::Script => "shell script",
-            Self::Python => "Python program",
-            Self::Mermaid => "Mermaid diagram",
-            Self::Markdown => "Markdown",
-            Self::Unknown => "unknown document",
-        })
-    }
-}
 
 /// What the readers need besides the file.
 #[derive(Debug, Clone)]
@@ -249,41 +161,33 @@ fn template_from(path: &str, bytes: &[u8], options: &Options<'_>, to_run: bool) 
 /// Reads a lab file. `path` is used in messages, and its stem is the lab's name unless the file gives one.
 #[must_use]
 pub fn read_lab(path: &str, bytes: &[u8]) -> ReadLab {
-    let Opened { source, root, mut findings } = open(path, bytes);
-    let mut lab = None;
-    if let Some(root) = &root {
-        let mut reader = Reader::new(&source, lab_file::MISPLACED);
-        match kind_of(root) {
-            Kind::Lab | Kind::Unknown => lab = lab_file::read(&mut reader, root),
-            kind => reader.report(
-                Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, format!("this is not a lab, but: {kind}"))
-                    .help("a lab has `regions` and `groups`"),
-            ),
-        }
-        findings.append(&mut reader.findings);
-    }
-    let findings = finding::locate(findings, &source);
-    ReadLab { lab: lab.filter(|_| !has_errors(&findings)), findings, source }
+    let Done { value: lab, findings, source } =
+        open(path, bytes).read(lab_file::MISPLACED, |reader, root| match kind_of(root) {
+            Kind::Lab | Kind::Unknown => lab_file::read(reader, root),
+            kind => {
+                let message = format!("this is not a lab, but: {kind}");
+                let finding = Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, message);
+                reader.report(finding.help("a lab has `regions` and `groups`"));
+                None
+            }
+        });
+    ReadLab { lab, findings, source }
 }
 
 /// Reads a policy file. `path` is used in messages only.
 #[must_use]
 pub fn read_policy(path: &str, bytes: &[u8]) -> ReadPolicy {
-    let Opened { source, root, mut findings } = open(path, bytes);
-    let mut policy = None;
-    if let Some(root) = &root {
-        let mut reader = Reader::new(&source, limits::MISPLACED);
-        match kind_of(root) {
-            Kind::Policy | Kind::Unknown => policy = limits::policy(&mut reader, root),
-            kind => reader.report(
-                Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, format!("this is not a policy, but: {kind}"))
-                    .help(format!("a policy has some of {}", limits::POLICY_KEYS.join(", "))),
-            ),
-        }
-        findings.append(&mut reader.findings);
-    }
-    let findings = finding::locate(findings, &source);
-    ReadPolicy { policy: policy.filter(|_| !has_errors(&findings)), findings, source }
+    let Done { value: policy, findings, source } =
+        open(path, bytes).read(limits::MISPLACED, |reader, root| match kind_of(root) {
+            Kind::Policy | Kind::Unknown => limits::policy(reader, root),
+            kind => {
+                let message = format!("this is not a policy, but: {kind}");
+                let finding = Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, message);
+                reader.report(finding.help(format!("a policy has some of {}", limits::POLICY_KEYS.join(", "))));
+                None
+            }
+        });
+    ReadPolicy { policy, findings, source }
 }
 
 /// Finds everything that is wrong with a file of any kind.
@@ -302,37 +206,91 @@ pub fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
 
 /// The same by the kind of the file.
 fn check_kind(path: &str, bytes: &[u8], options: &Options<'_>) -> Checked {
-    if let Some(checked) = people::check(path, bytes, options) {
-        return checked;
-    }
-    let Opened { root, .. } = open(path, bytes);
-    match root.as_ref().map(kind_of) {
-        Some(Kind::Lab) => {
+    let kind = match text(path, bytes) {
+        Ok(source) => match people::check(source, options) {
+            Ok(checked) => return checked,
+            Err(kind) => kind,
+        },
+        Err(refused) => {
+            let (source, finding) = *refused;
+            let findings = finding::locate(vec![finding], &source);
+            return Checked { kind: Kind::Unknown, findings, source, parts: Vec::new() };
+        }
+    };
+    let (findings, source) = match kind {
+        Kind::Lab => {
             let ReadLab { findings, source, .. } = read_lab(path, bytes);
-            return Checked { kind: Kind::Lab, findings, source, parts: Vec::new() };
+            (findings, source)
         }
-        Some(Kind::Policy) => {
+        Kind::Policy => {
             let ReadPolicy { findings, source, .. } = read_policy(path, bytes);
-            return Checked { kind: Kind::Policy, findings, source, parts: Vec::new() };
+            (findings, source)
         }
-        Some(Kind::Lens) => {
+        Kind::Lens => {
             let lens::ReadLens { findings, source, .. } = lens::read_lens(path, bytes);
-            return Checked { kind: Kind::Lens, findings, source, parts: Vec::new() };
+            (findings, source)
         }
-        Some(Kind::Review) => {
+        Kind::Review => {
             let review::ReadReview { findings, source, .. } = review::read_review(path, bytes);
-            return Checked { kind: Kind::Review, findings, source, parts: Vec::new() };
+            (findings, source)
         }
-        _ => {}
-    }
-    let ReadTemplate { kind, findings, source, .. } = template_from(path, bytes, options, false);
+        Kind::Workload => {
+            let workload::ReadWorkloads { findings, source, .. } = workload::read_workloads(path, bytes);
+            (findings, source)
+        }
+        Kind::History => {
+            let incidents::ReadHistory { findings, source, .. } = incidents::check(path, bytes);
+            (findings, source)
+        }
+        Kind::Costs => {
+            let cost::ReadCosts { findings, source, .. } = cost::read_costs(path, bytes);
+            (findings, source)
+        }
+        Kind::Suite => {
+            let suite::ReadSuite { findings, source, .. } = suite::read_suite(path, bytes);
+            (findings, source)
+        }
+        _ => {
+            let ReadTemplate { kind, findings, source, .. } = template_from(path, bytes, options, false);
+            return Checked { kind, findings, source, parts: Vec::new() };
+        }
+    };
     Checked { kind, findings, source, parts: Vec::new() }
 }
 
+/// A text with its tree, if it has one.
 pub(crate) struct Opened {
     pub(crate) source: Source,
     pub(crate) root: Option<Node>,
     pub(crate) findings: Vec<Finding>,
+}
+
+/// What a reader has made of a document.
+pub(crate) struct Done<T> {
+    /// Nothing where a finding is an error.
+    pub(crate) value: Option<T>,
+    /// Ordered by place.
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) source: Source,
+}
+
+impl Opened {
+    /// Reads the tree.
+    pub(crate) fn read<T>(
+        self,
+        misplaced: &'static [(&'static str, &'static str)],
+        read: impl FnOnce(&mut Reader<'_>, &Node) -> Option<T>,
+    ) -> Done<T> {
+        let Self { source, root, mut findings } = self;
+        let mut value = None;
+        if let Some(root) = &root {
+            let mut reader = Reader::new(&source, misplaced);
+            value = read(&mut reader, root);
+            findings.append(&mut reader.findings);
+        }
+        let findings = finding::locate(findings, &source);
+        Done { value: value.filter(|_| !has_errors(&findings)), findings, source }
+    }
 }
 
 /// Bytes to a tree.
@@ -346,26 +304,25 @@ pub(crate) fn open_with(
     bytes: &[u8],
     parse: impl FnOnce(&Source, &mut Vec<Finding>) -> Option<Node>,
 ) -> Opened {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let mut findings = Vec::new();
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(error) => {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            // Up to the wrong byte the lossy text is the same.
-            let at = error.valid_up_to();
-            let wrong = bytes.get(at).copied().unwrap_or_default();
-            let span = Span::new(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
-            findings.push(
-                Finding::new(&codes::BAD_TEXT, span, format!("the byte 0x{wrong:02X} is not UTF-8 text"))
-                    .help("save the file as UTF-8"),
-            );
-            return Opened { source: Source::new(path, text), root: None, findings };
+    match text(path, bytes) {
+        Ok(source) => {
+            let mut findings = Vec::new();
+            let root = parse(&source, &mut findings);
+            Opened { source, root, findings }
         }
-    };
-    let source = Source::new(path, text);
-    let root = parse(&source, &mut findings);
-    Opened { source, root, findings }
+        Err(refused) => {
+            let (source, finding) = *refused;
+            Opened { source, root: None, findings: vec![finding] }
+        }
+    }
+}
+
+/// The text of a file; or why it is not read, with as much of it as can be shown.
+fn text(path: &str, bytes: &[u8]) -> Result<Source, Box<(Source, Finding)>> {
+    source::decode(bytes).map(|text| Source::new(path, text)).map_err(|refused| {
+        let (text, finding) = *refused;
+        Box::new((Source::new(path, text), finding))
+    })
 }
 
 /// JSON if it looks like it, else YAML, of which JSON is almost a part: a `.yaml` file may start with a brace, too.
@@ -386,51 +343,6 @@ fn parse(source: &Source, findings: &mut Vec<Finding>) -> Option<Node> {
     }
     findings.append(&mut found);
     None
-}
-
-/// What a file is: whose keys it has most of.
-pub(crate) fn kind_of(root: &Node) -> Kind {
-    if let Some(kind) = people::kind_of(root) {
-        return kind;
-    }
-    let has = |keys: &[&str]| keys.iter().filter(|key| root.entry(key).is_some()).count();
-    // Resources of other tools are lists.
-    let resources = root.get("Resources").is_some_and(|resources| resources.as_sequence().is_none());
-    if resources || has(&["AWSTemplateFormatVersion"]) > 0 {
-        return Kind::CloudFormation;
-    }
-    if has(&["Actions", "Targets", "StopConditions", "ExperimentTemplate"]) > 0 {
-        return Kind::Fragment;
-    }
-    if lens::is_lens(root) {
-        return Kind::Lens;
-    }
-    if review::is_review(root) {
-        return Kind::Review;
-    }
-    let experiment = has(fis::FIS_KEYS) + has(document::OWN_KEYS);
-    let lab = has(lab_file::KEYS);
-    let policy = has(limits::POLICY_KEYS);
-    // `limits` stands in experiments as well, which do something.
-    if policy > lab && (policy > experiment || policy == experiment && root.get("actions").is_none()) {
-        Kind::Policy
-    } else if lab > 0 && lab > experiment {
-        Kind::Lab
-    } else if experiment == 0 {
-        Kind::Unknown
-    } else if has(document::OWN_KEYS) > 0 || native_action(root) {
-        Kind::Experiment
-    } else {
-        Kind::FisTemplate
-    }
-}
-
-/// Whether an action's id is one that AWS would not know.
-fn native_action(root: &Node) -> bool {
-    let actions = root.get("actions").and_then(Node::as_mapping).unwrap_or_default();
-    actions
-        .iter()
-        .any(|entry| entry.value.get("actionId").and_then(Node::as_text).is_some_and(|id| !id.starts_with("aws:")))
 }
 
 pub(crate) fn experiment_part(
@@ -477,6 +389,12 @@ pub(crate) fn embedded(reader: &mut Reader<'_>, root: &Node, kind: Kind, options
     match kind {
         Kind::Lab => drop(lab_file::read(reader, root)),
         Kind::Policy => drop(limits::policy(reader, root)),
+        Kind::Lens => lens::look(reader, root),
+        Kind::Review => review::look(reader, root),
+        Kind::Workload => drop(workload::read(reader, root)),
+        Kind::History => drop(incidents::document(reader, root, &incidents::Given::default())),
+        Kind::Costs => drop(cost::document(reader, root)),
+        Kind::Suite => drop(suite::document(reader, root)),
         Kind::Experiment | Kind::FisTemplate | Kind::CloudFormation | Kind::Fragment => {
             drop(experiment_part(reader, root, kind, options));
         }
@@ -498,12 +416,11 @@ fn unknown_document(reader: &mut Reader<'_>, root: &Node) {
     };
     let known = fis::FIS_KEYS.iter().chain(document::OWN_KEYS).chain(lab_file::KEYS).copied();
     // The first keys say what a document is.
-    let slip = root
-        .as_mapping()
-        .unwrap_or_default()
-        .iter()
-        .take(20)
-        .find_map(|entry| Some((entry, model::nearest::nearest(&entry.key, known.clone())?)));
+    let keys = root.as_mapping().unwrap_or_default().iter().take(20);
+    let slips: Vec<_> =
+        keys.clone().filter_map(|entry| Some((entry, model::nearest::nearest(&entry.key, known.clone())?))).collect();
+    // One key among others that are nothing of ours is a word of its own: `options` is no slip for `actions`.
+    let slip = slips.first().copied().filter(|_| 2 * slips.len() > keys.len());
     let finding = Finding::new(
         &codes::UNKNOWN_DOCUMENT,
         slip.map_or(root.head, |(entry, _)| entry.key_span),

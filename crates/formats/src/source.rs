@@ -2,6 +2,12 @@
 
 use std::ops::Range;
 
+use crate::{codes, finding::Finding};
+
+/// Largest file that is read. CloudFormation takes 1 MB, Systems Manager 64 KB; the rest is room for collections and
+/// histories. It bounds the time that any file takes; how much of one is kept in memory, limits on values and words do.
+pub const MAX_BYTES: usize = 16 << 20;
+
 /// A range of bytes of a source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
@@ -176,6 +182,42 @@ impl Positions<'_> {
         self.column += self.source.text[self.at..at].chars().count();
         self.at = at;
         (self.line, self.column)
+    }
+}
+
+/// The text that bytes are; or why they are not read, with as much text as can be shown.
+pub(crate) fn decode(bytes: &[u8]) -> Result<String, Box<(String, Finding)>> {
+    let refused = |text: &str, span: Span, code, message: String, help: &str| {
+        Err(Box::new((text.to_owned(), Finding::new(code, span, message).help(help))))
+    };
+    if bytes.len() > MAX_BYTES {
+        let message = format!("the file has more than {MAX_BYTES} bytes, which is the most that is read");
+        return refused("", Span::default(), &codes::TOO_LARGE, message, codes::TOO_LARGE.cure);
+    }
+    if let [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, 0, 0xFE, 0xFF, ..] = bytes {
+        let message = "the file begins with the byte order mark of UTF-16 or UTF-32; it is not UTF-8 text".to_owned();
+        return refused("", Span::default(), &codes::BAD_TEXT, message, "save the file as UTF-8");
+    }
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let lossy = String::from_utf8_lossy(bytes);
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        // Letters of the Latin alphabet have a zero beside them in UTF-16, and three of them in UTF-32.
+        let wide = bytes.iter().take(64).filter(|byte| **byte == 0).count() >= bytes.len().min(64) / 3;
+        let what = if wide { "; this looks like UTF-16 or UTF-32 without a byte order mark" } else { "" };
+        let message = format!("the byte 0x00 does not occur in text{what}");
+        let at = lossy.find('\0').unwrap_or(at);
+        return refused(&lossy, Span::new(at, at + 1), &codes::BAD_TEXT, message, "save the file as UTF-8");
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(error) => {
+            // Up to the wrong byte the lossy text is the same.
+            let at = error.valid_up_to();
+            let wrong = bytes.get(at).copied().unwrap_or_default();
+            let span = Span::new(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
+            let message = format!("the byte 0x{wrong:02X} is not UTF-8 text");
+            refused(&lossy, span, &codes::BAD_TEXT, message, "save the file as UTF-8")
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     decode::Reader,
     finding::Finding,
     node::{Entry, Node},
+    workload,
 };
 
 /// Keys under which an availability is promised.
@@ -20,7 +21,7 @@ const MONTH: f64 = 43_200.0;
 pub(super) fn is_one(root: &Node) -> bool {
     let promises = |node: &Node| TARGETS.iter().any(|key| node.entry(key).is_some());
     let services = root.get("services").and_then(Node::as_mapping).unwrap_or_default();
-    promises(root) || services.iter().any(|entry| promises(&entry.value))
+    workload::is_inventory(root) || promises(root) || services.iter().any(|entry| promises(&entry.value))
 }
 
 /// Looks at an inventory, or at a list of services with their classes.

@@ -20,20 +20,19 @@ mod sheet;
 use std::path::Path;
 
 use crate::{
-    Checked, Kind, Options, Part, backup, balancer, chaos_mesh, cloudformation, codes, dashboard,
+    Checked, Options, Part, backup, balancer, chaos_mesh, cloudformation, codes, dashboard,
     decode::Reader,
-    finding::{self, Finding},
-    iam, json, kubernetes,
+    finding::{self, Finding, Severity},
+    iam, incidents, json,
+    kind::{self, Kind},
+    kubernetes,
     node::Node,
     python, read, route53,
     script::{self, Embedded},
     source::{Source, Span},
-    ssm, yaml,
+    ssm, workload, yaml,
 };
 pub(crate) use goals::Goals;
-
-/// Largest file that is read. CloudFormation takes 1 MB, Systems Manager 64 KB; the rest is room for collections.
-pub const MAX_BYTES: usize = 16 << 20;
 
 /// Largest script, program or diagram that is looked at. People write a few hundred lines; rules that look around from
 /// every line are no match for a generated megabyte.
@@ -50,6 +49,8 @@ enum Language {
     Python,
     Mermaid,
     Markdown,
+    /// Comma-separated values and their like.
+    Table,
     /// Reports and plans that a script writes.
     Text,
 }
@@ -65,6 +66,7 @@ impl Language {
             "py" => Self::Python,
             "mmd" | "mermaid" => Self::Mermaid,
             "md" | "markdown" => Self::Markdown,
+            "csv" | "tsv" => Self::Table,
             "txt" => Self::Text,
             "" if text.starts_with("#!") && text.lines().next().is_some_and(|line| line.ends_with("sh")) => {
                 Self::Script
@@ -143,46 +145,26 @@ pub(crate) fn is_prose_plan(root: &Node) -> bool {
     root.get("hypothesis").is_some_and(|hypothesis| hypothesis.as_text().is_some()) && root.entry("actions").is_none()
 }
 
-/// Checks a file whose language or kind is one of those of this module; nothing where it is another.
-pub(crate) fn check(path: &str, bytes: &[u8], options: &Options<'_>) -> Option<Checked> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    if bytes.len() > MAX_BYTES {
-        return Some(refused(
-            path,
-            &codes::TOO_LARGE,
-            format!("the file has {} bytes, and more than {MAX_BYTES} are not read", bytes.len()),
-        ));
-    }
-    if matches!(bytes, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
-        let message = "the file begins with the byte order mark of UTF-16 or UTF-32; it is not UTF-8 text".to_owned();
-        return Some(refused(path, &codes::BAD_TEXT, message));
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    let language = Language::of(path, text)?;
-    let source = Source::new(path, text);
+/// Checks a file whose language or kind is one of those of this module; where it is another, says which.
+pub(crate) fn check(source: Source, options: &Options<'_>) -> Result<Checked, Kind> {
+    let Some(language) = Language::of(source.path(), source.text()) else { return Err(Kind::Unknown) };
     let mut checker =
         Checker { source: &source, options, goals: Goals::default(), findings: Vec::new(), parts: Vec::new() };
-    let whole = Span::new(0, text.len());
+    let whole = Span::new(0, source.text().len());
     let kind = match language {
-        Language::Data => checker.people(whole, path)?,
-        Language::Text => return None,
+        Language::Data => checker.people(whole)?,
+        Language::Table if incidents::is_table_of_incidents(source.text()) => return Err(Kind::History),
+        Language::Text => return Err(Kind::Unknown),
         language => {
             if language == Language::Markdown {
-                checker.goals = Goals::of(text);
+                checker.goals = Goals::of(source.text());
             }
-            checker.language(language, whole, path, 0)
+            checker.language(language, whole, source.path(), 0)
         }
     };
     let Checker { findings, parts, .. } = checker;
     let findings = finding::locate(findings, &source);
-    Some(Checked { kind, findings, source, parts })
-}
-
-/// A file that is not read at all, and why.
-fn refused(path: &str, code: &'static finding::Code, message: String) -> Checked {
-    let source = Source::new(path, "");
-    let finding = Finding::new(code, Span::default(), message).help(code.cure);
-    Checked { kind: Kind::Unknown, findings: finding::locate(vec![finding], &source), source, parts: Vec::new() }
+    Ok(Checked { kind, findings, source, parts })
 }
 
 /// Checks one file and all documents in it.
@@ -230,6 +212,12 @@ impl Checker<'_, '_> {
             }
             Language::Text => {
                 goals::report(&mut reader, self.source, span);
+                Kind::Unknown
+            }
+            Language::Table => {
+                let message = "this is a table, and not one of incidents: its first line names no `began`";
+                let finding = Finding::new(&codes::UNKNOWN_DOCUMENT, Span::new(span.start, span.start), message);
+                reader.report(finding.severity(Severity::Note).help("shaketable history reads tables of incidents"));
                 Kind::Unknown
             }
             Language::Data => {
@@ -280,11 +268,14 @@ impl Checker<'_, '_> {
         roots
     }
 
-    /// A file of data, if it is of a kind of this module.
-    fn people(&mut self, span: Span, name: &str) -> Option<Kind> {
-        let roots = self.parse(span, name);
-        let (first, rest) = roots.split_first()?;
-        let kind = kind_of(first)?;
+    /// A file of data, if it is of a kind of this module; else its kind.
+    fn people(&mut self, span: Span) -> Result<Kind, Kind> {
+        let roots = self.parse(span, self.source.path());
+        let Some((first, rest)) = roots.split_first() else { return Err(Kind::Unknown) };
+        let kind = kind::kind_of(first);
+        if kind_of(first) != Some(kind) {
+            return Err(kind);
+        }
         let manifests = matches!(kind, Kind::ChaosMesh | Kind::Kubernetes);
         if let (Some(second), false) = (rest.first(), manifests) {
             self.findings.push(
@@ -300,7 +291,7 @@ impl Checker<'_, '_> {
                 }
             }
         }
-        Some(kind)
+        Ok(kind)
     }
 
     /// A document of data in another document: what it is, and what is wrong with it.
@@ -309,7 +300,7 @@ impl Checker<'_, '_> {
         let roots = self.parse(span, name);
         let mut kind = Kind::Unknown;
         for root in &roots {
-            let this = read::kind_of(root);
+            let this = kind::kind_of(root);
             self.rules(root, this);
             kind = if kind == Kind::Unknown { this } else { kind };
         }
@@ -323,7 +314,7 @@ impl Checker<'_, '_> {
 
     /// The rules of a kind. A document that is none of the known kinds is somebody's own, and right as it is.
     fn rules(&mut self, root: &Node, kind: Kind) {
-        let mut reader = Reader::new(self.source, &[]);
+        let mut reader = Reader::new(self.source, kind.misplaced());
         match kind {
             Kind::ChaosMesh => chaos_mesh::check(&mut reader, root),
             Kind::Kubernetes => kubernetes::check(&mut reader, root),
@@ -336,7 +327,12 @@ impl Checker<'_, '_> {
             Kind::ResponsePlan => ssm::response_plan_input(&mut reader, root),
             Kind::Balancer => balancer::check(&mut reader, root),
             Kind::IamPolicy => iam::check(&mut reader, root),
-            Kind::Inventory => inventory::check(&mut reader, root),
+            Kind::Inventory => {
+                if workload::is_inventory(root) {
+                    drop(workload::read(&mut reader, root));
+                }
+                inventory::check(&mut reader, root);
+            }
             Kind::Sheet => sheet::check(&mut reader, self.source, root, &self.goals),
             Kind::Unknown => {
                 sheet::steps(&mut reader, self.source, root);

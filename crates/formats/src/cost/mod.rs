@@ -8,10 +8,10 @@ use model::{
 use crate::{
     codes,
     decode::{Fields, Reader},
-    finding::{self, Finding},
+    finding::Finding,
     incidents::words,
     node::{Entry, Node},
-    read::{Opened, has_errors, open},
+    read::{Done, open},
     source::Source,
 };
 
@@ -22,7 +22,7 @@ const WEAKNESS_KEYS: &[&str] =
     &["name", "outagesPerYear", "duration", "lost", "experimentHours", "repairHours", "years"];
 
 /// Keys that people put at the wrong level, and where they belong.
-const MISPLACED: &[(&str, &str)] = &[
+pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("revenue", "`hour`"),
     ("people", "`hour`"),
     ("personHour", "`hour`"),
@@ -45,19 +45,24 @@ pub struct ReadCosts {
 /// Reads a calculation of costs. `path` is used in messages, and its stem is the name unless the file gives one.
 #[must_use]
 pub fn read_costs(path: &str, bytes: &[u8]) -> ReadCosts {
-    let Opened { source, root, mut findings } = open(path, bytes);
-    let mut costs = None;
-    if let Some(root) = &root {
-        let mut reader = Reader::new(&source, MISPLACED);
-        reader.native_scalars = true;
-        costs = document(&mut reader, root);
-        findings.append(&mut reader.findings);
-    }
-    let findings = finding::locate(findings, &source);
-    ReadCosts { costs: costs.filter(|_| !has_errors(&findings)), findings, source }
+    let Done { value: costs, findings, source } = open(path, bytes).read(MISPLACED, document);
+    ReadCosts { costs, findings, source }
 }
 
-fn document(reader: &mut Reader<'_>, root: &Node) -> Option<CostModel> {
+/// Whether a document is a calculation of costs: what an hour costs, what a programme avoids, or options with their prices.
+pub(crate) fn is_costs(root: &Node) -> bool {
+    let within = |key: &str, keys: &[&str]| {
+        root.get(key).is_some_and(|node| keys.iter().any(|inner| node.entry(inner).is_some()))
+    };
+    let options = root.get("options").and_then(Node::as_mapping).unwrap_or_default();
+    within("hour", &["revenue", "people", "personHour"])
+        || within("programme", &["perYear", "avoids"])
+        || options.iter().any(|entry| ["availability", "monthly"].iter().all(|key| entry.value.entry(key).is_some()))
+}
+
+/// Reads a calculation.
+pub(crate) fn document(reader: &mut Reader<'_>, root: &Node) -> Option<CostModel> {
+    reader.native_scalars = true;
     let fields = reader.fields(root, "a calculation of costs", KEYS)?;
     let name = fields.get("name").and_then(|node| reader.text(node, "name"));
     let currency = fields.get("currency").and_then(|node| reader.text(node, "currency"));

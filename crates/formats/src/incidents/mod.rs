@@ -14,9 +14,9 @@ use model::incident::{Change, History, Incident, Kind, Stretch, When};
 use crate::{
     codes,
     decode::{Fields, Reader},
-    finding::{self, Finding},
+    finding::{Finding, Severity},
     node::Node,
-    read::{Opened, has_errors, open, open_with},
+    read::{Done, open, open_with},
     source::{Source, Span},
 };
 
@@ -29,7 +29,7 @@ const INCIDENT_KEYS: &[&str] =
     &["title", "kind", "began", "detected", "detectedAfter", "restored", "duration", "lost", "cause"];
 
 /// Keys that people put at the wrong level, and where they belong.
-const MISPLACED: &[(&str, &str)] = &[
+pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("from", "`observed`"),
     ("to", "`observed`"),
     ("outage", "`weights`"),
@@ -66,21 +66,40 @@ pub struct Given {
 /// the history's name unless the file gives one.
 #[must_use]
 pub fn read_history(path: &str, bytes: &[u8], given: &Given) -> ReadHistory {
+    read(path, bytes, given, true)
+}
+
+/// Reads a history to see what is wrong with it. What a call may add to it may be missing.
+pub(crate) fn check(path: &str, bytes: &[u8]) -> ReadHistory {
+    read(path, bytes, &Given::default(), false)
+}
+
+fn read(path: &str, bytes: &[u8], given: &Given, to_run: bool) -> ReadHistory {
     let is_table = [".csv", ".tsv"].iter().any(|end| path.to_ascii_lowercase().ends_with(end));
-    let Opened { source, root, mut findings } = if is_table {
+    let opened = if is_table {
         open_with(path, bytes, |source, findings| csv::parse(source.text(), findings))
     } else {
         open(path, bytes)
     };
-    let mut history = None;
-    if let Some(root) = &root {
-        let mut reader = Reader::new(&source, MISPLACED);
-        reader.native_scalars = true;
-        history = if is_table { table(&mut reader, root, given) } else { document(&mut reader, root, given) };
-        findings.append(&mut reader.findings);
-    }
-    let findings = finding::locate(findings, &source);
-    ReadHistory { history: history.filter(|_| !has_errors(&findings)), findings, source }
+    let Done { value: history, findings, source } = opened.read(MISPLACED, |reader, root| {
+        reader.to_run = to_run;
+        if is_table { table(reader, root, given) } else { document(reader, root, given) }
+    });
+    ReadHistory { history, findings, source }
+}
+
+/// Whether a document is a history: incidents that began, or incidents within what was observed.
+pub(crate) fn is_history(root: &Node) -> bool {
+    let incidents = root.get("incidents").and_then(Node::as_sequence);
+    incidents
+        .is_some_and(|items| root.entry("observed").is_some() || items.iter().any(|item| item.entry("began").is_some()))
+}
+
+/// Whether a table is one of incidents by its first line: when they began, or three other columns of ours.
+pub(crate) fn is_table_of_incidents(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default();
+    let names: Vec<&str> = first.split([',', ';', '\t']).map(|name| name.trim_matches(['"', ' '])).collect();
+    names.contains(&"began") || INCIDENT_KEYS.iter().filter(|key| names.contains(key)).count() >= 3
 }
 
 /// A point in time with what is known of it: of a day alone, the time is not.
@@ -91,6 +110,7 @@ struct Point {
 }
 
 fn table(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History> {
+    reader.native_scalars = true;
     let time_zone = given.time_zone.clone().unwrap_or(TimeZone::UTC);
     let (incidents, told): (_, Vec<_>) = incidents(reader, root, &time_zone, &Weights::default()).into_iter().unzip();
     let observed = observed(reader, None, root.head, &time_zone, given)?;
@@ -100,7 +120,9 @@ fn table(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History>
     Some(history)
 }
 
-fn document(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History> {
+/// Reads a document.
+pub(crate) fn document(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History> {
+    reader.native_scalars = true;
     let fields = reader.fields(root, "a history", KEYS)?;
     let name = fields.get("name").and_then(|node| reader.text(node, "name"));
     let zone = given.time_zone.clone().or_else(|| time_zone(reader, fields.get("timeZone")?)).unwrap_or(TimeZone::UTC);
@@ -180,10 +202,10 @@ fn observed(
         to = to.or_else(|| Some(ends?.at)).or_else(|| from?.checked_add(length?).ok());
         let missing = |key: &str| fields.get(key).is_none();
         if from.is_none() && missing("from") || to.is_none() && missing("to") && missing("length") {
-            reader.report(not_said(node.head));
+            not_said(reader, node.head, true);
         }
     } else if from.is_none() || to.is_none() {
-        reader.report(not_said(place));
+        not_said(reader, place, fields.is_some());
     }
     let stretch = Stretch { from: from?, to: to? };
     if stretch.from >= stretch.to {
@@ -193,10 +215,15 @@ fn observed(
     Some(stretch)
 }
 
-fn not_said(place: Span) -> Finding {
+/// Says that the stretch is missing. The call of a command may give it, and of a table it must.
+fn not_said(reader: &mut Reader<'_>, place: Span, can_say: bool) {
+    if !reader.to_run && !can_say {
+        return;
+    }
     let message = "it is not said from when to when incidents were written down, so there is no availability";
-    Finding::new(&codes::MISSING_KEY, place, message)
-        .help("write observed: { from: 2024-01-01, to: 2024-02-01 }, or give --from and --to")
+    let finding = Finding::new(&codes::MISSING_KEY, place, message)
+        .help("write observed: { from: 2024-01-01, to: 2024-02-01 }, or give --from and --to");
+    reader.report(if reader.to_run { finding } else { finding.severity(Severity::Note) });
 }
 
 fn point(reader: &mut Reader<'_>, node: &Node, what: &str, zone: &TimeZone) -> Option<Point> {

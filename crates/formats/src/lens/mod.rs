@@ -16,7 +16,7 @@ use crate::{
     decode::Reader,
     finding::{self, Finding},
     node::Node,
-    read::{Opened, has_errors, open},
+    read::{Done, has_errors, open},
     source::{Source, Span},
 };
 
@@ -25,6 +25,11 @@ pub use print::to_json;
 /// Whether a document is a lens.
 pub(crate) fn is_lens(root: &Node) -> bool {
     root.entry("pillars").is_some() && (root.entry("schemaVersion").is_some() || root.entry("name").is_some())
+}
+
+/// Looks at a lens that stands in another document.
+pub(crate) fn look(reader: &mut Reader<'_>, root: &Node) {
+    read::read(reader, root, Strictness::Import, &mut Places::new());
 }
 
 /// A lens that was read, or why not.
@@ -69,16 +74,10 @@ pub fn read_lens(path: &str, bytes: &[u8]) -> ReadLens {
 }
 
 fn read_with(path: &str, bytes: &[u8], strictness: Strictness) -> ReadLens {
-    let Opened { source, root, mut findings } = open(path, bytes);
     let mut places = Places::new();
-    let mut lens = None;
-    if let Some(root) = &root {
-        let mut reader = Reader::new(&source, &[]);
-        lens = read::read(&mut reader, root, strictness, &mut places);
-        findings.append(&mut reader.findings);
-    }
-    let findings = finding::locate(findings, &source);
-    ReadLens { lens: lens.filter(|_| !has_errors(&findings)), findings, source, places }
+    let Done { value: lens, findings, source } =
+        open(path, bytes).read(&[], |reader, root| read::read(reader, root, strictness, &mut places));
+    ReadLens { lens, findings, source, places }
 }
 
 impl ReadLens {

@@ -17,7 +17,7 @@ use crate::{
     decode::Reader,
     finding::{self, Finding},
     node::Node,
-    read::{Opened, has_errors, open},
+    read::{Done, has_errors, open},
     source::{Source, Span},
 };
 
@@ -26,7 +26,14 @@ pub use print::print;
 
 /// Whether a document is a review.
 pub(crate) fn is_review(root: &Node) -> bool {
-    root.entry("review").is_some() || root.entry("answers").is_some() && root.entry("workload").is_some()
+    // A number: the version of the format.
+    let version = root.get("review").and_then(Node::as_text).is_some_and(|text| text.parse::<u32>().is_ok());
+    version || root.entry("answers").is_some() && root.entry("workload").is_some()
+}
+
+/// Looks at a review that stands in another document.
+pub(crate) fn look(reader: &mut Reader<'_>, root: &Node) {
+    read::read(reader, root, &mut Places::new());
 }
 
 /// A review that was read, or why not.
@@ -60,17 +67,10 @@ pub(crate) enum Part {
 /// Reads a review. `path` is used in messages only. Whether its answers fit its lens, [`ReadReview::against`] says.
 #[must_use]
 pub fn read_review(path: &str, bytes: &[u8]) -> ReadReview {
-    let Opened { source, root, mut findings } = open(path, bytes);
     let mut places = Places::new();
-    let mut review = None;
-    if let Some(root) = &root {
-        let mut reader = Reader::new(&source, &[]);
-        reader.native_scalars = true;
-        review = read::read(&mut reader, root, &mut places);
-        findings.append(&mut reader.findings);
-    }
-    let findings = finding::locate(findings, &source);
-    ReadReview { review: review.filter(|_| !has_errors(&findings)), findings, source, places }
+    let Done { value: review, findings, source } =
+        open(path, bytes).read(&[], |reader, root| read::read(reader, root, &mut places));
+    ReadReview { review, findings, source, places }
 }
 
 impl ReadReview {

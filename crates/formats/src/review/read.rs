@@ -22,6 +22,7 @@ const KEYS: &[&str] =
 
 /// Reads a review.
 pub(super) fn read(reader: &mut Reader<'_>, root: &Node, places: &mut Places) -> Option<Review> {
+    reader.native_scalars = true;
     let fields = reader.fields(root, "a review", KEYS)?;
     if let Some(node) = fields.required("review", reader) {
         reader.whole(node, "the version of the format, `review`,", VERSION..=VERSION);

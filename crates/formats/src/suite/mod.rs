@@ -4,9 +4,9 @@ use model::suite::{Check, Declared, Milestone, Stage, Suite, System};
 
 use crate::{
     decode::Reader,
-    finding::{self, Finding},
+    finding::Finding,
     node::{Entry, Node},
-    read::{Opened, has_errors, open},
+    read::{Done, open},
     source::Source,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 const KEYS: &[&str] = &["name", "systems", "declared"];
 
 /// Keys that people put at the wrong level, and where they belong.
-const MISPLACED: &[(&str, &str)] = &[
+pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("checks", "a system under `systems`"),
     ("question", "a system under `systems`"),
     ("experiment", "a check under `checks`"),
@@ -35,19 +35,21 @@ pub struct ReadSuite {
 /// Reads a suite of experiments. `path` is used in messages, and its stem is the name unless the file gives one.
 #[must_use]
 pub fn read_suite(path: &str, bytes: &[u8]) -> ReadSuite {
-    let Opened { source, root, mut findings } = open(path, bytes);
-    let mut suite = None;
-    if let Some(root) = &root {
-        let mut reader = Reader::new(&source, MISPLACED);
-        reader.native_scalars = true;
-        suite = document(&mut reader, root);
-        findings.append(&mut reader.findings);
-    }
-    let findings = finding::locate(findings, &source);
-    ReadSuite { suite: suite.filter(|_| !has_errors(&findings)), findings, source }
+    let Done { value: suite, findings, source } = open(path, bytes).read(MISPLACED, document);
+    ReadSuite { suite, findings, source }
 }
 
-fn document(reader: &mut Reader<'_>, root: &Node) -> Option<Suite> {
+/// Whether a document is a suite: systems with checks, or milestones that are declared.
+pub(crate) fn is_suite(root: &Node) -> bool {
+    let systems = root.get("systems").and_then(Node::as_mapping).unwrap_or_default();
+    let declared =
+        root.get("declared").is_some_and(|node| Milestone::ALL.iter().any(|(key, _)| node.entry(key).is_some()));
+    declared || systems.iter().any(|entry| entry.value.entry("checks").is_some())
+}
+
+/// Reads a suite.
+pub(crate) fn document(reader: &mut Reader<'_>, root: &Node) -> Option<Suite> {
+    reader.native_scalars = true;
     let fields = reader.fields(root, "a suite", KEYS)?;
     let name = fields.get("name").and_then(|node| reader.text(node, "name"));
     let systems = fields.required("systems", reader).map(|node| systems(reader, node)).unwrap_or_default();

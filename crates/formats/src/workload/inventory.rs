@@ -13,6 +13,9 @@ use crate::{decode::Reader, node::Node};
 /// The keys of an inventory that nothing else has.
 pub(super) const KEYS: &[&str] = &["workload_name", "availability_requirement", "rto_requirement", "rpo_requirement"];
 
+/// The objectives of a service.
+const SERVICE_KEYS: &[&str] = &["availability_target", "rto", "rpo"];
+
 /// An inventory: tiers of which no figures are known, and external dependencies of which they are.
 pub(super) fn inventory(reader: &mut Reader<'_>, root: &Node) -> Option<Workload> {
     reader.entries(root, "an inventory")?;
@@ -84,6 +87,12 @@ fn external(reader: &mut Reader<'_>, node: &Node) -> Option<Component> {
 /// `3 retries with exponential backoff` is 3; a policy without a number is taken for none.
 fn retries(policy: &str) -> u32 {
     policy.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or(0)
+}
+
+/// Whether a list of services has objectives of at least one of them.
+pub(super) fn is_classification(root: &Node) -> bool {
+    let services = root.get("services").and_then(Node::as_mapping).unwrap_or_default();
+    services.iter().any(|entry| SERVICE_KEYS.iter().any(|key| entry.value.entry(key).is_some()))
 }
 
 /// A classification: services with their objectives, and nothing about what they are made of.

@@ -17,12 +17,13 @@ use model::{
 use crate::{
     codes,
     decode::Reader,
-    finding::{self, Finding},
+    finding::Finding,
     incidents::words,
-    node::Node,
-    read::{Opened, has_errors, open},
+    node::{Entry, Node},
+    read::{Done, open},
     source::Source,
 };
+pub(crate) use own::MISPLACED;
 
 /// Workloads that were read, or why not.
 #[derive(Debug, Clone)]
@@ -39,29 +40,39 @@ pub struct ReadWorkloads {
 /// its stem is the workload's name unless the file gives one.
 #[must_use]
 pub fn read_workloads(path: &str, bytes: &[u8]) -> ReadWorkloads {
-    let Opened { source, root, mut findings } = open(path, bytes);
-    let mut workloads = Vec::new();
-    if let Some(root) = &root {
-        let mut reader = Reader::new(&source, own::MISPLACED);
-        reader.native_scalars = true;
-        workloads = match Document::of(root) {
-            Some(Document::Own) => own::read(&mut reader, root).into_iter().collect(),
-            Some(Document::Inventory) => inventory::inventory(&mut reader, root).into_iter().collect(),
-            Some(Document::Services) => inventory::services(&mut reader, root),
-            None => {
-                let message = format!("this describes no workload, but is {}", root.describe());
-                let help = "a workload has `components` and `objectives`; docs/availability.md has an example";
-                reader.report(Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, message).help(help));
-                Vec::new()
-            }
-        };
-        findings.append(&mut reader.findings);
+    let Done { value, findings, source } = open(path, bytes).read(MISPLACED, read);
+    ReadWorkloads { workloads: value.unwrap_or_default(), findings, source }
+}
+
+/// Reads whichever of the documents it is.
+pub(crate) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Vec<Workload>> {
+    reader.native_scalars = true;
+    match Document::of(root) {
+        Some(Document::Own) => own::read(reader, root).map(|workload| vec![workload]),
+        Some(Document::Inventory) => inventory::inventory(reader, root).map(|workload| vec![workload]),
+        Some(Document::Services) => Some(inventory::services(reader, root)),
+        None => {
+            let message = format!("this describes no workload, but is {}", root.describe());
+            let help = "a workload has `components` and `objectives`; docs/availability.md has an example";
+            reader.report(Finding::new(&codes::UNKNOWN_DOCUMENT, root.head, message).help(help));
+            None
+        }
     }
-    let findings = finding::locate(findings, &source);
-    if has_errors(&findings) {
-        workloads.clear();
-    }
-    ReadWorkloads { workloads, findings, source }
+}
+
+/// Whether a document is a workload as ours describes it: components with what is known of them, or with objectives.
+pub(crate) fn is_workload(root: &Node) -> bool {
+    let Some(components) = root.get("components").and_then(Node::as_mapping) else { return false };
+    let known = |entry: &Entry| own::FIGURES.iter().chain(own::TELLING).any(|key| entry.value.entry(key).is_some());
+    let objectives =
+        root.get("objectives").is_some_and(|node| own::OBJECTIVES.iter().any(|key| node.entry(key).is_some()));
+    Document::of(root) == Some(Document::Own) && (objectives || components.iter().any(known))
+}
+
+/// Whether a document is an inventory of a workload, or a classification of services, by what only those have.
+pub(crate) fn is_inventory(root: &Node) -> bool {
+    matches!(Document::of(root), Some(Document::Inventory))
+        || Document::of(root) == Some(Document::Services) && inventory::is_classification(root)
 }
 
 /// Which of the documents it is.

@@ -22,7 +22,7 @@ pub(super) const KEYS: &[&str] =
     &["workload", "criticality", "objectives", "regions", "zones", "components", "needs", "improvements"];
 
 /// Keys that people put at the wrong level, and where they belong.
-pub(super) const MISPLACED: &[(&str, &str)] = &[
+pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("rto", "`objectives`"),
     ("rpo", "`objectives`"),
     ("lagLimit", "`objectives`"),
@@ -53,8 +53,14 @@ const COMPONENT_KEYS: &[&str] = &[
     "retries",
 ];
 
+/// The keys of a component, beside its figures, that hardly anything else called a component has.
+pub(super) const TELLING: &[&str] = &["enough", "beta", "failover", "crews", "planned"];
+
+/// The keys of objectives.
+pub(super) const OBJECTIVES: &[&str] = &["availability", "rto", "rpo", "lagLimit"];
+
 /// The keys that say how reliable something is.
-const FIGURES: &[&str] = &["availability", "mtbf", "mttr", "detect"];
+pub(super) const FIGURES: &[&str] = &["availability", "mtbf", "mttr", "detect"];
 
 /// Most units of a component; more is a slip, and as many would be one unit to any analysis.
 const MOST_UNITS: u32 = 1000;
@@ -108,7 +114,7 @@ fn all_but_used(components: &[Component]) -> Need {
 }
 
 fn objectives(reader: &mut Reader<'_>, node: &Node) -> Objectives {
-    let Some(fields) = reader.fields(node, "`objectives`", &["availability", "rto", "rpo", "lagLimit"]) else {
+    let Some(fields) = reader.fields(node, "`objectives`", OBJECTIVES) else {
         return Objectives::default();
     };
     Objectives {

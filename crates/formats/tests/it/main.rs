@@ -11,6 +11,8 @@ mod forms;
 #[cfg(test)]
 mod functions;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
 mod lenses;
 #[cfg(test)]
 mod own_document;

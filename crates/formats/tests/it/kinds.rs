@@ -1,0 +1,193 @@
+//! What `check` says of a document is what the command says that reads it.
+
+use formats::{Finding, Kind, Options, cost, incidents, lens, review, suite};
+
+/// What the command of a kind finds in a file.
+type Command = fn(&str, &[u8]) -> Vec<Finding>;
+
+/// A kind that has a reader of its own: the name of a file, a right document, what to replace in it by what, the finding
+/// that this gives, and the command.
+struct Case {
+    kind: Kind,
+    path: &'static str,
+    text: &'static str,
+    wrong: (&'static str, &'static str),
+    code: &'static str,
+    command: Command,
+}
+
+const LENS: &str = r#"{"schemaVersion": "2021-11-01", "name": "N", "description": "D", "pillars": [
+{"id": "pil", "name": "P", "questions": [{"id": "que", "title": "T", "description": "", "choices": [
+{"id": "one", "title": "One", "improvementPlan": {"displayText": "Do it."}},
+{"id": "que_no", "title": "None of these"}],
+"riskRules": [{"condition": "one", "risk": "NO_RISK"}, {"condition": "default", "risk": "HIGH_RISK"}]}]}]}"#;
+
+const EXPERIMENT: &str = "
+description: one instance ends
+targets: { web: { resourceType: aws:ec2:instance, resourceTags: { app: web }, selectionMode: COUNT(1) } }
+actions: { stop: { actionId: aws:ec2:stop-instances, targets: { Instances: web } } }
+stopConditions: [{ source: aws:cloudwatch:alarm, value: 'arn:aws:cloudwatch:us-east-1:111122223333:alarm:errors' }]
+roleArn: arn:aws:iam::111122223333:role/fis
+";
+
+fn cases() -> Vec<Case> {
+    let case = |kind, path, text, wrong, code, command| Case { kind, path, text, wrong, code, command };
+    let experiment: Command = |path, bytes| {
+        let catalogue = crate::no_catalogue();
+        formats::read_experiment(path, bytes, &Options::new(&catalogue)).findings
+    };
+    vec![
+        case(Kind::FisTemplate, "e.yaml", EXPERIMENT, ("COUNT(1)", "COUNT(0)"), "F036", experiment),
+        case(
+            Kind::Lab,
+            "l.yaml",
+            "regions: [{ name: here, zones: [a] }]\ngroups: { web: { zones: [a], desired: 1, run: { demoApp: {} } } }\n",
+            ("zones: [a], desired", "zones: [b], desired"),
+            "F090",
+            |path, bytes| formats::read_lab(path, bytes).findings,
+        ),
+        case(
+            Kind::Policy,
+            "p.yaml",
+            "limits: { maxResources: 3 }\nforbidIrreversible: true\n",
+            ("3", "none"),
+            "F013",
+            |path, bytes| formats::read_policy(path, bytes).findings,
+        ),
+        case(Kind::Lens, "lens.json", LENS, ("\"one\", \"risk\"", "\"on\", \"risk\""), "L005", |path, bytes| {
+            lens::read_lens(path, bytes).findings
+        }),
+        case(
+            Kind::Review,
+            "r.yaml",
+            "review: 1\nworkload: { name: Shop, rto: PT15M }\nanswers: {}\n",
+            ("PT15M", "15 minuts"),
+            "F013",
+            |path, bytes| review::read_review(path, bytes).findings,
+        ),
+        case(
+            Kind::Workload,
+            "w.yaml",
+            "objectives: { availability: 99%, rto: PT4H }\ncomponents:\n  queue: { mtbf: P10D, mttr: PT10M }\n",
+            ("mttr: PT10M", "mttr: soon"),
+            "F013",
+            |path, bytes| formats::read_workloads(path, bytes).findings,
+        ),
+        case(
+            Kind::Inventory,
+            "i.yaml",
+            "workload_name: shop\navailability_requirement: 99.9%\nrto_requirement: 30 minutes\n",
+            ("99.9%", "very high"),
+            "F013",
+            |path, bytes| formats::read_workloads(path, bytes).findings,
+        ),
+        case(
+            Kind::Inventory,
+            "s.yaml",
+            "services:\n  web: { rto: 15 minutes, rpo: 5 minutes }\n",
+            ("15 minutes", "at once"),
+            "F013",
+            |path, bytes| formats::read_workloads(path, bytes).findings,
+        ),
+        case(
+            Kind::History,
+            "h.yaml",
+            "observed: { from: 2024-01-01, length: 30 days }\nincidents:\n  - { title: a, began: 2024-01-02, duration: 1h }\n",
+            ("1h", "an hour"),
+            "F013",
+            |path, bytes| incidents::read_history(path, bytes, &incidents::Given::default()).findings,
+        ),
+        case(
+            Kind::History,
+            "h.csv",
+            "title,began,duration\na,2024-01-02,1h\n",
+            ("2024-01-02", "2024-13-02"),
+            "F013",
+            |path, bytes| {
+                let day = |text: &str| Some(text.parse().unwrap());
+                let given = incidents::Given { from: day("2024-01-01"), to: day("2024-02-01"), ..Default::default() };
+                incidents::read_history(path, bytes, &given).findings
+            },
+        ),
+        case(
+            Kind::Costs,
+            "c.yaml",
+            "hour: { revenue: 100000 }\noutage: { duration: 2 hours }\n",
+            ("2 hours", "long"),
+            "F013",
+            |path, bytes| cost::read_costs(path, bytes).findings,
+        ),
+        case(
+            Kind::Suite,
+            "u.yaml",
+            "systems:\n  compute (and elasticity):\n    checks:\n      cells die: { stage: crawl }\n",
+            ("crawl", "craw"),
+            "F013",
+            |path, bytes| suite::read_suite(path, bytes).findings,
+        ),
+    ]
+}
+
+#[test]
+fn a_right_document_of_every_kind_is_recognised_and_clean() {
+    for Case { kind, path, text, .. } in cases() {
+        let checked = crate::defects::check(path, text.as_bytes());
+        assert_eq!(checked.kind, kind, "{path}");
+        assert!(checked.findings.is_empty(), "{path}: {:?}", checked.findings);
+    }
+}
+
+#[test]
+fn a_wrong_document_of_every_kind_has_the_findings_of_its_reader() {
+    for Case { kind, path, text, wrong: (right, wrong), code, command } in cases() {
+        let text = text.replacen(right, wrong, 1);
+        let checked = crate::defects::check(path, text.as_bytes());
+        let read = command(path, text.as_bytes());
+        assert_eq!(checked.kind, kind, "{path}");
+        assert_eq!(crate::codes(&read), [code], "{path}: {read:?}");
+        assert_eq!(checked.findings, read, "{path}");
+    }
+}
+
+#[test]
+fn a_document_in_a_document_is_checked_by_the_same_reader() {
+    // A lens is JSON, and a table has no block of its own.
+    for Case { kind, path, text, wrong: (right, wrong), code, .. } in cases().into_iter().filter(|c| c.path != "h.csv")
+    {
+        let word = if path.ends_with(".json") { "json" } else { "yaml" };
+        let within = |text: &str| format!("# Notes\n\n```{word}\n{text}\n```\n");
+        let checked = crate::defects::check("notes.md", within(text).as_bytes());
+        assert_eq!(checked.parts.iter().map(|part| part.kind).collect::<Vec<_>>(), [kind], "{path}");
+        assert!(checked.findings.is_empty(), "{path}: {:?}", checked.findings);
+        let checked = crate::defects::check("notes.md", within(&text.replacen(right, wrong, 1)).as_bytes());
+        assert_eq!(crate::codes(&checked.findings), [code], "{path}");
+    }
+}
+
+#[test]
+fn what_a_call_may_add_to_a_history_may_be_missing_in_its_file() {
+    let document = b"incidents:\n  - { title: a, began: 2024-01-02, duration: 1h }\n";
+    let checked = crate::defects::check("h.yaml", document);
+    assert_eq!((checked.kind, formats::has_errors(&checked.findings)), (Kind::History, false));
+    assert_eq!(crate::codes(&checked.findings), ["F011"]);
+    let read = incidents::read_history("h.yaml", document, &incidents::Given::default());
+    assert!(formats::has_errors(&read.findings));
+}
+
+#[test]
+fn what_looks_like_ours_and_is_others_is_left_alone() {
+    for (path, text) in [
+        ("compose.yaml", "services:\n  web: { image: nginx, ports: ['80:80'] }\n"),
+        ("api.yaml", "openapi: 3.1.0\ncomponents:\n  schemas: { Order: { type: object } }\n"),
+        ("prices.csv", "name,price\napple,1\n"),
+        ("films.csv", "title;duration\nMetropolis;153\n"),
+        ("post.yaml", "title: On reviews\nreview: monthly\n"),
+        ("status.yaml", "incidents:\n  - { id: 5, status: resolved }\n"),
+        ("fleet.yaml", "systems:\n  - { host: a }\n"),
+        ("shop.yaml", "hour: 12\noptions: { gift: { price: 5 } }\n"),
+    ] {
+        let checked = crate::defects::check(path, text.as_bytes());
+        assert_eq!(checked.kind, Kind::Unknown, "{path}");
+        assert!(!formats::has_errors(&checked.findings), "{path}: {:?}", checked.findings);
+    }
+}
