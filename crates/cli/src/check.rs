@@ -1,7 +1,7 @@
 //! `shaketable check`: everything that is wrong with documents, without running anything.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, Read},
     path::Path,
     process::ExitCode,
@@ -49,7 +49,10 @@ pub(crate) fn check(call: &Check, style: Style) -> Result<ExitCode> {
             terminal::out(&(serde_json::to_string_pretty(&files)? + "\n"));
         }
         FindingFormat::Sarif => {
-            let sarif = formats::render::sarif(all.iter().map(|one| (one.findings.as_slice(), &one.source)));
+            // Code scanning looks for files below the root of the project, where it calls this.
+            let base = env::current_dir().map(|base| base.display().to_string()).unwrap_or_default();
+            let files = all.iter().map(|one| (one.findings.as_slice(), &one.source));
+            let sarif = formats::render::sarif(files, &base);
             terminal::out(&(serde_json::to_string_pretty(&sarif)? + "\n"));
         }
     }

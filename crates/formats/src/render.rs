@@ -1,12 +1,15 @@
 //! Findings for people and for programs.
 
+use std::collections::HashMap;
+
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     codes::CODES,
-    finding::{Finding, Severity},
+    explain,
+    finding::{Code, Finding, Severity},
     source::{Source, Span},
 };
 
@@ -162,37 +165,62 @@ pub fn json(findings: &[Finding], source: &Source) -> Value {
     Value::Array(rows.collect())
 }
 
-/// SARIF 2.1.0 for the findings of any number of files: what code-scanning services and editors read.
+/// SARIF 2.1.0 for the findings of any number of files: what code-scanning services and editors read. Paths below `base`, an
+/// absolute path, are given relative to it.
 #[must_use]
-pub fn sarif<'a>(files: impl IntoIterator<Item = (&'a [Finding], &'a Source)>) -> Value {
-    let results: Vec<Value> = files
-        .into_iter()
-        .flat_map(|(findings, source)| findings.iter().map(move |finding| sarif_result(finding, source)))
-        .collect();
-    let rules: Vec<Value> = CODES
-        .iter()
-        .map(|code| {
-            json!({
-                "id": code.id,
-                "name": code.name,
-                "shortDescription": { "text": code.about },
-                "help": { "text": code.cure },
-                "defaultConfiguration": { "level": code.severity },
-            })
-        })
-        .collect();
+pub fn sarif<'a>(files: impl IntoIterator<Item = (&'a [Finding], &'a Source)>, base: &str) -> Value {
+    let results: Vec<Value> =
+        files.into_iter().flat_map(|(findings, source)| sarif_results(findings, source, base)).collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
         "runs": [{
-            "tool": { "driver": { "name": "shaketable", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "tool": { "driver": {
+                "name": "shaketable",
+                "version": env!("CARGO_PKG_VERSION"),
+                "informationUri": env!("CARGO_PKG_REPOSITORY"),
+                "rules": CODES.iter().map(sarif_rule).collect::<Vec<_>>(),
+            } },
             "columnKind": "unicodeCodePoints",
             "results": results,
         }],
     })
 }
 
-fn sarif_result(finding: &Finding, source: &Source) -> Value {
+/// A code with its page: code scanning shows the short text in lists, the full one and the help beside a result.
+fn sarif_rule(code: &&Code) -> Value {
+    let page = explain::page(code);
+    json!({
+        "id": code.id,
+        "name": code.name,
+        "shortDescription": { "text": code.about },
+        "fullDescription": { "text": format!("{} {}", code.about, code.consequence).trim_end() },
+        "help": { "text": code.cure, "markdown": page },
+        "helpUri": format!("{}/blob/main/docs/findings/{}.md", env!("CARGO_PKG_REPOSITORY"), code.id),
+        "defaultConfiguration": { "level": code.severity },
+    })
+}
+
+/// The results of a file. Each is known again, when lines before it come and go, by its code, the text of its line, and the
+/// how many-th it is of these.
+fn sarif_results(findings: &[Finding], source: &Source, base: &str) -> Vec<Value> {
+    let mut seen: HashMap<u64, usize> = HashMap::new();
+    let result = |finding: &Finding| {
+        let line = source.slice(source.line(finding.line)).trim();
+        let hash = fnv([finding.code.id, "\n", line]);
+        let count = seen.entry(hash).and_modify(|count| *count += 1).or_insert(1);
+        sarif_result(finding, source, base, &format!("{hash:016x}:{count}"))
+    };
+    findings.iter().map(result).collect()
+}
+
+/// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits): the same in every version of this program, as a fingerprint must be.
+fn fnv<'t>(texts: impl IntoIterator<Item = &'t str>) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    texts.into_iter().flat_map(str::bytes).fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+fn sarif_result(finding: &Finding, source: &Source, base: &str, fingerprint: &str) -> Value {
     let (end_line, end_column) = source.position(finding.span.end);
     let mut text = finding.message.clone();
     for more in finding.help.iter().chain(&finding.notes) {
@@ -206,7 +234,7 @@ fn sarif_result(finding: &Finding, source: &Source) -> Value {
         "message": { "text": text },
         "locations": [{
             "physicalLocation": {
-                "artifactLocation": { "uri": uri(&finding.file) },
+                "artifactLocation": { "uri": uri(&finding.file, base) },
                 "region": {
                     "startLine": finding.line,
                     "startColumn": finding.column,
@@ -215,24 +243,40 @@ fn sarif_result(finding: &Finding, source: &Source) -> Value {
                 },
             },
         }],
+        "partialFingerprints": { "primaryLocationLineHash": fingerprint },
     })
 }
 
-/// A path as the reference that SARIF wants: what is no part of RFC 3986 is written by its bytes.
-fn uri(path: &str) -> String {
+/// A path as the reference that SARIF wants: what is no part of RFC 3986 is written by its bytes. An absolute path is one of
+/// the scheme `file`, unless it lies below `base`.
+fn uri(path: &str, base: &str) -> String {
+    let below = path.strip_prefix(base.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
+    let path = below.unwrap_or(path);
+    let path = path.strip_prefix("./").unwrap_or(path);
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~');
     let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    path.bytes().map(escape).collect()
+    scheme.to_owned() + &path.bytes().map(escape).collect::<String>()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{uri, wrap};
+    use super::{fnv, uri, wrap};
 
     #[test]
     fn paths_are_references_in_sarif() {
-        assert_eq!(uri("a b/c#1.yaml"), "a%20b/c%231.yaml");
-        assert_eq!(uri("日.md"), "%E6%97%A5.md");
+        assert_eq!(uri("a b/c#1.yaml", "/work"), "a%20b/c%231.yaml");
+        assert_eq!(uri("日.md", "/work"), "%E6%97%A5.md");
+        assert_eq!(uri("./x/y.yaml", "/work"), "x/y.yaml");
+        assert_eq!(uri("/work/x.yaml", "/work"), "x.yaml");
+        assert_eq!(uri("/workshop/x.yaml", "/work"), "file:///workshop/x.yaml");
+        assert_eq!(uri("/x.yaml", "/"), "x.yaml");
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        assert_eq!(fnv([""]), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv(["foo", "bar"]), 0x8594_4171_f739_67e8);
     }
 
     #[test]

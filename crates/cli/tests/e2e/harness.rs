@@ -28,6 +28,11 @@ pub(crate) fn example(path: &str) -> PathBuf {
     root().join("examples").join(path)
 }
 
+/// Where `.ci/run` puts clients: beside what cargo builds.
+pub(crate) fn clients() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_shaketable")).ancestors().nth(2).unwrap().join("clients")
+}
+
 /// Whether we are root: some tests need it, to become somebody else.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()

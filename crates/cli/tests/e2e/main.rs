@@ -7,6 +7,8 @@ mod calm;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod checker;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod harness;

@@ -3,13 +3,12 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    path::{Path, PathBuf},
     process::Command,
 };
 
 use rustix::process::Signal;
 
-use crate::harness::{Running, User, example, root, skipped};
+use crate::harness::{Running, User, clients, example, root, skipped};
 
 /// A proxy that is up, and where its API is.
 fn started(more: &[&str]) -> (Running, String) {
@@ -31,11 +30,6 @@ fn call(address: &str, request: &str, body: &str) -> (String, String) {
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.lines().next().unwrap().to_owned(), body.to_owned())
-}
-
-/// Where `.ci/run` puts clients: beside what cargo builds.
-fn clients() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_shaketable")).ancestors().nth(2).unwrap().join("clients")
 }
 
 /// Runs a client's script to its end.

@@ -476,7 +476,7 @@ fn the_programs_forms_have_the_same_findings() {
         (&"F050".into(), &"no-stop-condition".into(), &"error".into())
     );
     assert_eq!((&finding["line"], &finding["column"], &finding["endColumn"]), (&1.into(), &1.into(), &2.into()));
-    let sarif = formats::render::sarif([(checked.findings.as_slice(), &checked.source)]);
+    let sarif = formats::render::sarif([(checked.findings.as_slice(), &checked.source)], "/work");
     let run = &sarif["runs"][0];
     assert_eq!(run["tool"]["driver"]["rules"].as_array().map(Vec::len), Some(CODES.len()));
     let result = &run["results"][0];
@@ -486,4 +486,15 @@ fn the_programs_forms_have_the_same_findings() {
     let place = &result["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "x.json");
     assert_eq!(place["region"]["startLine"], 1);
+    // Lines before it change nothing of how a result is known again.
+    let fingerprint = |text: &str| {
+        let checked = formats::check("x.yaml", text.as_bytes(), &Options::new(&catalogue));
+        let sarif = formats::render::sarif([(checked.findings.as_slice(), &checked.source)], "/work");
+        let of = |result: &serde_json::Value| result["partialFingerprints"]["primaryLocationLineHash"].clone();
+        sarif["runs"][0]["results"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    let before = fingerprint("limits: { a: 1 }\nhours: 5\n");
+    assert_eq!(before.len(), 2);
+    assert_ne!(before[0], before[1]);
+    assert_eq!(fingerprint("# a comment\n\nlimits: { a: 1 }\nhours: 5\n"), before);
 }

@@ -191,3 +191,24 @@ fn what_looks_like_ours_and_is_others_is_left_alone() {
         assert!(!formats::has_errors(&checked.findings), "{path}: {:?}", checked.findings);
     }
 }
+
+#[test]
+fn the_examples_are_what_their_folders_say() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for (folder, kinds) in [
+        ("costs", &[Kind::Costs][..]),
+        ("incidents", &[Kind::History]),
+        ("labs", &[Kind::Lab]),
+        ("policies", &[Kind::Policy]),
+        ("reviews", &[Kind::Review, Kind::Lens]),
+        ("suites", &[Kind::Suite]),
+        ("workloads", &[Kind::Workload]),
+    ] {
+        for entry in std::fs::read_dir(examples.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let checked = crate::defects::check(&path.to_string_lossy(), &std::fs::read(&path).unwrap());
+            assert!(kinds.contains(&checked.kind), "{}: {}", path.display(), checked.kind);
+            assert!(!formats::has_errors(&checked.findings), "{}: {:?}", path.display(), checked.findings);
+        }
+    }
+}
