@@ -11,7 +11,7 @@ use model::{Period, nearest::nearest};
 use crate::{
     cloudformation::case::{pascal, spoken},
     codes,
-    finding::{Finding, Severity},
+    finding::{self, Finding, Severity},
     node::{Entry, Node, ScalarKind, Value},
     source::{Source, Span},
     yaml,
@@ -103,7 +103,7 @@ impl<'s> Reader<'s> {
             }
             finding.help = finding.help.as_deref().map(spoken);
         }
-        self.findings.push(finding);
+        finding::keep(&mut self.findings, finding);
     }
 
     /// How bad it is that a value is not known: nothing can be run with it, but a template may be right all the same.

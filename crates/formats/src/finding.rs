@@ -116,6 +116,17 @@ impl Finding {
 /// generated file of megabytes would be answered by a report of a hundred.
 const MOST: usize = 500;
 
+/// Most findings of a file that are kept at all, so that a file that is wrong throughout is no matter of memory. An error beyond
+/// them is kept if it is the first one there: whether a file is right does not depend on their number.
+const MOST_KEPT: usize = 20_000;
+
+/// Adds a finding, while there are not too many.
+pub(crate) fn keep(findings: &mut Vec<Finding>, finding: Finding) {
+    if findings.len() < MOST_KEPT || findings.len() == MOST_KEPT && finding.severity == Severity::Error {
+        findings.push(finding);
+    }
+}
+
 /// Fills in file, line and column, orders by place (at one place the worst first), drops repetitions (the same finding
 /// by way of two aliases), and says how many there are beyond [`MOST`].
 pub(crate) fn locate(mut findings: Vec<Finding>, source: &Source) -> Vec<Finding> {
@@ -146,7 +157,8 @@ fn more(rest: &[Finding]) -> Option<Finding> {
     let first = rest.first()?;
     let worst = rest.iter().map(|finding| finding.severity).max()?;
     let errors = rest.iter().filter(|finding| finding.severity == Severity::Error).count();
-    let message = format!("from here on there are {} findings more, {errors} of them errors", rest.len());
+    let least = if rest.len() + MOST < MOST_KEPT { "" } else { "at least " };
+    let message = format!("from here on there are {least}{} findings more, {errors} of them errors", rest.len());
     let help = "correct the ones before; many findings often have one cause";
     Some(Finding::new(&codes::MORE, first.span, message).severity(worst).help(help))
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use crate::{
     codes,
-    finding::Finding,
+    finding::{self, Finding},
     node::{Entry, MAX_DEPTH, Node, Scalar, ScalarKind, Value},
     source::Span,
     yaml::{MAX_NODES, too_many},
@@ -137,7 +137,7 @@ impl Parser<'_, '_> {
             if seen.insert(key.clone()) {
                 entries.push(Entry { key, key_span, value });
             } else {
-                self.findings.push(duplicate_key(&key, key_span));
+                finding::keep(self.findings, duplicate_key(&key, key_span));
             }
             self.space();
             match self.peek() {

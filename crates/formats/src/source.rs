@@ -80,6 +80,11 @@ impl Source {
         (line + 1, self.text[self.lines[line]..at].chars().count() + 1)
     }
 
+    /// The line of a byte, counted from 1.
+    pub(crate) fn line_of(&self, at: usize) -> usize {
+        self.lines.partition_point(|start| *start <= at).max(1)
+    }
+
     /// Line and column of places in rising order, each counted on from the one before: a document on one line of a
     /// megabyte is walked once and not once for every place.
     pub(crate) const fn positions(&self) -> Positions<'_> {

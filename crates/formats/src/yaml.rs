@@ -9,14 +9,20 @@ use granit_parser::{Event, Parser, ScalarStyle, Tag};
 
 use crate::{
     codes,
-    finding::Finding,
+    finding::{self, Finding},
     json::duplicate_key,
     node::{Entry, MAX_DEPTH, Node, Scalar, ScalarKind, Value},
-    source::Span,
+    source::{MAX_BYTES, Span},
 };
 
 /// Most nodes that aliases and anchors may copy. Real documents repeat a few dozen; "billion laughs" repeat 10^9.
 const MAX_COPIED: usize = 100_000;
+
+/// Most bytes of text that they may copy: as much as the largest file has.
+const MAX_COPIED_TEXT: usize = MAX_BYTES;
+
+/// Most mappings under a key that is there already whose keys are taken over; a document that repeats more is generated.
+const MAX_MERGED: usize = 100;
 
 /// Most values of one document. Ten times more than the largest template of CloudFormation has, and a tree of them takes
 /// less than 300 MB.
@@ -83,7 +89,8 @@ struct Builder<'t, 'f> {
     findings: &'f mut Vec<Finding>,
     open: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
-    copied: usize,
+    copied: Size,
+    merged: usize,
     nodes: usize,
     documents: usize,
     /// Whether more than one document is read.
@@ -106,8 +113,16 @@ struct Frame {
 /// A node with a name, and how large it is.
 struct Anchored {
     node: Node,
+    size: Size,
+}
+
+/// How large a tree is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
     nodes: usize,
     depth: usize,
+    /// Bytes of its texts and keys.
+    text: usize,
 }
 
 type Step = Result<bool, Box<Finding>>;
@@ -115,7 +130,18 @@ type Step = Result<bool, Box<Finding>>;
 impl<'t, 'f> Builder<'t, 'f> {
     fn new(text: &'t str, findings: &'f mut Vec<Finding>, several: bool) -> Self {
         let (open, anchors, roots) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { text, findings, open, anchors, copied: 0, nodes: 0, documents: 0, several, roots }
+        Self {
+            text,
+            findings,
+            open,
+            anchors,
+            copied: Size::default(),
+            merged: 0,
+            nodes: 0,
+            documents: 0,
+            several,
+            roots,
+        }
     }
 
     /// Takes one event; false when nothing more is to be read.
@@ -203,9 +229,9 @@ impl<'t, 'f> Builder<'t, 'f> {
             return Err(Box::new(too_many(node.head)));
         }
         if anchor != 0 {
-            let (nodes, depth) = size(&node);
-            self.spend(nodes, node.span)?;
-            self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, depth });
+            let size = size(&node);
+            self.spend(size, node.span)?;
+            self.anchors.insert(anchor, Anchored { node: node.clone(), size });
         }
         let Some(frame) = self.open.last_mut() else {
             self.roots.push(node);
@@ -230,8 +256,11 @@ impl<'t, 'f> Builder<'t, 'f> {
                     if frame.seen.insert(key.clone()) {
                         entries.push(Entry { key, key_span, value: node });
                     } else {
-                        self.findings.push(duplicate_key(&key, key_span));
-                        merge(entries, &key, node);
+                        finding::keep(self.findings, duplicate_key(&key, key_span));
+                        self.merged += 1;
+                        if self.merged <= MAX_MERGED {
+                            merge(entries, &key, node);
+                        }
                     }
                 }
             },
@@ -245,21 +274,24 @@ impl<'t, 'f> Builder<'t, 'f> {
             let finding = Finding::new(&codes::YAML_SYNTAX, span, "this alias stands inside the value it refers to");
             return Err(Box::new(finding));
         };
-        if self.open.len() + anchored.depth > MAX_DEPTH {
+        if self.open.len() + anchored.size.depth > MAX_DEPTH {
             return Err(too_deep(span));
         }
+        let size = anchored.size;
+        self.spend(size, span)?;
+        let Some(anchored) = self.anchors.get(&id) else { return Ok(()) };
         let mut node = anchored.node.clone();
-        let nodes = anchored.nodes;
         // Messages about an alias point at the alias; its insides stand where they were written.
         node.head = span;
-        self.spend(nodes, span)?;
         self.add(node, 0)
     }
 
-    fn spend(&mut self, nodes: usize, span: Span) -> Result<(), Box<Finding>> {
-        self.copied += nodes;
-        if self.copied > MAX_COPIED {
-            let message = format!("aliases repeat more than {MAX_COPIED} values");
+    /// Counts what a copy takes.
+    fn spend(&mut self, size: Size, span: Span) -> Result<(), Box<Finding>> {
+        self.copied.nodes += size.nodes;
+        self.copied.text += size.text;
+        if self.copied.nodes > MAX_COPIED || self.copied.text > MAX_COPIED_TEXT {
+            let message = format!("aliases repeat more than {MAX_COPIED} values, or {MAX_COPIED_TEXT} bytes of them");
             return Err(Box::new(Finding::new(&codes::TOO_DEEP, span, message).help("write fewer aliases of aliases")));
         }
         Ok(())
@@ -287,14 +319,24 @@ fn too_deep(span: Span) -> Box<Finding> {
     Box::new(Finding::new(&codes::TOO_DEEP, span, format!("values are nested more than {MAX_DEPTH} deep")))
 }
 
-/// Number of nodes and depth of a tree (recursion is bounded by [`MAX_DEPTH`]).
-fn size(node: &Node) -> (usize, usize) {
-    let children: Vec<&Node> = match &node.value {
-        Value::Scalar(_) => return (1, 0),
-        Value::Sequence(items) => items.iter().collect(),
-        Value::Mapping(entries) => entries.iter().map(|entry| &entry.value).collect(),
+/// How large a tree is (recursion is bounded by [`MAX_DEPTH`]).
+fn size(node: &Node) -> Size {
+    let within = |children: &mut dyn Iterator<Item = &Node>| {
+        children.map(size).fold(Size { nodes: 1, depth: 1, text: 0 }, |all, one| Size {
+            nodes: all.nodes + one.nodes,
+            depth: all.depth.max(one.depth + 1),
+            text: all.text + one.text,
+        })
     };
-    children.into_iter().map(size).fold((1, 1), |(nodes, depth), (n, d)| (nodes + n, depth.max(d + 1)))
+    match &node.value {
+        Value::Scalar(scalar) => Size { nodes: 1, depth: 0, text: scalar.text.len() },
+        Value::Sequence(items) => within(&mut items.iter()),
+        Value::Mapping(entries) => {
+            let keys: usize = entries.iter().map(|entry| entry.key.len()).sum();
+            let all = within(&mut entries.iter().map(|entry| &entry.value));
+            Size { text: all.text + keys, ..all }
+        }
+    }
 }
 
 fn place(span: &granit_parser::Span) -> Span {

@@ -8,19 +8,33 @@ use crate::{
     source::{Source, Span},
 };
 
-/// Objectives that a document states in its prose, in seconds.
+/// What the whole of a file says that matters for its parts: objectives in its prose, in seconds, and what it speaks of.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Goals {
     /// Within which time the service is back.
     pub(crate) rto: Option<f64>,
     /// How much of the newest data may be lost.
     pub(crate) rpo: Option<f64>,
+    /// Whether names are spoken of.
+    pub(crate) dns: bool,
+    /// Whether a health check looks for a text in answers.
+    pub(crate) reads_content: bool,
+    /// Whether an experiment has an alarm to stop it.
+    pub(crate) stops: bool,
 }
 
 impl Goals {
-    /// `RTO < 5 minutes`, `RPO ≤ 1 分鐘`. An objective that is stated twice and differently is none.
-    pub(crate) fn of(text: &str) -> Self {
-        Self { rto: stated(text, "RTO"), rpo: stated(text, "RPO") }
+    /// Of a text, whose objectives count where it is `prose`: `RTO < 5 minutes`, `RPO ≤ 1 分鐘`. An objective that is stated
+    /// twice and differently is none.
+    pub(crate) fn of(text: &str, prose: bool) -> Self {
+        let objective = |name| stated(text, name).filter(|_| prose);
+        Self {
+            rto: objective("RTO"),
+            rpo: objective("RPO"),
+            dns: text.as_bytes().windows(3).any(|word| word.eq_ignore_ascii_case(b"dns")),
+            reads_content: text.contains("STR_MATCH"),
+            stops: text.contains("aws:cloudwatch:alarm"),
+        }
     }
 }
 
@@ -88,9 +102,10 @@ mod tests {
 
     #[test]
     fn objectives_are_read_where_they_are_promised() {
-        let goals = Goals::of("- 99.9% (RTO < 5分鐘)\n- RPO < 1分鐘，資料損失");
-        assert_eq!(goals, Goals { rto: Some(300.0), rpo: Some(60.0) });
-        assert_eq!(Goals::of("the RTO is important; RPO: later").rto, None);
-        assert_eq!(Goals::of("RPO < 1 min here, RPO < 5 min there").rpo, None);
+        let goals = Goals::of("- 99.9% (RTO < 5分鐘)\n- RPO < 1分鐘，資料損失", true);
+        assert_eq!(goals, Goals { rto: Some(300.0), rpo: Some(60.0), ..Goals::default() });
+        assert_eq!(Goals::of("the RTO is important; RPO: later", true).rto, None);
+        assert_eq!(Goals::of("RPO < 1 min here, RPO < 5 min there", true).rpo, None);
+        assert_eq!(Goals::of("rto: RTO < 5 min", false), Goals::default());
     }
 }

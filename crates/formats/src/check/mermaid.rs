@@ -111,7 +111,7 @@ fn liveness(reader: &mut Reader<'_>, labels: &HashMap<&str, Label<'_>>, edges: &
                 found = Some(id);
                 break;
             }
-            next.extend(edges.get(id).into_iter().flatten().copied().filter(|to| seen.insert(*to)));
+            next.extend(edges.get(id).into_iter().flatten().copied().filter(|to| seen.insert(*to)).take(MOST));
         }
         if let (Some(found), Some(label)) = (found, labels.get(start)) {
             let what = labels.get(found).map_or(found, |label| label.text).split("<br").next().unwrap_or_default();

@@ -34,9 +34,8 @@ use crate::{
 };
 pub(crate) use goals::Goals;
 
-/// Largest script, program or diagram that is looked at. People write a few hundred lines; rules that look around from
-/// every line are no match for a generated megabyte.
-const MAX_PROGRAM: usize = 1 << 20;
+/// Most documents in a document. The largest book of runbooks has some thousands.
+const MOST_PARTS: usize = 10_000;
 
 /// Deepest document in a document: Markdown, a script in it, JSON in that.
 const DEEPEST: usize = 3;
@@ -148,19 +147,15 @@ pub(crate) fn is_prose_plan(root: &Node) -> bool {
 /// Checks a file whose language or kind is one of those of this module; where it is another, says which.
 pub(crate) fn check(source: Source, options: &Options<'_>) -> Result<Checked, Kind> {
     let Some(language) = Language::of(source.path(), source.text()) else { return Err(Kind::Unknown) };
+    let goals = Goals::of(source.text(), language == Language::Markdown);
     let mut checker =
-        Checker { source: &source, options, goals: Goals::default(), findings: Vec::new(), parts: Vec::new() };
+        Checker { source: &source, options, goals, findings: Vec::new(), parts: Vec::new(), looked_into: 0 };
     let whole = Span::new(0, source.text().len());
     let kind = match language {
         Language::Data => checker.people(whole)?,
         Language::Table if incidents::is_table_of_incidents(source.text()) => return Err(Kind::History),
         Language::Text => return Err(Kind::Unknown),
-        language => {
-            if language == Language::Markdown {
-                checker.goals = Goals::of(source.text());
-            }
-            checker.language(language, whole, source.path(), 0)
-        }
+        language => checker.language(language, whole, source.path(), 0),
     };
     let Checker { findings, parts, .. } = checker;
     let findings = finding::locate(findings, &source);
@@ -175,18 +170,13 @@ struct Checker<'s, 'o> {
     goals: Goals,
     findings: Vec<Finding>,
     parts: Vec<Part>,
+    /// How many documents in it have been looked at.
+    looked_into: usize,
 }
 
 impl Checker<'_, '_> {
     /// Looks at a part in a language; what it is.
     fn language(&mut self, language: Language, span: Span, name: &str, depth: usize) -> Kind {
-        let program = matches!(language, Language::Script | Language::Python | Language::Mermaid);
-        if program && span.end - span.start > MAX_PROGRAM {
-            let message = format!("more than {MAX_PROGRAM} bytes of a script, a program or a diagram are not read");
-            let place = Span::new(span.start, span.start);
-            self.findings.push(Finding::new(&codes::TOO_LARGE, place, message).help(codes::TOO_LARGE.cure));
-            return Kind::Unknown;
-        }
         let mut reader = Reader::new(self.source, &[]);
         let mut inner = Vec::new();
         let kind = match language {
@@ -195,7 +185,7 @@ impl Checker<'_, '_> {
                 Kind::Markdown
             }
             Language::Script => {
-                let found = script::check(&mut reader, self.source, span);
+                let found = script::check(&mut reader, self.source, span, &self.goals);
                 inner.extend(found.into_iter().filter_map(|Embedded { span, name }| {
                     let language = Language::of(&name, self.source.slice(span))?;
                     Some((language, span, name))
@@ -220,20 +210,32 @@ impl Checker<'_, '_> {
                 reader.report(finding.severity(Severity::Note).help("shaketable history reads tables of incidents"));
                 Kind::Unknown
             }
-            Language::Data => {
-                self.findings.append(&mut reader.findings);
-                return self.embedded(span, name);
-            }
+            Language::Data => return self.embedded(span, name),
         };
-        self.findings.append(&mut reader.findings);
+        self.keep(reader.findings);
         for (language, span, name) in inner.into_iter().filter(|_| depth < DEEPEST) {
+            self.looked_into += 1;
+            if self.looked_into > MOST_PARTS {
+                let message = format!(
+                    "more than {MOST_PARTS} documents stand in this one; this and what follows is not looked at"
+                );
+                let finding = Finding::new(&codes::TOO_LARGE, Span::new(span.start, span.start), message);
+                self.keep(vec![finding.help("split it")]);
+                break;
+            }
             let kind = self.language(language, span, &name, depth + 1);
             if kind != Kind::Unknown {
-                let (line, _) = self.source.position(span.start);
-                self.parts.push(Part { kind, line });
+                self.parts.push(Part { kind, line: self.source.line_of(span.start) });
             }
         }
         kind
+    }
+
+    /// Adds findings.
+    fn keep(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            finding::keep(&mut self.findings, finding);
+        }
     }
 
     /// Reads all documents of a part, with their places in the whole.
@@ -261,10 +263,15 @@ impl Checker<'_, '_> {
         for root in &mut roots {
             root.shift(span.start);
         }
-        self.findings.extend(findings.into_iter().map(|mut finding| {
-            finding.span = finding.span.moved(span.start);
-            finding
-        }));
+        self.keep(
+            findings
+                .into_iter()
+                .map(|mut finding| {
+                    finding.span = finding.span.moved(span.start);
+                    finding
+                })
+                .collect(),
+        );
         roots
     }
 
@@ -342,6 +349,6 @@ impl Checker<'_, '_> {
             }
             _ => read::embedded(&mut reader, root, kind, self.options),
         }
-        self.findings.append(&mut reader.findings);
+        self.keep(reader.findings);
     }
 }

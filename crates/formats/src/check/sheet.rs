@@ -107,11 +107,12 @@ pub(super) fn check(reader: &mut Reader<'_>, source: &Source, root: &Node, goals
         }
     });
     names::check(reader, root, &mappings);
+    let balancers_own_errors = source.slice(root.span).contains("HTTPCode_ELB_5XX");
     for (entry, node) in &mappings {
         names::settings(reader, node);
-        detection(reader, source, node);
+        detection(reader, node, goals);
         gate(reader, source, node, goals);
-        alarms::check(reader, source, node, root);
+        alarms::check(reader, source, node, balancers_own_errors);
         alarms::response(reader, entry, node, goals);
         probes::balancer(reader, entry, node);
         probes::zones(reader, entry, node);
@@ -122,7 +123,7 @@ pub(super) fn check(reader: &mut Reader<'_>, source: &Source, root: &Node, goals
 }
 
 /// `Total Detection Time: 90 s` that is threshold times interval, and what is expected to be a failure.
-fn detection(reader: &mut Reader<'_>, source: &Source, node: &Node) {
+fn detection(reader: &mut Reader<'_>, node: &Node, goals: &Goals) {
     let number = |key: &str| quantity::number(text(node, key)?).map(|(number, _)| number);
     let seconds = |key: &str| quantity::seconds(text(node, key)?);
     let (count, interval) = (
@@ -142,10 +143,9 @@ fn detection(reader: &mut Reader<'_>, source: &Source, node: &Node) {
         reader.report(Finding::new(&codes::DETECTION_TIME, entry.value.span, message).help("a failure just before a check is found one interval earlier; each check that runs into its timeout adds that"));
     }
     let Some(types) = field(node, "failure types") else { return };
-    if !source.text().to_lowercase().contains("dns") {
+    if !goals.dns {
         return;
     }
-    let matched = source.text().contains("STR_MATCH");
     let items = types.value.as_sequence().unwrap_or_default();
     let named = items.iter().filter_map(Node::as_mapping).flatten().chain(types.value.as_mapping().unwrap_or_default());
     for entry in named {
@@ -157,7 +157,7 @@ fn detection(reader: &mut Reader<'_>, source: &Source, node: &Node) {
                     .help("watch expiry with an alarm of its own, such as DaysToExpiry of the certificate manager"),
             );
         }
-        if key.contains("content") && !matched {
+        if key.contains("content") && !goals.reads_content {
             let message =
                 "the content of an answer is read only by checks of the types HTTP_STR_MATCH and HTTPS_STR_MATCH";
             reader.report(

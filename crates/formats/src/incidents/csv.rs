@@ -6,9 +6,10 @@
 
 use crate::{
     codes,
-    finding::Finding,
+    finding::{self, Finding},
     node::{Entry, Node, Scalar, ScalarKind, Value},
     source::Span,
+    yaml::{MAX_NODES, too_many},
 };
 
 /// A field with its place, its quotes included.
@@ -23,7 +24,7 @@ pub(crate) fn parse(text: &str, findings: &mut Vec<Finding>) -> Option<Node> {
     let count = |separator: char| first.matches(separator).count();
     // Of as many the first one of these.
     let separator = [',', ';', '\t'].into_iter().rev().max_by_key(|separator| count(*separator))?;
-    let mut records = Records { text, at: 0, separator, findings };
+    let mut records = Records { text, at: 0, separator, fields: 0, findings };
     let Some(header) = records.next() else {
         findings.push(Finding::new(&codes::UNKNOWN_DOCUMENT, Span::default(), "the file is empty"));
         return None;
@@ -31,6 +32,10 @@ pub(crate) fn parse(text: &str, findings: &mut Vec<Finding>) -> Option<Node> {
     let mut rows = Vec::new();
     while let Some(record) = records.next() {
         rows.push(row(&header, record, records.findings));
+    }
+    if records.fields > MAX_NODES {
+        findings.push(too_many(Span::new(0, first.len())));
+        return None;
     }
     let span = Span::new(0, text.len());
     Some(Node { value: Value::Sequence(rows), span, head: Span::new(0, first.len()), tag: None })
@@ -42,7 +47,7 @@ fn row(header: &[Field], record: Vec<Field>, findings: &mut Vec<Finding>) -> Nod
     if let Some(beyond) = record.get(header.len()) {
         let message = format!("the line has {} fields, and the first line {}", record.len(), header.len());
         let finding = Finding::new(&codes::WRONG_VALUE, Span::new(beyond.span.start, end), message);
-        findings.push(finding.help("put a field that has a separator in it into double quotes"));
+        finding::keep(findings, finding.help("put a field that has a separator in it into double quotes"));
     }
     let entry = |(name, field): (&Field, Field)| {
         let scalar = Scalar { text: field.text.trim().to_owned(), kind: ScalarKind::Text, plain: true };
@@ -60,6 +65,8 @@ struct Records<'t, 'f> {
     text: &'t str,
     at: usize,
     separator: char,
+    /// Fields so far; when there are too many, reading ends.
+    fields: usize,
     findings: &'f mut Vec<Finding>,
 }
 
@@ -67,11 +74,11 @@ impl Records<'_, '_> {
     fn next(&mut self) -> Option<Vec<Field>> {
         let rest = &self.text[self.at..];
         self.at += rest.len() - rest.trim_start_matches(['\r', '\n']).len();
-        if self.at >= self.text.len() {
+        if self.at >= self.text.len() || self.fields > MAX_NODES {
             return None;
         }
         let mut record = vec![self.field()];
-        while self.text[self.at..].starts_with(self.separator) {
+        while self.text[self.at..].starts_with(self.separator) && self.fields <= MAX_NODES {
             self.at += self.separator.len_utf8();
             record.push(self.field());
         }
@@ -80,6 +87,7 @@ impl Records<'_, '_> {
 
     /// Reads up to the separator or the end of the line.
     fn field(&mut self) -> Field {
+        self.fields += 1;
         let start = self.at;
         let rest = &self.text[start..];
         let plain = rest.find([self.separator, '\r', '\n']).unwrap_or(rest.len());
@@ -95,7 +103,7 @@ impl Records<'_, '_> {
                 let span = Span::new(start, start + plain);
                 let finding =
                     Finding::new(&codes::WRONG_VALUE, span, "the double quotes before this field are never closed");
-                self.findings.push(finding.help("close them, or write a quote that is meant twice"));
+                finding::keep(self.findings, finding.help("close them, or write a quote that is meant twice"));
                 self.at = self.text.len();
                 return Field { text: quoted.to_owned(), span };
             };
@@ -116,7 +124,7 @@ impl Records<'_, '_> {
                 Span::new(end, end + more),
                 "there is text behind the closing quotes",
             );
-            self.findings.push(finding.help("write a quote within quotes twice"));
+            finding::keep(self.findings, finding.help("write a quote within quotes twice"));
         }
         self.at = end + more;
         Field { text, span: Span::new(start, end) }

@@ -31,19 +31,6 @@ fn class(reader: &mut Reader<'_>, body: &[Line<'_>]) {
     }
 }
 
-/// The conditions and function that a line stands in, from the inside.
-fn around<'b, 't>(body: &'b [Line<'t>], index: usize) -> Vec<&'b Line<'t>> {
-    let mut found = Vec::new();
-    let mut indent = body[index].indent;
-    for line in body[..index].iter().rev() {
-        if line.indent < indent {
-            indent = line.indent;
-            found.push(line);
-        }
-    }
-    found
-}
-
 /// A count of failures that only a half-open success takes back.
 fn forgets(reader: &mut Reader<'_>, body: &[Line<'_>]) {
     let Some((name, raise)) = body.iter().find_map(|line| {
@@ -53,11 +40,7 @@ fn forgets(reader: &mut Reader<'_>, body: &[Line<'_>]) {
         return;
     };
     let reset = format!("{name} = 0");
-    let resets: Vec<usize> = (0..body.len()).filter(|at| body[*at].text == reset).collect();
-    let closed = resets.iter().any(|at| {
-        let around = around(body, *at);
-        !around.iter().any(|line| line.text.contains("HALF_OPEN") || line.text.starts_with("def __init__"))
-    });
+    let closed = reset_while_closed(body, &reset);
     let windowed =
         body.iter().any(|line| ["deque", "window", "timestamps"].iter().any(|word| line.text.contains(word)));
     if !closed && !windowed {
@@ -69,6 +52,23 @@ fn forgets(reader: &mut Reader<'_>, body: &[Line<'_>]) {
                 .help("set it to 0 on every success while closed, or count within a sliding window"),
         );
     }
+}
+
+/// Whether a line resets the count elsewhere than where it begins, and than on a half-open success.
+fn reset_while_closed(body: &[Line<'_>], reset: &str) -> bool {
+    // The conditions and functions that the line stands in, from the outside.
+    let mut around: Vec<&Line<'_>> = Vec::new();
+    for line in body {
+        while around.last().is_some_and(|outer| outer.indent >= line.indent) {
+            around.pop();
+        }
+        let begins = |line: &&Line<'_>| line.text.contains("HALF_OPEN") || line.text.starts_with("def __init__");
+        if line.text == reset && !around.iter().any(begins) {
+            return true;
+        }
+        around.push(line);
+    }
+    false
 }
 
 /// A half-open state without a limit of calls.

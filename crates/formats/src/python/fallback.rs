@@ -1,6 +1,8 @@
 //! Fallbacks and retries of dependencies: what they catch, and whether they last long enough.
 
-use super::{Line, Program, retry::catches_all};
+use std::collections::{HashMap, HashSet};
+
+use super::{Line, Program, name_before, retry::catches_all};
 use crate::{codes, decode::Reader, finding::Finding};
 
 /// Seconds that a managed database's failover takes at least; the services say 30 to 120.
@@ -30,9 +32,8 @@ fn functions<'t>(program: &Program<'t>, wanted: impl Fn(&str) -> bool) -> Vec<(u
         if !line.text.starts_with('@') || !wanted(line.text) {
             continue;
         }
-        let function = (index + 1..program.lines.len()).find(|at| !program.lines[*at].text.starts_with('@'));
         let name = |text: &'t str| text.trim_start_matches("async ").strip_prefix("def ")?.split('(').next();
-        if let Some((at, name)) = function.and_then(|at| Some((at, name(program.lines[at].text)?))) {
+        if let Some((at, name)) = program.decorated(index).and_then(|at| Some((at, name(program.lines[at].text)?))) {
             found.push((at, name));
         }
     }
@@ -80,15 +81,22 @@ fn statuses(reader: &mut Reader<'_>, body: &[Line<'_>]) {
 
 /// A fallback for every exception of a guarded call.
 fn hides(reader: &mut Reader<'_>, program: &Program<'_>, guarded: &[&str]) {
-    for (index, line) in program.lines.iter().enumerate().filter(|(_, line)| catches_all(line.text)) {
+    let guarded: HashSet<&str> = guarded.iter().copied().collect();
+    // The last `try:` at every indentation, and whether a guarded function is called in it, once that is known.
+    let mut attempts: HashMap<usize, (usize, Option<bool>)> = HashMap::new();
+    for (index, line) in program.lines.iter().enumerate() {
+        if line.text == "try:" {
+            attempts.insert(line.indent, (index, None));
+        }
+        if !catches_all(line.text) {
+            continue;
+        }
         let handler = program.block(index);
         let raises = handler.iter().any(|inner| inner.text.starts_with("raise"));
         let returns = handler.iter().any(|inner| inner.text.starts_with("return "));
-        let attempt =
-            program.lines[..index].iter().rposition(|before| before.text == "try:" && before.indent == line.indent);
-        let calls = attempt.is_some_and(|at| {
-            program.block(at).iter().any(|inner| guarded.iter().any(|name| inner.text.contains(&format!("{name}("))))
-        });
+        let Some((attempt, calls)) = attempts.get_mut(&line.indent) else { continue };
+        let calls =
+            *calls.get_or_insert_with(|| program.block(*attempt).iter().any(|inner| calls_one(inner.text, &guarded)));
         if calls && returns && !raises {
             let message = "bugs get the fallback as well, and nobody sees them";
             reader.report(
@@ -97,6 +105,12 @@ fn hides(reader: &mut Reader<'_>, program: &Program<'_>, guarded: &[&str]) {
             );
         }
     }
+}
+
+/// Whether a line calls one of these functions: their name stands before a bracket.
+fn calls_one(text: &str, functions: &HashSet<&str>) -> bool {
+    text.match_indices('(')
+        .any(|(at, _)| functions.contains(name_before(text, at).rsplit('.').next().unwrap_or_default()))
 }
 
 /// A number behind a name: 3 of `stop_after_attempt(3)`, 10 of `max=10`.
@@ -109,9 +123,7 @@ fn number(text: &str, name: &str) -> Option<f64> {
 /// Retries of a connection that are over before a failover is.
 fn too_short(reader: &mut Reader<'_>, program: &Program<'_>, index: usize, line: &Line<'_>) {
     let Some(attempts) = number(line.text, "stop_after_attempt(") else { return };
-    let function =
-        (index + 1..program.lines.len()).find(|at| !program.lines[*at].text.starts_with('@')).unwrap_or(index);
-    let body = program.block(function);
+    let body = program.block(program.decorated(index).unwrap_or(index));
     let connects = body.iter().find(|inner| {
         ["psycopg2.connect(", "psycopg.connect(", "pymysql.connect(", "mysql.connector.connect(", "asyncpg.connect("]
             .iter()

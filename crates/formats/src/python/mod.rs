@@ -7,6 +7,8 @@ mod breaker;
 mod fallback;
 mod retry;
 
+use std::collections::HashSet;
+
 use crate::{
     codes,
     decode::Reader,
@@ -38,16 +40,38 @@ impl Line<'_> {
     }
 }
 
+/// Most logical lines of a program; the largest that people keep in one file have some tens of thousands.
+const MOST_LINES: usize = 200_000;
+
 /// A program, taken apart.
 struct Program<'t> {
     text: &'t str,
     lines: Vec<Line<'t>>,
+    /// The words of its imports.
+    imported: HashSet<&'t str>,
+    /// Of every line the next one that is no decorator, itself included.
+    decorated: Vec<usize>,
 }
 
 impl<'t> Program<'t> {
     fn of(source: &'t Source, span: Span) -> Self {
         let text = source.slice(span);
-        Self { text, lines: lines(text, span.start) }
+        let lines = lines(text, span.start);
+        let words = |line: &Line<'t>| line.text.split([' ', ',', '.', '(', ')']).filter(|word| !word.is_empty());
+        let imports = lines.iter().filter(|line| matches!(words(line).next(), Some("import" | "from")));
+        let imported = imports.flat_map(words).collect();
+        let mut decorated: Vec<usize> = (0..lines.len()).collect();
+        for index in (1..lines.len()).rev() {
+            if lines[index - 1].text.starts_with('@') {
+                decorated[index - 1] = decorated[index];
+            }
+        }
+        Self { text, lines, imported, decorated }
+    }
+
+    /// The function, or whatever it is, that a decorator stands before.
+    fn decorated(&self, decorator: usize) -> Option<usize> {
+        self.decorated.get(decorator + 1).copied()
     }
 
     /// The lines that stand in the block of a line.
@@ -60,16 +84,29 @@ impl<'t> Program<'t> {
 
     /// Whether a module is imported under this name.
     fn imports(&self, module: &str) -> bool {
-        self.lines.iter().any(|line| {
-            let words: Vec<&str> = line.text.split([' ', ',', '.', '(', ')']).filter(|word| !word.is_empty()).collect();
-            matches!(words.first(), Some(&("import" | "from"))) && words.contains(&module)
-        })
+        self.imported.contains(module)
     }
+}
+
+/// Longest name that is told from what stands around it.
+const LONGEST_NAME: usize = 100;
+
+/// The name, with those it belongs to before dots, that ends at a place: `self.table`.
+fn name_before(text: &str, end: usize) -> &str {
+    let part = |(_, c): &(usize, char)| c.is_alphanumeric() || matches!(c, '_' | '.');
+    let start = text[..end].char_indices().rev().take(LONGEST_NAME).take_while(part).last();
+    &text[start.map_or(end, |(at, _)| at)..end]
 }
 
 /// Looks at a program.
 pub(crate) fn check(reader: &mut Reader<'_>, source: &Source, span: Span) {
     let program = Program::of(source, span);
+    if program.lines.len() > MOST_LINES {
+        let message = format!("the program has more than {MOST_LINES} lines, which is the most that is looked at");
+        let finding = Finding::new(&codes::TOO_LARGE, Span::new(span.start, span.start), message);
+        reader.report(finding.help(codes::TOO_LARGE.cure));
+        return;
+    }
     retry::check(reader, &program);
     breaker::check(reader, &program);
     fallback::check(reader, &program);
@@ -106,7 +143,7 @@ fn lines(text: &str, base: usize) -> Vec<Line<'_>> {
     let mut at = 0;
     let mut indent = 0;
     let mut fresh = true;
-    while at < text.len() {
+    while at < text.len() && lines.len() <= MOST_LINES {
         let rest = &text[at..];
         let Some(c) = rest.chars().next() else { break };
         if let Some(close) = quote {
@@ -170,6 +207,13 @@ mod tests {
         let text = "a = 1  # one\nif x(\n    y,\n):\n    b = \"# no\"\n    '''c\n    d'''\n";
         let found: Vec<(usize, &str)> = lines(text, 0).into_iter().map(|line| (line.indent, line.text)).collect();
         assert_eq!(found, [(0, "a = 1"), (0, "if x(\n    y,\n):"), (4, "b = \"# no\""), (4, "'''c\n    d'''")]);
+    }
+
+    #[test]
+    fn a_name_goes_back_to_what_cannot_be_a_part_of_it() {
+        assert_eq!(name_before("x = self.table.get(1)", 18), "self.table.get");
+        assert_eq!(name_before("日本(", 6), "日本");
+        assert_eq!(name_before("(", 0), "");
     }
 
     #[test]

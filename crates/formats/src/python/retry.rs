@@ -1,6 +1,8 @@
 //! Retries: loops that sleep, decorators around clients that retry themselves, settings of botocore.
 
-use super::{Line, Program};
+use std::collections::HashSet;
+
+use super::{Line, Program, name_before};
 use crate::{codes, decode::Reader, finding::Finding};
 
 /// Lines before a loop in which its counter is looked for.
@@ -79,21 +81,21 @@ fn attempts(reader: &mut Reader<'_>, program: &Program<'_>, index: usize, limit:
 
 /// `delay = min(…)`, and then a random factor.
 fn jitter(reader: &mut Reader<'_>, body: &[Line<'_>]) {
-    for (at, line) in body.iter().enumerate() {
-        let Some((name, _)) = line.text.split_once(" = min(") else { continue };
-        let again = body[at + 1..].iter().find(|line| {
-            let assigns = line
-                .text
-                .strip_prefix(name)
-                .is_some_and(|rest| [" = ", " *= ", " += "].iter().any(|sign| rest.starts_with(sign)));
-            assigns && line.text.contains("random") && !line.text.contains("min(")
-        });
-        if let Some(line) = again {
+    let mut capped: HashSet<&str> = HashSet::new();
+    for line in body {
+        let Some((name, sign)) =
+            [" = ", " *= ", " += "].iter().find_map(|sign| Some((line.text.split_once(sign)?.0, sign)))
+        else {
+            continue;
+        };
+        if line.text.contains("random") && !line.text.contains("min(") && capped.remove(name) {
             let message = format!("`{name}` is made longer after it was capped; the wait is longer than the maximum");
             reader.report(
                 Finding::new(&codes::JITTER_AFTER_CAP, line.span(), message)
                     .help("apply the jitter first and cap last"),
             );
+        } else if *sign == " = " && line.text[name.len()..].starts_with(" = min(") {
+            capped.insert(name);
         }
     }
 }
@@ -154,12 +156,12 @@ fn nested(reader: &mut Reader<'_>, program: &Program<'_>) {
     if !program.imports("boto3") || once.iter().any(|setting| program.text.contains(setting)) {
         return;
     }
-    let mut clients: Vec<&str> = Vec::new();
+    let mut clients: HashSet<&str> = HashSet::new();
     for line in &program.lines {
         let Some((name, value)) = line.text.split_once(" = ") else { continue };
-        let derived = clients.iter().any(|client| value.starts_with(&format!("{client}.")));
+        let derived = value.split_once('.').is_some_and(|(first, _)| clients.contains(first));
         if value.starts_with("boto3.client(") || value.starts_with("boto3.resource(") || derived {
-            clients.push(name);
+            clients.insert(name);
         }
     }
     for (index, line) in program.lines.iter().enumerate() {
@@ -167,14 +169,8 @@ fn nested(reader: &mut Reader<'_>, program: &Program<'_>) {
         if !name.is_some_and(|name| name.to_lowercase().contains("retry")) {
             continue;
         }
-        let Some(function) = (index + 1..program.lines.len()).find(|at| !program.lines[*at].text.starts_with('@'))
-        else {
-            continue;
-        };
-        let calls = program
-            .block(function)
-            .iter()
-            .any(|inner| clients.iter().any(|client| inner.text.contains(&format!("{client}."))));
+        let Some(function) = program.decorated(index) else { continue };
+        let calls = program.block(function).iter().any(|inner| asks_one(inner.text, &clients));
         if calls {
             let message = "boto3 retries by itself, and this retries what it has given up: attempts multiply";
             reader.report(
@@ -183,4 +179,9 @@ fn nested(reader: &mut Reader<'_>, program: &Program<'_>) {
             );
         }
     }
+}
+
+/// Whether a line asks something of one of these: their name, `self.table` or `table`, stands before a dot.
+fn asks_one(text: &str, clients: &HashSet<&str>) -> bool {
+    text.match_indices('.').any(|(at, _)| clients.contains(name_before(text, at)))
 }

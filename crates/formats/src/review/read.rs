@@ -1,5 +1,7 @@
 //! A tree to a review.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use model::review::{
     Answer, Answers, ChoiceAnswer, Evidence, Improvement, LensChoice, Milestone, Month, NotApplicable, Planning,
@@ -45,9 +47,10 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node, places: &mut Places) ->
     review.months = months.iter().filter_map(|node| month(reader, node)).collect();
     review.months.sort_by_key(|month| month.first);
     let milestones = fields.get("milestones").and_then(|node| reader.items(node, "`milestones`")).unwrap_or_default();
+    let mut names = HashSet::new();
     for node in milestones {
         let Some(milestone) = milestone(reader, node) else { continue };
-        if review.milestones.iter().any(|other| other.name == milestone.name) {
+        if !names.insert(milestone.name.clone()) {
             let message = format!("a milestone `{}` is there already", milestone.name);
             reader.report(Finding::new(&codes::DUPLICATE_ID, node.head, message).help("give it a name of its own"));
         }

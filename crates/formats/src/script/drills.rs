@@ -1,25 +1,30 @@
 //! Failovers and drills in scripts: what decides, what is changed, what is proven, what is left behind.
 
+use std::collections::HashSet;
+
 use super::{
     aws::Call,
     lex::{Command, Script, Word},
     rules,
 };
-use crate::{codes, decode::Reader, finding::Finding, source::Source};
+use crate::{check::Goals, codes, decode::Reader, finding::Finding, source::Source};
 
 /// Looks at a whole script.
-pub(super) fn check(reader: &mut Reader<'_>, source: &Source, script: &Script) {
+pub(super) fn check(reader: &mut Reader<'_>, source: &Source, script: &Script, goals: &Goals) {
     let calls: Vec<Call<'_>> = script.commands.iter().filter_map(Call::of).collect();
     firewall(reader, script);
     restores(reader, &calls);
     alert_region(reader, script);
     volumes(reader, script, &calls);
-    role(reader, source, &calls);
+    role(reader, &calls, goals);
     let Some(change) = calls.iter().find(|call| call.is("route53", "change-resource-record-sets")) else { return };
-    control_plane(reader, source, script, change);
+    let about_failover = about_failover(source.slice(script.span));
+    if about_failover {
+        control_plane(reader, change);
+    }
     decision(reader, script);
     proof(reader, script, change);
-    for call in calls.iter().filter(|call| call.is("route53", "change-resource-record-sets")) {
+    for call in calls.iter().filter(|call| about_failover && call.is("route53", "change-resource-record-sets")) {
         time_to_live(reader, source, script, call);
     }
     let drill = source.slice(script.span).to_lowercase();
@@ -53,10 +58,7 @@ pub(crate) fn about_failover(text: &str) -> bool {
     .any(|word| text.contains(word))
 }
 
-fn control_plane(reader: &mut Reader<'_>, source: &Source, script: &Script, call: &Call<'_>) {
-    if !about_failover(source.slice(script.span)) {
-        return;
-    }
+fn control_plane(reader: &mut Reader<'_>, call: &Call<'_>) {
     let message = "the failover edits records: it needs Route 53's control plane, which may be what is impaired";
     reader.report(
         Finding::new(&codes::CONTROL_PLANE_FAILOVER, call.head(), message)
@@ -70,7 +72,7 @@ fn time_to_live(reader: &mut Reader<'_>, source: &Source, script: &Script, call:
     let comment = script.comment_before(source.text(), call.command.span.start).to_lowercase();
     let about =
         comment.contains("ttl") || batch.text.starts_with("file://") && batch.text.to_lowercase().contains("ttl");
-    if about && about_failover(source.slice(script.span)) {
+    if about {
         let message = "resolvers keep the answer they have for its old TTL; lowering it now makes nothing faster";
         reader.report(
             Finding::new(&codes::TTL_AT_FAILOVER, batch.span, message)
@@ -84,6 +86,10 @@ fn firewall(reader: &mut Reader<'_>, script: &Script) {
     let adds = |command: &&Command| {
         matches!(command.name(), "iptables" | "ip6tables") && (command.has("-A") || command.has("-I"))
     };
+    let removing: HashSet<&str> =
+        script.commands.iter().filter(|command| command.has("-D")).map(Command::name).collect();
+    let sleeps = script.commands.iter().any(|command| command.name() == "sleep");
+    let trapped = script.commands.iter().any(|command| command.name() == "trap");
     for command in script.commands.iter().filter(adds) {
         let named = command.arguments().windows(2).find_map(|pair| {
             let [option, value] = pair else { return None };
@@ -101,10 +107,7 @@ fn firewall(reader: &mut Reader<'_>, script: &Script) {
                     "resolve the name once, keep the addresses of both families, and remove exactly those rules",
                 ));
         }
-        let removed = script.commands.iter().any(|other| other.name() == command.name() && other.has("-D"));
-        let sleeps = script.commands.iter().any(|other| other.name() == "sleep");
-        let trapped = script.commands.iter().any(|other| other.name() == "trap");
-        if removed && sleeps && !trapped {
+        if removing.contains(command.name()) && sleeps && !trapped {
             let message = "the block is taken back only if this script lives: an interrupt, a crash or a closed terminal leaves it";
             reader.report(Finding::new(&codes::NO_DEAD_MANS_SWITCH, command.span, message).help("let something else take it back: a rule with a timeout, a timer of the service manager, at least a trap"));
         }
@@ -113,24 +116,21 @@ fn firewall(reader: &mut Reader<'_>, script: &Script) {
 
 /// Restores that meet each other, or a time that is gone.
 fn restores(reader: &mut Reader<'_>, calls: &[Call<'_>]) {
-    let mut targets: Vec<&Word> = Vec::new();
+    let mut targets: HashSet<&str> = HashSet::new();
     for call in calls.iter().filter(|call| call.operation.text.starts_with("restore-")) {
         let target =
             ["target-db-instance-identifier", "db-instance-identifier", "target-table-name", "db-cluster-identifier"]
                 .iter()
                 .find_map(|name| call.value(name));
-        if let Some(word) = target.filter(|word| !word.text.starts_with('$')) {
-            if targets.iter().any(|other| other.text == word.text) {
-                let message = format!(
-                    "`{}` is the target of a restore before; the second one fails because it exists",
-                    word.text
-                );
-                reader.report(
-                    Finding::new(&codes::SAME_RESTORE_TARGET, word.span, message)
-                        .help("give every restore a name of its own"),
-                );
-            }
-            targets.push(word);
+        if let Some(word) = target.filter(|word| !word.text.starts_with('$'))
+            && !targets.insert(&word.text)
+        {
+            let message =
+                format!("`{}` is the target of a restore before; the second one fails because it exists", word.text);
+            reader.report(
+                Finding::new(&codes::SAME_RESTORE_TARGET, word.span, message)
+                    .help("give every restore a name of its own"),
+            );
         }
         let time = ["restore-time", "restore-to-time", "restore-date-time"].iter().find_map(|name| call.value(name));
         if let Some(word) = time.filter(|word| word.text.starts_with("20")) {
@@ -247,15 +247,14 @@ fn volumes(reader: &mut Reader<'_>, script: &Script, calls: &[Call<'_>]) {
 }
 
 /// The role of FIS: policies by action, and the alarm of the stop condition.
-fn role(reader: &mut Reader<'_>, source: &Source, calls: &[Call<'_>]) {
+fn role(reader: &mut Reader<'_>, calls: &[Call<'_>], goals: &Goals) {
     let attached: Vec<&Call<'_>> = calls.iter().filter(|call| call.is("iam", "attach-role-policy")).collect();
     let Some(first) = attached.iter().find(|call| call.text("policy-arn").contains("AWSFaultInjectionSimulator"))
     else {
         return;
     };
     let text = calls.iter().map(|call| call.text("policy-arn")).collect::<Vec<_>>().join(" ");
-    let stops = source.text().contains("aws:cloudwatch:alarm");
-    if stops && !text.contains("CloudWatch") && !calls.iter().any(|call| call.is("iam", "put-role-policy")) {
+    if goals.stops && !text.contains("CloudWatch") && !calls.iter().any(|call| call.is("iam", "put-role-policy")) {
         let message = "the role may not read the alarm of the stop condition: no attached policy allows cloudwatch:DescribeAlarms";
         let span = first.value("policy-arn").map_or_else(|| first.head(), |word| word.span);
         reader.report(Finding::new(&codes::ROLE_LACKS_PERMISSION, span, message).help("attach a policy with cloudwatch:DescribeAlarms, and the managed policy of every service whose actions are used"));

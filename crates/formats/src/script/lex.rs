@@ -3,10 +3,15 @@
 //! Enough of POSIX shell and bash to know commands from texts: quotes, substitutions, pipes, here-documents, comments,
 //! keywords and functions. Anything stranger becomes a word that no rule knows.
 
-use crate::source::Span;
+use crate::source::{MAX_BYTES, Span};
 
 /// Deepest substitution in a substitution that is looked into.
 const DEEPEST: usize = 16;
+
+/// Most words of a script, and most bytes that they have together, what stands in substitutions counted in each of them. The
+/// largest scripts that programs make for each other have a third of the words; people write some thousands.
+const MOST_WORDS: usize = 500_000;
+const MOST_TEXT: usize = 4 * MAX_BYTES;
 
 /// How a word is quoted, which says what the shell expands in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,16 +104,23 @@ pub(super) struct Script {
     pub(super) comments: Vec<Span>,
     /// The whole of it.
     pub(super) span: Span,
+    words: usize,
+    text: usize,
 }
 
 impl Script {
+    /// Whether it has more words than are looked at; the list of commands ends there.
+    pub(super) const fn is_too_long(&self) -> bool {
+        self.words > MOST_WORDS || self.text > MOST_TEXT
+    }
+
     /// The comment that stands on the line before a place, or on its line.
     pub(super) fn comment_before<'t>(&self, text: &'t str, at: usize) -> &'t str {
         let before = self.comments.partition_point(|comment| comment.end <= at);
         let found = before
             .checked_sub(1)
             .and_then(|index| self.comments.get(index))
-            .filter(|comment| text[comment.end..at].matches('\n').count() <= 1);
+            .filter(|comment| at - comment.end <= NEAR && text[comment.end..at].matches('\n').count() <= 1);
         found.and_then(|span| text.get(span.range())).unwrap_or_default()
     }
 }
@@ -121,6 +133,9 @@ pub(super) fn script(text: &str, span: Span) -> Script {
     lexer.run(false);
     script
 }
+
+/// Most bytes between a comment and what it is about; a longer line is generated.
+const NEAR: usize = 1_000;
 
 /// Adds the commands that are given to other commands as a text: `watch "aws …"`, `bash -c '…'`.
 pub(super) fn look_into(text: &str, script: &mut Script) {
@@ -135,6 +150,7 @@ pub(super) fn look_into(text: &str, script: &mut Script) {
         .collect();
     for span in inner {
         let found = self::script(text, span);
+        (script.words, script.text) = (script.words + found.words, script.text + found.text);
         // Pipes within stay within.
         let before = script.commands.len();
         script.commands.extend(found.commands.into_iter().map(|mut command| {
@@ -170,7 +186,7 @@ impl Lexer<'_, '_> {
         let mut command = fresh(self.at);
         let mut heres: Vec<(String, usize)> = Vec::new();
         let mut feeder: Option<usize> = None;
-        while let Some(c) = self.peek() {
+        while let Some(c) = self.peek().filter(|_| !self.script.is_too_long()) {
             match c {
                 ' ' | '\t' | '\r' => self.at += 1,
                 '\\' if self.rest().starts_with("\\\n") => self.at += 2,
@@ -183,7 +199,8 @@ impl Lexer<'_, '_> {
                     command.checked |= both;
                     let done = self.finish(std::mem::replace(&mut command, fresh(self.at)), &mut feeder, pipe);
                     if let Some(index) = done {
-                        for (_, owner) in heres.iter_mut().filter(|(_, owner)| *owner == usize::MAX) {
+                        // Those without an owner are the last ones.
+                        for (_, owner) in heres.iter_mut().rev().take_while(|(_, owner)| *owner == usize::MAX) {
                             *owner = index;
                         }
                     }
@@ -334,6 +351,8 @@ impl Lexer<'_, '_> {
             self.at += self.peek().map_or(1, char::len_utf8);
         }
         let span = Span::new(start, self.at);
+        self.script.words += 1;
+        self.script.text += text.len();
         let whole = self.text.get(span.range()).unwrap_or_default();
         let quoted = |quote: char| {
             whole.len() > 1

@@ -90,6 +90,9 @@ fn silent(reader: &mut Reader<'_>, call: &Call<'_>) {
     }
 }
 
+/// Bytes above a call in which people say what it is for.
+const ABOVE: usize = 500;
+
 /// Availability that is computed from how long answers take.
 fn availability(reader: &mut Reader<'_>, source: &Source, call: &Call<'_>) {
     let metric = call.text("metric-name");
@@ -97,7 +100,8 @@ fn availability(reader: &mut Reader<'_>, source: &Source, call: &Call<'_>) {
     let text = source.text();
     let start = call.command.span.start;
     // What people write above it: the comment, and what is echoed in the two lines before.
-    let before = text[..start].lines().rev().take(4).collect::<Vec<_>>().join("\n").to_lowercase();
+    let near = source.boundary(start.saturating_sub(ABOVE));
+    let before = text[near..start].lines().rev().take(4).collect::<Vec<_>>().join("\n").to_lowercase();
     if slow && let Some(word) = call.value("metric-name").filter(|_| before.contains("availability")) {
         let message = format!(
             "{metric} says how long answers take, not how many there are: a system that is down has no response time"

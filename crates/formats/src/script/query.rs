@@ -32,9 +32,12 @@ pub(super) enum Rows {
     Other,
 }
 
+/// Deepest columns in columns that are walked into; answers nest some six deep.
+const DEEPEST: usize = 16;
+
 /// Walks a query along an answer's shape.
 pub(super) fn walk(query: &str, answer: Option<&Shape>) -> (Vec<Remark>, Rows) {
-    let mut walker = Walker { text: query, at: 0, remarks: Vec::new(), rows: Rows::Other, list: false };
+    let mut walker = Walker { text: query, at: 0, remarks: Vec::new(), rows: Rows::Other, list: false, depth: 0 };
     walker.literals();
     walker.expression(answer);
     (walker.remarks, walker.rows)
@@ -50,6 +53,8 @@ struct Walker<'t> {
     rows: Rows,
     /// Whether the walk has gone into the items of a list.
     list: bool,
+    /// How many columns it stands in.
+    depth: usize,
 }
 
 impl<'t> Walker<'t> {
@@ -191,11 +196,12 @@ impl<'t> Walker<'t> {
 
     /// `[a, b.c, d[0]]`
     fn columns(&mut self, shape: Option<&Shape>) {
-        let Some(close) = closing(self.rest()) else { return };
+        let Some(close) = closing(self.rest()).filter(|_| self.depth < DEEPEST) else { return };
         let end = self.at + close;
         let base = self.at + 1;
         for (offset, column) in split(self.text.get(base..end).unwrap_or_default()) {
-            let mut inner = Walker { text: column, at: 0, remarks: Vec::new(), rows: Rows::Other, list: false };
+            let depth = self.depth + 1;
+            let mut inner = Walker { text: column, at: 0, remarks: Vec::new(), rows: Rows::Other, list: false, depth };
             inner.space();
             let name = inner.identifier();
             inner.at = 0;
@@ -354,6 +360,12 @@ mod tests {
             remarks("lambda", "list-functions", "Functions[?DeadLetterConfig.TargetArn!=null].FunctionName"),
             ["37 null"]
         );
+    }
+
+    #[test]
+    fn brackets_in_brackets_without_end_are_walked_a_few_deep() {
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert_eq!(walk(&deep, None).0, []);
     }
 
     #[test]

@@ -135,6 +135,7 @@ fn names_set(script: &Script, text: &str) -> HashSet<String> {
             set.insert(name.to_owned());
         }
     };
+    let mut everything = false;
     for command in &script.commands {
         command.assignments.iter().for_each(|word| name(&word.text));
         match command.words.first().map_or("", |word| word.text.as_str()) {
@@ -143,9 +144,12 @@ fn names_set(script: &Script, text: &str) -> HashSet<String> {
                 command.words[1..].iter().for_each(|word| name(&word.text));
             }
             // What another file sets is not known: nothing can be said.
-            "source" | "." | "eval" => set_everything(text, &mut name),
+            "source" | "." | "eval" => everything = true,
             _ => {}
         }
+    }
+    if everything {
+        set_everything(text, &mut name);
     }
     set
 }
@@ -158,37 +162,31 @@ fn set_everything(text: &str, name: &mut impl FnMut(&str)) {
     }
 }
 
-/// `$name` and `${name}` without a default, with their places.
+/// `$name` and `${name}` without a default, with their places; what stands in single quotes that are not in double ones, the
+/// shell leaves alone.
 fn used(word: &Word, source: &Source) -> Vec<(String, usize)> {
     let raw = source.slice(word.span);
     let mut found = Vec::new();
-    for (at, _) in raw.match_indices('$') {
-        if raw[..at].ends_with('\\') || in_single_quotes(raw, at) {
-            continue;
-        }
-        let rest = &raw[at + 1..];
-        let (rest, braced) = rest.strip_prefix('{').map_or((rest, false), |rest| (rest, true));
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-        let (name, after) = rest.split_at(end);
-        // `${name:-default}` and its like say themselves what happens.
-        if is_name(name) && (!braced || after.starts_with('}')) {
-            found.push((name.to_owned(), word.span.start + at));
-        }
-    }
-    found
-}
-
-/// Whether a place of a word stands in single quotes that are not in double ones.
-fn in_single_quotes(raw: &str, at: usize) -> bool {
-    let (mut single, mut double) = (false, false);
-    for c in raw[..at].chars() {
+    let (mut single, mut double, mut escaped) = (false, false, false);
+    for (at, c) in raw.char_indices() {
         match c {
             '\'' if !double => single = !single,
             '"' if !single => double = !double,
+            '$' if !single && !escaped => {
+                let rest = &raw[at + 1..];
+                let (rest, braced) = rest.strip_prefix('{').map_or((rest, false), |rest| (rest, true));
+                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                let (name, after) = rest.split_at(end);
+                // `${name:-default}` and its like say themselves what happens.
+                if is_name(name) && (!braced || after.starts_with('}')) {
+                    found.push((name.to_owned(), word.span.start + at));
+                }
+            }
             _ => {}
         }
+        escaped = c == '\\';
     }
-    single
+    found
 }
 
 /// Most commands of a loop that are looked at.

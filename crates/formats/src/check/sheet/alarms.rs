@@ -12,8 +12,9 @@ use crate::{
 /// The time in which a health check of Route 53 must connect, in milliseconds.
 const CONNECT_MS: f64 = 4_000.0;
 
-/// Looks at one metric with its threshold.
-pub(super) fn check(reader: &mut Reader<'_>, source: &Source, node: &Node, root: &Node) {
+/// Looks at one metric with its threshold. `balancers_own_errors`: whether another metric has the errors that a load balancer
+/// answers itself.
+pub(super) fn check(reader: &mut Reader<'_>, source: &Source, node: &Node, balancers_own_errors: bool) {
     let (Some(metric), Some(threshold)) = (field(node, "metric"), field(node, "threshold")) else { return };
     let Some(name) = metric.value.as_text() else { return };
     let limit = written(source, &threshold.value);
@@ -41,7 +42,7 @@ pub(super) fn check(reader: &mut Reader<'_>, source: &Source, node: &Node, root:
                 .help("divide by RequestCount with metric mathematics, and say what no traffic means"),
         );
     }
-    if name.contains("HTTPCode_Target_5XX") && !source.slice(root.span).contains("HTTPCode_ELB_5XX") {
+    if name.contains("HTTPCode_Target_5XX") && !balancers_own_errors {
         let message = "errors that the load balancer answers itself, when no target does, are not in this metric";
         reader.report(
             Finding::new(&codes::TARGET_ERRORS_ONLY, metric.value.span, message).help("add HTTPCode_ELB_5XX_Count"),
