@@ -1,12 +1,13 @@
 //! Builds the fault tree of a workload: of independent events, or of all the parts that there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use model::workload::{Component, Figures, Need, Place, Workload};
 
 use super::{
     markov::Group,
     structure::{Apart, Cause, Queue, Structure, Takeover, Unsound},
+    takeover::{Hit, Interruptions},
     tree::{EventId, FaultTree, GateId, Input},
 };
 
@@ -194,16 +195,40 @@ impl<'w> Building<'w> {
                 causes.push(event.into());
                 return causes;
             }
-            // Each failure of a unit in use interrupts, for the delay if the takeover works, else until it is restored.
-            let restore = component.figures.and_then(|figures| figures.mttr).map(model::Period::as_secs_f64);
-            let often = frequency.map(|often| often * f64::from(component.enough));
-            let lasts = coverage * delay + (1.0 - coverage) * restore.unwrap_or_default();
-            if often.is_none() && component.figures.is_some() {
+            let (hits, known) = self.hits(component, down, frequency);
+            if !known && component.figures.is_some() {
                 self.unknown.push(cause.to_string());
             }
-            causes.push(self.event(cause, often.unwrap_or_default() * lasts, often).into());
+            let sum = Interruptions::of(failover, component.count, component.enough, hits);
+            causes.push(self.event(cause, sum.down, known.then_some(sum.often)).into());
         }
         causes
+    }
+
+    /// What makes spares take over: each unit's own failures, and those of places without which there are still enough units; and
+    /// whether it is known how often all of them fail.
+    fn hits(&self, component: &Component, down: f64, frequency: Option<f64>) -> (Vec<Hit>, bool) {
+        let alone = 1.0 - component.beta;
+        let own = frequency.filter(|often| *often > 0.0).map(|often| Hit {
+            units: 1,
+            often: often * alone,
+            lasts: down / often,
+        });
+        let mut known = frequency.is_some();
+        let mut hits = vec![own; component.count as usize];
+        let mut units_in: BTreeMap<&str, u32> = BTreeMap::new();
+        for place in (0..component.count as usize).flat_map(|unit| self.chain(component, unit)) {
+            *units_in.entry(place.name.as_str()).or_default() += 1;
+        }
+        for (name, units) in units_in {
+            let figures = self.places[name].figures.filter(|figures| figures.availability.down() > 0.0);
+            if let Some(figures) = figures.filter(|_| component.count - units >= component.enough) {
+                let often = figures.frequency();
+                known &= often.is_some();
+                hits.push(often.map(|often| Hit { units, often, lasts: figures.availability.down() / often }));
+            }
+        }
+        (hits.into_iter().flatten().collect(), known)
     }
 
     /// A group whose units wait for each other's repair: one event, whose probability is that of a Markov chain.
@@ -235,29 +260,32 @@ impl<'w> Building<'w> {
 
     /// The places that a unit lies in.
     fn placed(&mut self, component: &'w Component, unit: usize) -> Result<Vec<Input>, Unsound> {
-        let mut causes = Vec::new();
-        if component.places.is_empty() {
-            return Ok(causes);
+        let known: Vec<&'w Place> = self.chain(component, unit).collect();
+        let mut names =
+            component.places.iter().map(String::as_str).chain(known.iter().filter_map(|p| p.region.as_deref()));
+        if let Some(name) = names.find(|name| !self.places.contains_key(name)) {
+            return Err(Unsound::Unknown { name: name.to_owned(), by: component.name.clone() });
         }
-        let mut next = Some(component.places[unit % component.places.len()].as_str());
-        // A zone lies in a region and a region in nothing, so two steps are enough for everything that is sound.
-        for _ in 0..2 {
-            let Some(name) = next else { break };
-            let unknown = || Unsound::Unknown { name: name.to_owned(), by: component.name.clone() };
-            let place = self.places.get(name).copied().ok_or_else(unknown)?;
-            let event = match self.of_place.get(name) {
-                Some(known) => *known,
-                None => {
-                    let (down, frequency) = self.figures(name, place.figures);
-                    let event = self.event(Cause::Place(name.to_owned()), down, frequency);
-                    self.of_place.insert(&place.name, event);
-                    event
-                }
-            };
-            causes.push(event.into());
-            next = place.region.as_deref();
+        Ok(known.into_iter().map(|place| self.place(place).into()).collect())
+    }
+
+    /// The place of a unit, and the one that this lies in, as far as they are defined. A zone lies in a region and a region in
+    /// nothing, so that these are all.
+    fn chain(&self, component: &Component, unit: usize) -> impl Iterator<Item = &'w Place> + use<'w> {
+        let turn = unit.checked_rem(component.places.len()).map(|at| component.places[at].as_str());
+        let place = turn.and_then(|name| self.places.get(name).copied());
+        let region = place.and_then(|place| self.places.get(place.region.as_deref()?).copied());
+        place.into_iter().chain(region)
+    }
+
+    fn place(&mut self, place: &'w Place) -> EventId {
+        if let Some(known) = self.of_place.get(place.name.as_str()) {
+            return *known;
         }
-        Ok(causes)
+        let (down, frequency) = self.figures(&place.name, place.figures);
+        let event = self.event(Cause::Place(place.name.clone()), down, frequency);
+        self.of_place.insert(&place.name, event);
+        event
     }
 }
 

@@ -20,6 +20,7 @@ mod order;
 pub mod promises;
 pub mod simulate;
 mod structure;
+mod takeover;
 mod tree;
 
 use serde::Serialize;
