@@ -4,6 +4,7 @@
 //! and compares with something measured in the same run wherever there is such a thing.
 
 mod abort;
+mod availability;
 mod cpu;
 mod freeze;
 mod guardian;
@@ -81,6 +82,11 @@ const BENCHMARKS: &[Benchmark] = &[
         about: "start and memory of a lab of 40 instances, and an experiment on it",
         run: lab::run,
     },
+    Benchmark {
+        name: "availability",
+        about: "probability, importance and cut sets of large architectures, beside SCRAM; simulated years per second",
+        run: availability::run,
+    },
 ];
 
 /// Runs the benchmarks named, or all. A missed aim fails only a strict run.
@@ -136,8 +142,8 @@ fn usage() -> String {
 
 /// Everything that is measured, in one go: the binary, and the drivers among the crates' examples.
 fn build() -> Result<()> {
-    let packages =
-        ["observe", "faults", "proxy", "lab", "cli"].map(|name| ["--package".to_owned(), format!("shaketable-{name}")]);
+    let packages = ["observe", "faults", "proxy", "lab", "assess", "cli"]
+        .map(|name| ["--package".to_owned(), format!("shaketable-{name}")]);
     let mut arguments = vec!["build", "--release", "--quiet", "--bins", "--examples"];
     arguments.extend(packages.iter().flatten().map(String::as_str));
     run::run("cargo", &arguments, &[])

@@ -4,6 +4,7 @@
 //! for fault trees A. Rauzy, "New algorithms for fault trees analysis", Reliability Engineering and System Safety 40 (1993).
 
 use super::{
+    flat::flattened,
     nodes::{Nodes, Ref, TooLarge},
     order::order,
     tree::{FaultTree, GateId, Input},
@@ -24,27 +25,30 @@ impl Diagram {
     /// # Errors
     /// When it takes more than `most` nodes, those of intermediate results included.
     pub(super) fn of(tree: &FaultTree, top: GateId, most: usize) -> Result<Self, TooLarge> {
-        let order = order(tree, top);
+        let (tree, top) = flattened(tree, top);
+        let order = order(&tree, top);
         let mut level_of = vec![None; tree.len()];
         for (level, event) in (0..).zip(&order) {
             level_of[*event as usize] = Some(level);
         }
         let mut making = Making { nodes: Nodes::new(most), cache: Cache::new() };
-        let mut of_gate: Vec<Option<Ref>> = vec![None; top.0 as usize + 1];
-        for gate in needed(tree, top) {
-            let mut inputs = Vec::with_capacity(tree.gates[gate].inputs.len());
-            for input in &tree.gates[gate].inputs {
+        // A gate comes after its inputs.
+        let mut of_gate: Vec<Part> = Vec::with_capacity(tree.gates.len());
+        for gate in &tree.gates {
+            let mut inputs = Vec::with_capacity(gate.inputs.len());
+            for input in &gate.inputs {
                 inputs.push(match input {
                     Input::Event(event) => match level_of[event.index()] {
-                        Some(level) => making.node(level, Ref::ZERO, Ref::ONE)?,
-                        None => Ref::ZERO,
+                        Some(level) => Part { deepest: level, at: making.node(level, Ref::ZERO, Ref::ONE)? },
+                        None => Part { deepest: 0, at: Ref::ZERO },
                     },
-                    Input::Gate(gate) => of_gate[gate.0 as usize].unwrap_or(Ref::ZERO),
+                    Input::Gate(gate) => of_gate[gate.index()],
                 });
             }
-            of_gate[gate] = Some(making.at_least(tree.gates[gate].fails_at, inputs)?);
+            let deepest = inputs.iter().map(|part| part.deepest).max().unwrap_or(0);
+            of_gate.push(Part { deepest, at: making.at_least(gate.fails_at, inputs)? });
         }
-        let top = of_gate.last().copied().flatten().unwrap_or(Ref::ZERO);
+        let top = of_gate[top.index()].at;
         Ok(Self { nodes: making.nodes, top, order })
     }
 
@@ -83,20 +87,12 @@ impl Diagram {
     }
 }
 
-/// The gates below `top` and itself, each after its inputs.
-fn needed(tree: &FaultTree, top: GateId) -> Vec<usize> {
-    let mut needed = vec![false; top.0 as usize + 1];
-    needed[top.0 as usize] = true;
-    for gate in (0..needed.len()).rev() {
-        if needed[gate] {
-            for input in &tree.gates[gate].inputs {
-                if let Input::Gate(gate) = input {
-                    needed[gate.0 as usize] = true;
-                }
-            }
-        }
-    }
-    needed.iter().enumerate().filter(|(_, needed)| **needed).map(|(gate, _)| gate).collect()
+/// What a gate or an event is made into.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    at: Ref,
+    /// The last level at which it asks for anything.
+    deepest: u32,
 }
 
 struct Making {
@@ -110,20 +106,21 @@ impl Making {
     }
 
     /// True when at least so many of the inputs are.
-    fn at_least(&mut self, count: u32, mut inputs: Vec<Ref>) -> Result<Ref, TooLarge> {
+    fn at_least(&mut self, count: u32, mut inputs: Vec<Part>) -> Result<Ref, TooLarge> {
         let count = count as usize;
         if count > inputs.len() {
             return Ok(Ref::ZERO);
         }
-        // From the bottom of the order upwards each step only puts something on top of what there is.
-        inputs.sort_by_key(|input| (self.nodes.level(*input), *input));
+        // From the bottom of the order upwards each step only puts something on top of what there is. Where something ends
+        // counts, not where it begins: groups in the same zones all begin with these, and each ends with its own units.
+        inputs.sort_by_key(|input| (input.deepest, input.at));
         // `enough[j]`: at least j of the inputs after the current one.
         let mut enough = vec![Ref::ZERO; count + 1];
         enough[0] = Ref::ONE;
         for (left, input) in inputs.iter().enumerate().rev() {
             // With `left` inputs to come, fewer than `count - left` cannot become enough any more.
             for j in (count.saturating_sub(left).max(1)..=count).rev() {
-                enough[j] = self.choose(*input, enough[j - 1], enough[j])?;
+                enough[j] = self.choose(input.at, enough[j - 1], enough[j])?;
             }
         }
         Ok(enough[count])

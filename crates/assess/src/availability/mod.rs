@@ -1,7 +1,7 @@
 //! How available a design is, from its components and how they depend on each other.
 //!
 //! ```text
-//!   Workload ──structure──▶ FaultTree ──order──▶ Diagram ──▶ probability, importance ──▶ Assessment
+//!   Workload ──structure──▶ FaultTree ──flat, order──▶ Diagram ──▶ probability, importance ──▶ Assessment
 //!      │                      ▲                     └──────▶ CutSets ──▶ single points ───────▲
 //!      │                      └── markov: groups that wait for repair                        │
 //!      └── promises: what contradicts itself ────────────────────────────────────────────────┘
@@ -14,6 +14,7 @@ mod building;
 mod cut_sets;
 mod diagram;
 pub mod downtime;
+mod flat;
 pub mod markov;
 mod nodes;
 mod order;

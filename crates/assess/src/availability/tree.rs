@@ -35,6 +35,14 @@ impl From<EventId> for Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GateId(pub(super) u32);
 
+impl GateId {
+    /// Its number: gates are counted from 0 in the order in which they were added.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl From<GateId> for Input {
     fn from(gate: GateId) -> Self {
         Self::Gate(gate)
@@ -124,6 +132,16 @@ impl FaultTree {
     #[must_use]
     pub fn probability(&self, event: EventId) -> f64 {
         self.events[event.index()]
+    }
+
+    /// With how many failures of its inputs a gate fails, and the inputs.
+    ///
+    /// # Panics
+    /// When the gate belongs to another tree, which has more.
+    #[must_use]
+    pub fn gate(&self, gate: GateId) -> (u32, &[Input]) {
+        let gate = &self.gates[gate.index()];
+        (gate.fails_at, &gate.inputs)
     }
 
     /// The same tree with another probability of one event.
