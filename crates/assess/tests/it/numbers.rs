@@ -288,9 +288,9 @@ fn what_an_assessment_finds_follows_from_the_figures() {
     let sentences = |objectives| assessed(objectives).doubts.iter().map(Doubt::sentence).collect::<Vec<_>>();
     let lags =
         |limit| Objectives { rpo: Some(period("PT1M")), lag_limit: Some(period(limit)), ..promise("99.9%", "PT1H") };
-    let ceiling = "99.9% is promised, but payment, mail allow together 99.85005% at best (of 99.95% and 99.9%)";
-    let budget = "one outage of the 1 hour that the RTO allows breaks the month: 99.9% leaves 43.2 minutes";
-    let lag = "a failover goes ahead with a replica 5 minutes behind, but only 1 minute of data may be lost";
+    let ceiling = "99.9 % is promised, but payment, mail allow together 99.85005 % at best (of 99.95 % and 99.9 %)";
+    let budget = "one outage of the 1 h that the RTO allows breaks the month: 99.9 % leaves 43 min 12 s";
+    let lag = "a failover goes ahead with a replica 5 min behind, but only 1 min of data may be lost";
     assert_eq!(sentences(lags("PT5M")), [ceiling, budget, lag]);
     // Each goes with its own figure, and none without.
     assert_eq!(sentences(lags("PT1M")), [ceiling, budget]);

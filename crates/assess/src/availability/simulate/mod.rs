@@ -12,7 +12,7 @@
 //! one sees every outage, and so how long they are, what begins them, and how much one year differs from another.
 //!
 //! What it costs is failures, not time. Times to fail are exponential, so all parts together fail as *one* Poisson process of
-//! constant rate: the next failure is one random number, which part it hits another (an [alias](alias) table), and a failure
+//! constant rate: the next failure is one random number, which part it hits another (an alias table), and a failure
 //! that hits what is down already is none. No queue holds the thousands of parts that work, only repairs that are due, which are
 //! few. A failure climbs the tree by counters of failed inputs, and stops at the first gate that holds.
 //!
