@@ -118,6 +118,7 @@ pub(crate) fn kind_of(root: &Node) -> Option<Kind> {
     if has("BackupPlanName") && has("Rules")
         || root.get("BackupPlan").is_some_and(|plan| plan.entry("Rules").is_some())
         || has("SelectionName") && has("IamRoleArn")
+        || root.get("BackupSelection").is_some_and(|selection| selection.as_mapping().is_some())
     {
         return Some(Kind::BackupPlan);
     }

@@ -467,7 +467,7 @@ fn weight(node: &Node) -> usize {
 }
 
 /// How a function is written.
-fn usage(name: &str) -> &'static str {
+pub(super) fn usage(name: &str) -> &'static str {
     match name {
         "Ref" => "write !Ref NAME",
         "GetAtt" => "write !GetAtt NAME.ATTRIBUTE or Fn::GetAtt: [NAME, ATTRIBUTE]",

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    evaluate::{Piece, call, pieces},
+    evaluate::{Piece, call, pieces, usage},
+    functions::EVALUATED,
     stack::{FOR_EACH, Stack, pseudo, type_of},
     types,
 };
@@ -28,6 +29,20 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) -> 
     search.unresolved
 }
 
+/// A function that is not there, and near one that is.
+fn unknown(reader: &mut Reader<'_>, name: &str, span: Span) {
+    /// Functions whose values only AWS knows.
+    const OTHERS: &[&str] = &["ForEach", "GetStackOutput", "Transform"];
+    if EVALUATED.contains(&name) || OTHERS.iter().any(|other| name.starts_with(other)) {
+        return;
+    }
+    if let Some(near) = reader.near(name, EVALUATED.iter().copied()) {
+        let message = format!("the function `{name}` is not evaluated here");
+        let finding = Finding::new(&codes::INTRINSIC, span, message);
+        reader.report(finding.help(format!("did you mean `{near}`?")));
+    }
+}
+
 struct Search<'s, 'n> {
     stack: &'s Stack<'n>,
     unresolved: BTreeSet<String>,
@@ -39,11 +54,13 @@ impl Search<'_, '_> {
     fn walk(&mut self, reader: &mut Reader<'_>, node: &Node) {
         if let Some((function, argument)) = call(node) {
             match function.as_str() {
-                "Ref" => {
-                    if let Some(name) = argument.as_text() {
-                        self.name(reader, name, node.span);
+                "Ref" => match argument.as_text() {
+                    Some(name) => self.name(reader, name, node.span),
+                    None => {
+                        let finding = Finding::new(&codes::INTRINSIC, node.span, "the arguments of `Ref` are wrong");
+                        reader.report(finding.help(usage("Ref")));
                     }
-                }
+                },
                 "GetAtt" => {
                     let first = argument.as_sequence().and_then(<[Node]>::first).unwrap_or(&argument);
                     let second = argument.as_sequence().and_then(|items| items.get(1)?.as_text());
@@ -59,7 +76,7 @@ impl Search<'_, '_> {
                     }
                 }
                 "Sub" => self.substitutions(reader, node, &argument),
-                _ => {}
+                name => unknown(reader, name, node.span),
             }
         }
         for child in node.as_sequence().unwrap_or_default() {

@@ -83,7 +83,10 @@ fn by_type(reader: &mut Reader<'_>, resource: &Resource<'_>) {
         "AWS::CloudWatch::Alarm" => alarm(reader, resource),
         "AWS::SSMIncidents::ResponsePlan" => ssm::response_plan(reader, resource.properties),
         "AWS::SSM::Document" => {
-            if let Some(content) = part("Content").filter(|content| content.entry("mainSteps").is_some()) {
+            let automation = part("DocumentType").and_then(literal) == Some("Automation");
+            let steps =
+                |content: &&Node| content.entry("mainSteps").is_some() || automation && content.as_mapping().is_some();
+            if let Some(content) = part("Content").filter(steps).filter(|content| call(content).is_none()) {
                 ssm::automation(reader, content);
             }
         }
@@ -269,7 +272,10 @@ fn names(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
     let mut checks = Vec::new();
     for resource in resources {
         match resource.kind {
-            "AWS::Route53::RecordSet" => records.push(record(resource.properties)),
+            "AWS::Route53::RecordSet" => {
+                let conditional = resource.entry.value.entry("Condition").is_some();
+                records.push(Record { conditional, ..record(resource.properties) });
+            }
             "AWS::Route53::RecordSetGroup" => {
                 let sets = resource.properties.get("RecordSets").and_then(Node::as_sequence).unwrap_or_default();
                 // A set that a condition chooses is not known here.
@@ -302,7 +308,8 @@ fn record(properties: &Node) -> Record {
         kind: properties.get("Type").and_then(written),
         failover: placed(properties.get("Failover")),
         routing: Record::routing(properties),
-        identified: properties.entry("SetIdentifier").is_some(),
+        identifier: properties.entry("SetIdentifier").map(|entry| entry.key_span),
+        conditional: false,
         // A check that is computed is one all the same.
         check: properties
             .get("HealthCheckId")

@@ -87,7 +87,8 @@ fn record(set: &Node) -> Record {
         kind: placed("Type"),
         failover: placed("Failover"),
         routing: Record::routing(set),
-        identified: set.entry("SetIdentifier").is_some(),
+        identifier: set.entry("SetIdentifier").map(|entry| entry.key_span),
+        conditional: false,
         check: placed("HealthCheckId"),
         alias: set.entry("AliasTarget").is_some(),
         evaluates_target: set

@@ -49,7 +49,7 @@ pub(crate) fn rules(reader: &mut Reader<'_>, records: &[Record], checks: &[Check
 /// Two primaries, or two secondaries, of one name.
 fn pairs(reader: &mut Reader<'_>, records: &[Record]) {
     let mut seen = HashSet::new();
-    for record in records {
+    for record in records.iter().filter(|record| !record.conditional) {
         let (Some(name), Some(failover), Some(kind)) = (&record.name, &record.failover, &record.kind) else { continue };
         if !seen.insert((name, &failover.text, &kind.text)) {
             let message = format!("`{name}` has two {} records of type {}", failover.text, kind.text);

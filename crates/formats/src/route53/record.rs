@@ -18,8 +18,10 @@ pub(crate) struct Record {
     pub(crate) failover: Option<Placed>,
     /// The key by which one of several records of the name is chosen.
     pub(crate) routing: Option<Placed>,
-    /// Whether it has a `SetIdentifier`.
-    pub(crate) identified: bool,
+    /// Where its `SetIdentifier` stands.
+    pub(crate) identifier: Option<Span>,
+    /// Whether it is there only on a condition, so that another one may stand in its place.
+    pub(crate) conditional: bool,
     /// The health check, by id or by what refers to it.
     pub(crate) check: Option<Placed>,
     pub(crate) alias: bool,
@@ -70,7 +72,7 @@ impl Record {
 pub(super) fn check(reader: &mut Reader<'_>, record: &Record) {
     content(reader, record);
     values(reader, record);
-    if let (Some(routing), false) = (&record.routing, record.identified) {
+    if let (Some(routing), None) = (&record.routing, record.identifier) {
         let message =
             format!("a record with {} needs a SetIdentifier that tells it from the others of its name", routing.text);
         reader.report(

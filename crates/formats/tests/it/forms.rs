@@ -100,6 +100,14 @@ const STACKS: &[Row] = &[
         &[(3, 3, "R308", "has no `VpcId`")],
     ),
     (
+        r#"{"Resources": {"V": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": {"Fn::Selct": [0, ["10.0.0.0/16"]]}}}, "S": {"Type": "AWS::EC2::Subnet", "Properties": {"VpcId": {"Ref": ["V"]}}}, "D": {"Type": "AWS::SSM::Document", "Properties": {"DocumentType": "Automation", "Content": {"schemaVersion": "0.3", "mainStep": []}}}}}"#,
+        &[
+            (1, 75, "F081", "did you mean `Select`?"),
+            (1, 172, "F081", "write !Ref NAME"),
+            (1, 307, "F010", "did you mean `mainSteps`?"),
+        ],
+    ),
+    (
         "Resources:\n  A: { Type: 'AWS::CloudWatch::Alarm', Properties: { ComparisonOperator: GreaterThanThreshold, EvaluationPeriods: 1, Threshold: 1, MetricName: x, Namespace: y, Period: 60 } }\n  C: { Type: 'AWS::Route53::HealthCheck', Properties: { HealthCheckConfig: { Type: HTTPS_STR_MATCH, RequestInterval: 20, IPAddress: 192.0.2.1 } } }\n  F: { Type: 'AWS::Lambda::Function', Properties: { Role: r, Code: { ZipFile: x }, Runtime: pyton3.12 } }\n  T: { Type: 'AWS::ElasticLoadBalancingV2::TargetGroup', Properties: { Protocol: HTTP, Port: 80 } }\n",
         &[
             (2, 3, "R308", "has no Statistic and no ExtendedStatistic"),
