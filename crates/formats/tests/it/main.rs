@@ -1,6 +1,8 @@
 //! The readers on whole documents.
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod defects;

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use formats::{Options, Source, Template, json, yaml};
+use formats::{
+    Options, Source, Template,
+    incidents::{Given, read_history},
+    json, yaml,
+};
 use model::{
     Period,
     experiment::{
@@ -45,6 +49,15 @@ fn read_in_every_way(name: &str, bytes: &[u8]) {
         let again = formats::read_review("printed.yaml", formats::review::print(&review).as_bytes());
         assert_eq!(again.review, Some(review), "{:?}", again.findings);
     }
+    let workloads = formats::read_workloads(name, bytes);
+    assert!(workloads.workloads.is_empty() || !formats::has_errors(&workloads.findings));
+    let costs = formats::cost::read_costs(name, bytes);
+    assert_eq!(costs.costs.is_none(), formats::has_errors(&costs.findings));
+    let suite = formats::suite::read_suite(name, bytes);
+    assert_eq!(suite.suite.is_none(), formats::has_errors(&suite.findings));
+    let given = Given { from: "2024-01-01".parse().ok(), to: "2025-01-01".parse().ok(), ..Given::default() };
+    let history = read_history(name, bytes, &given);
+    assert_eq!(history.history.is_none(), formats::has_errors(&history.findings));
     let experiment = formats::read_experiment(name, bytes, &options);
     assert!(experiment.experiment.is_some() || formats::has_errors(&experiment.findings), "nothing, and no word why");
 }
@@ -53,7 +66,9 @@ fn read_in_every_way(name: &str, bytes: &[u8]) {
 fn documents() -> Vec<(String, Vec<u8>)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<_> =
-        ["experiments", "fis", "labs", "reviews"].map(|name| here.join("../../examples").join(name)).into();
+        ["costs", "experiments", "fis", "incidents", "labs", "policies", "reviews", "suites", "workloads"]
+            .map(|name| here.join("../../examples").join(name))
+            .into();
     folders.extend(crate::corpus::shared().map(|shared| shared.join("corpus/fis")));
     let mut files: Vec<_> = folders
         .iter()
@@ -113,16 +128,38 @@ const TOKENS: &[&str] = &[
     "startAfter",
     "targets",
     "arn:",
+    "```yaml\n",
+    "```\n",
+    "```bash\n",
+    "$(",
+    "<<E\n",
+    "aws ec2 describe-instances --query '",
+    "[?",
+    "`",
+    " | ",
+    "while true; do\n",
+    "@retry(",
+    "try:\n",
+    "except Exception:\n",
+    "graph TD\n",
+    "-->",
+    "A[",
+    ",",
+    "began",
+    "2024-01-02",
 ];
+
+/// A file in every language.
+const NAMES: &[&str] = &["x.json", "x.yaml", "x", "x.csv", "x.md", "x.sh", "x.py", "x.mmd"];
 
 proptest! {
     #[test]
-    fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..400), name in select(&["x.json", "x.yaml", "x"])) {
+    fn no_bytes_make_a_reader_panic(bytes in vec(any::<u8>(), 0..400), name in select(NAMES)) {
         read_in_every_way(name, &bytes);
     }
 
     #[test]
-    fn no_sequence_of_tokens_makes_a_reader_panic(tokens in vec(select(TOKENS), 0..60), name in select(&["x.json", "x.yaml"])) {
+    fn no_sequence_of_tokens_makes_a_reader_panic(tokens in vec(select(TOKENS), 0..60), name in select(NAMES)) {
         read_in_every_way(name, tokens.concat().as_bytes());
     }
 

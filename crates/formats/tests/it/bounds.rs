@@ -1,0 +1,141 @@
+//! What nobody should write is answered within a bound of memory: each file is read by a process of its own that may not have
+//! more.
+
+use std::process::Command;
+
+/// The variable that names what a child is to read.
+const FILE: &str = "SHAKETABLE_READS";
+
+/// Most address space of the child, in KiB. Of a file of 16 MiB the bytes and the text are kept, a million values of some 200
+/// bytes, as much again while a list of them grows, and what the findings need; the rest is for the program itself.
+const MOST: u32 = 1_000_000;
+
+/// A file: its name, its bytes, and a finding that says what is the matter; none where it is right as it is.
+type Strange = (&'static str, fn() -> Vec<u8>, Option<&'static str>);
+
+const HUNDRED_MB: usize = 100_000_000;
+
+/// As many of a text as fit into the largest file that is read.
+fn full(text: &str) -> Vec<u8> {
+    text.repeat(formats::MAX_BYTES / text.len()).into_bytes()
+}
+
+fn with(before: &str, text: &str, bytes: usize) -> Vec<u8> {
+    (before.to_owned() + &text.repeat(bytes / text.len())).into_bytes()
+}
+
+/// Aliases of aliases, so many levels of them.
+fn laughs(levels: usize) -> Vec<u8> {
+    let line =
+        |n: usize| format!("a{n}: &a{n} [*a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}, *a{0}]\n", n - 1);
+    ("a0: &a0 [x]\n".to_owned() + &(1..levels).map(line).collect::<String>()).into_bytes()
+}
+
+fn utf_16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+/// Larger than anything that is read.
+const LARGE: &[Strange] = &[
+    ("plain.yaml", || with("", "key: value\n", HUNDRED_MB), Some("R950")),
+    ("line.yaml", || with("a: ", "x", HUNDRED_MB), Some("R950")),
+    ("script.sh", || with("", "echo a\n", HUNDRED_MB), Some("R950")),
+    ("table.csv", || with("title,began,duration\n", "a,2024-01-02,1h\n", HUNDRED_MB), Some("R950")),
+];
+
+/// As large as may be, and made of as much as can be.
+const MANY: &[Strange] = &[
+    ("values.yaml", || full("- 1\n"), Some("R950")),
+    ("values.json", || [b"[".to_vec(), full("1,")].concat(), Some("R950")),
+    ("one-value.yaml", || with("a: ", "x", 15 << 20), None),
+    ("fields.csv", || with("title,began,duration\n", ",", 15 << 20), Some("R950")),
+    ("words.sh", || full("a\n"), Some("R950")),
+    ("lines.py", || full("a\n"), Some("R950")),
+];
+
+/// Small, and large or deep by what they mean.
+const DEEP: &[Strange] = &[
+    ("laughs.yaml", || laughs(10), Some("F005")),
+    ("many-laughs.yaml", || laughs(100_000), Some("F005")),
+    // Few values, and each of them large.
+    ("large-alias.yaml", || with(&format!("a: &a {}\nb:\n", "x".repeat(1 << 20)), "- *a\n", 1 << 18), Some("F005")),
+    ("flow.yaml", || "[".repeat(100_000).into_bytes(), Some("F00")),
+    ("block.yaml", || "- ".repeat(100_000).into_bytes(), Some("F00")),
+    ("keys.json", || "{\"a\":".repeat(100_000).into_bytes(), Some("F005")),
+    ("query.sh", || with("aws ec2 describe-instances --query '", "[", 100_000), None),
+    ("substitutions.sh", || "$(".repeat(100_000).into_bytes(), None),
+];
+
+/// Many documents in one, and many findings.
+const REPEATED: &[Strange] = &[
+    ("fences.md", || "```yaml\na: 1\n```\n".repeat(100_000).into_bytes(), Some("R950")),
+    ("findings.md", || full("`aws:ec2:stop-x` "), Some("F000")),
+];
+
+/// No text as others know it.
+const ODD: &[Strange] = &[
+    ("marked-16.yaml", || [vec![0xFF, 0xFE], utf_16("a: 1\n")].concat(), Some("F001")),
+    ("marked-32.yaml", || [vec![0, 0, 0xFE, 0xFF], vec![0, 0, 0, b'a']].concat(), Some("F001")),
+    ("sixteen.yaml", || utf_16("a: 1\n"), Some("F001")),
+    ("latin.yaml", || b"a: caf\xE9\n".to_vec(), Some("F001")),
+    ("zero.sh", || b"echo a\0b\n".to_vec(), Some("F001")),
+    ("returns.yaml", || b"a: 1\rb: 2\r".to_vec(), None),
+];
+
+/// Only as a child: reads what it is told, and says what it found.
+#[test]
+fn a_child_reads_what_it_is_told() {
+    let Ok(wanted) = std::env::var(FILE) else { return };
+    let (name, make, _) =
+        [LARGE, MANY, DEEP, REPEATED, ODD].into_iter().flatten().find(|(name, ..)| *name == wanted).unwrap();
+    let checked = crate::defects::check(name, &make());
+    let shown = formats::render::terminal(&checked.findings, &checked.source, false);
+    assert_eq!(shown.is_empty(), checked.findings.is_empty());
+    println!("found {}", crate::codes(&checked.findings).join(" "));
+}
+
+/// Reads each of them in a process of its own.
+fn read_within_bounds(files: &[Strange]) {
+    for (name, _, code) in files {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit -v {MOST} && exec \"$0\" --exact --nocapture \"$1\""));
+        shell.arg(std::env::current_exe().unwrap()).arg("bounds::a_child_reads_what_it_is_told");
+        let done = shell.env(FILE, name).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success(), "{name}: {said}{}", String::from_utf8_lossy(&done.stderr));
+        let found = said.lines().find_map(|line| line.split_once("found ")).map(|(_, codes)| codes);
+        let found = found.unwrap_or_else(|| panic!("{name} was not read: {said}"));
+        match code {
+            Some(code) => assert!(found.contains(code), "{name}: {found}"),
+            // That it is somebody's own document is no mistake.
+            None => {
+                assert!(found.split(' ').all(|code| ["", "F008", "R701", "R708"].contains(&code)), "{name}: {found}")
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hundred_megabytes_are_refused_in_any_language() {
+    read_within_bounds(LARGE);
+}
+
+#[test]
+fn a_file_full_of_values_words_or_lines_is_held_to_a_number_of_them() {
+    read_within_bounds(MANY);
+}
+
+#[test]
+fn aliases_of_aliases_and_a_hundred_thousand_levels_end_early() {
+    read_within_bounds(DEEP);
+}
+
+#[test]
+fn documents_and_findings_without_end_are_counted_and_not_kept() {
+    read_within_bounds(REPEATED);
+}
+
+#[test]
+fn other_encodings_are_named() {
+    read_within_bounds(ODD);
+}
