@@ -109,7 +109,7 @@ fn read_within_bounds(files: &[Strange]) {
             Some(code) => assert!(found.contains(code), "{name}: {found}"),
             // That it is somebody's own document is no mistake.
             None => {
-                assert!(found.split(' ').all(|code| ["", "F008", "R701", "R708"].contains(&code)), "{name}: {found}")
+                assert!(found.split(' ').all(|code| ["", "F008", "R701", "R708"].contains(&code)), "{name}: {found}");
             }
         }
     }
