@@ -25,7 +25,8 @@ impl Diagram {
     /// # Errors
     /// When it takes more than `most` nodes, those of intermediate results included.
     pub(super) fn of(tree: &FaultTree, top: GateId, most: usize) -> Result<Self, TooLarge> {
-        let (tree, top) = flattened(tree, top);
+        let (tree, tops) = flattened(tree, &[top]);
+        let top = tops[0];
         let order = order(&tree, top);
         let mut level_of = vec![None; tree.len()];
         for (level, event) in (0..).zip(&order) {

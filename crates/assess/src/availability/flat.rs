@@ -6,15 +6,15 @@
 use super::tree::{FaultTree, Gate, GateId, Input};
 
 /// The same tree of the same events, without the gates that only hand on what others of their kind are told, and without
-/// those that `top` does not need.
-pub(super) fn flattened(tree: &FaultTree, top: GateId) -> (FaultTree, GateId) {
-    let mut merging =
-        Merging { tree, seen_events: vec![0; tree.len()], seen_gates: vec![0; top.index() + 1], stamp: 0 };
-    let mut merged: Vec<Option<Gate>> = vec![None; top.index() + 1];
-    let mut needed = vec![false; top.index() + 1];
-    needed[top.index()] = true;
+/// those that none of `tops` needs; and where these are in it.
+pub(super) fn flattened(tree: &FaultTree, tops: &[GateId]) -> (FaultTree, Vec<GateId>) {
+    let count = tree.gates.len();
+    let mut merging = Merging { tree, seen_events: vec![0; tree.len()], seen_gates: vec![0; count], stamp: 0 };
+    let mut merged: Vec<Option<Gate>> = vec![None; count];
+    let mut needed = vec![false; count];
+    tops.iter().for_each(|top| needed[top.index()] = true);
     // A gate's number is larger than those of its inputs, so all that need it are known when it is reached.
-    for gate in (0..needed.len()).rev() {
+    for gate in (0..count).rev() {
         if !needed[gate] {
             continue;
         }
@@ -27,7 +27,8 @@ pub(super) fn flattened(tree: &FaultTree, top: GateId) -> (FaultTree, GateId) {
         merged[gate] = Some(flat);
     }
     let mut flat = FaultTree { events: tree.events.clone(), gates: Vec::new() };
-    let mut places = vec![top; merged.len()];
+    // Those that are left out are never asked for.
+    let mut places = vec![GateId(0); count];
     for (gate, merged) in merged.into_iter().enumerate() {
         let Some(Gate { fails_at, inputs }) = merged else { continue };
         let inputs = inputs.into_iter().map(|input| match input {
@@ -37,7 +38,8 @@ pub(super) fn flattened(tree: &FaultTree, top: GateId) -> (FaultTree, GateId) {
         });
         places[gate] = flat.at_least(fails_at, inputs);
     }
-    (flat, places[top.index()])
+    let tops = tops.iter().map(|top| places[top.index()]).collect();
+    (flat, tops)
 }
 
 struct Merging<'t> {
@@ -102,10 +104,21 @@ mod tests {
         let triple = Input::from(tree.all([pair, b, c]));
         let inner = Input::from(tree.any([triple, d]));
         let top = tree.any([inner, d, triple]);
-        let (flat, top) = flattened(&tree, top);
-        assert_eq!(flat.gate(top), (1, [Input::Gate(GateId(0)), d].as_slice()));
+        let (flat, tops) = flattened(&tree, &[top]);
+        assert_eq!(flat.gate(tops[0]), (1, [Input::Gate(GateId(0)), d].as_slice()));
         assert_eq!(flat.gate(GateId(0)), (3, [a, b, c].as_slice()));
         assert_eq!(flat.gates.len(), 2);
+    }
+
+    #[test]
+    fn a_gate_that_is_asked_for_stays_though_another_has_taken_its_inputs() {
+        let mut tree = FaultTree::new();
+        let [a, b] = [0.1; 2].map(|p| Input::from(tree.event(p)));
+        let inner = tree.any([a]);
+        let top = tree.any([inner.into(), b]);
+        let (flat, tops) = flattened(&tree, &[top, inner]);
+        assert_eq!(flat.gate(tops[0]), (1, [a, b].as_slice()));
+        assert_eq!(flat.gate(tops[1]), (1, [a].as_slice()));
     }
 
     #[test]
@@ -114,9 +127,9 @@ mod tests {
         let [a, b, c] = [0.1; 3].map(|p| Input::from(tree.event(p)));
         let inner = Input::from(tree.at_least(2, [a, b, c]));
         let top = tree.at_least(2, [inner, inner, a]);
-        let (flat, top) = flattened(&tree, top);
+        let (flat, tops) = flattened(&tree, &[top]);
         assert_eq!(flat, tree);
-        assert_eq!(flat.gate(top).1.len(), 3);
+        assert_eq!(tops, [top]);
     }
 
     #[test]
@@ -130,8 +143,8 @@ mod tests {
             (tree.any([never.into()]), false),
             (tree.any([always.into(), event]), true),
         ] {
-            let (flat, top) = flattened(&tree, top);
-            assert_eq!(flat.fails(top, |_| false), fails);
+            let (flat, tops) = flattened(&tree, &[top]);
+            assert_eq!(flat.fails(tops[0], |_| false), fails);
         }
     }
 }

@@ -4,6 +4,7 @@ use model::workload::Workload;
 
 use super::alias::Alias;
 use crate::availability::{
+    flat::flattened,
     structure::{Cause, Queue, Structure, Takeover, Unsound, apart},
     tree::{FaultTree, GateId, Input},
 };
@@ -115,8 +116,9 @@ impl Count {
 impl Machine {
     /// Of a workload.
     pub(super) fn of(workload: &Workload) -> Result<Self, NotSimulated> {
-        let apart = apart(workload)?;
+        let mut apart = apart(workload)?;
         let Structure { tree, top, full, causes, frequencies, unknown } = apart.structure;
+        let (tree, top, full) = flat(&tree, top, full, &mut apart.takeovers);
         let used = used(&tree, std::iter::once(top).chain(full).collect());
         let mut machine = Self {
             rate: 0.0,
@@ -189,6 +191,25 @@ impl Machine {
             |takeover: &Takeover| if takeover.coverage < 1.0 { longest.max(takeover.delay) } else { takeover.delay };
         10.0 * self.takeovers.iter().map(of).fold(0.0, f64::max)
     }
+}
+
+/// The tree with as few gates as will do: what a failure has to climb. Units that are taken over from keep their gates.
+fn flat(
+    tree: &FaultTree,
+    top: GateId,
+    full: Option<GateId>,
+    takeovers: &mut [Takeover],
+) -> (FaultTree, GateId, Option<GateId>) {
+    let units = || takeovers.iter().flat_map(|takeover| takeover.units.iter().copied());
+    let kept: Vec<GateId> = std::iter::once(top).chain(full).chain(units()).collect();
+    let (tree, kept) = flattened(tree, &kept);
+    let mut places = kept.into_iter();
+    let top = places.next().unwrap_or(top);
+    let full = full.and_then(|_| places.next());
+    for (unit, place) in takeovers.iter_mut().flat_map(|takeover| &mut takeover.units).zip(places) {
+        *unit = place;
+    }
+    (tree, top, full)
 }
 
 /// Which events these gates are made of.
