@@ -137,7 +137,9 @@ pub(crate) fn kind_of(root: &Node) -> Kind {
     if resources || has(&["AWSTemplateFormatVersion"]) > 0 {
         return Kind::CloudFormation;
     }
-    if has(&["Actions", "Targets", "StopConditions", "ExperimentTemplate"]) > 0 {
+    // Other calls of AWS have lists under these names.
+    let named = |key: &&str| root.get(key).is_some_and(|node| node.as_sequence().is_none());
+    if has(&["StopConditions", "ExperimentTemplate"]) > 0 || ["Actions", "Targets"].iter().any(named) {
         return Kind::Fragment;
     }
     let experiment = has(fis::FIS_KEYS) + has(document::OWN_KEYS);
@@ -148,7 +150,7 @@ pub(crate) fn kind_of(root: &Node) -> Kind {
         Kind::Policy
     } else if lab > 0 && lab > experiment {
         Kind::Lab
-    } else if experiment == 0 {
+    } else if experiment == has(ANYBODYS) {
         Kind::Unknown
     } else if has(document::OWN_KEYS) > 0 || native_action(root) {
         Kind::Experiment
@@ -156,6 +158,9 @@ pub(crate) fn kind_of(root: &Node) -> Kind {
         Kind::FisTemplate
     }
 }
+
+/// Keys of an experiment that documents of all kinds have: alone they say nothing.
+const ANYBODYS: &[&str] = &["clientToken", "description", "tags"];
 
 /// Which of the documents that only this product reads, known by what nobody else writes.
 fn ours(root: &Node) -> Option<Kind> {

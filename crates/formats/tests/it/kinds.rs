@@ -212,3 +212,18 @@ fn the_examples_are_what_their_folders_say() {
         }
     }
 }
+
+#[test]
+fn a_key_that_documents_of_all_kinds_have_makes_no_experiment() {
+    let catalogue = crate::no_catalogue();
+    for text in [
+        r#"{"tags": [{"key": "a", "value": "b"}], "update": {"id": "x"}}"#,
+        r#"{"Targets": [{"Key": "InstanceIds", "Values": ["i-1"]}], "WindowId": "mw-1"}"#,
+        r#"{"description": "a task", "taskDefinition": {"family": "web"}}"#,
+        r#"{"version": 0.0, "Resources": [{"TargetService": {"Type": "AWS::ECS::Service"}}]}"#,
+    ] {
+        let checked = formats::check("a.json", text.as_bytes(), &Options::new(&catalogue));
+        assert_eq!(checked.kind, Kind::Unknown, "{text}");
+        assert!(checked.findings.iter().all(|finding| finding.code.id == "F008"), "{text}: {:?}", checked.findings);
+    }
+}
