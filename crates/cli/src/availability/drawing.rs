@@ -208,7 +208,13 @@ impl<'w> Look<'w> {
             write(text, format_args!("<text class=\"name\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", Markup(line)));
             y += 16.0;
         }
-        let facts = if again { "as drawn before".to_owned() } else { facts(component) };
+        let facts = match again {
+            true => "as drawn before".to_owned(),
+            // A short word is better than the beginning of a long one.
+            false => Some(facts(component, "external"))
+                .filter(|facts| width(facts, SMALL) <= room)
+                .unwrap_or_else(|| facts(component, "ext.")),
+        };
         let unknown = component.figures.is_none() && !again;
         fact(text, (x, y), &fit(&facts, SMALL, room), unknown);
         let foot = top + card.height - CHIP - 8.0;
@@ -257,7 +263,7 @@ impl<'w> Look<'w> {
             parts.push("drawn before, with what it needs".to_owned());
             return parts.join(". ");
         }
-        parts.push(facts(component));
+        parts.push(facts(component, "external"));
         if !component.places.is_empty() {
             parts.push(format!("in {}", component.places.join(", ")));
         }
@@ -298,7 +304,7 @@ impl<'w> Look<'w> {
 fn cards(text: &mut String, placed: &Placed<'_>, size: Size) -> (f64, f64, Size) {
     let Placed { tile, x, y } = *placed;
     let height = size.height - STACK;
-    if tile.component.count > 1 {
+    if tile.component.count > 1 && !tile.again {
         let card = Size { width: size.width - STACK, height };
         rect(text, "card", (x + STACK, y), card);
         rect(text, "card", (x, y + STACK), card);
@@ -332,15 +338,15 @@ fn why(workload: &Workload, component: &Component) -> String {
     }
 }
 
-/// A component in a line.
-fn facts(component: &Component) -> String {
+/// A component in a line, with a word for those that others run.
+fn facts(component: &Component, of_others: &str) -> String {
     let Component { figures, count, enough, external, .. } = component;
     let mut facts = vec![figures.map_or_else(|| "not known".to_owned(), |figures| percent(figures.availability.up()))];
     if *count > 1 {
         facts.insert(0, format!("{enough} of {count}"));
     }
     if *external {
-        facts.push("external".to_owned());
+        facts.push(of_others.to_owned());
     }
     facts.join(" · ")
 }
