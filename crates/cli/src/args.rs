@@ -15,7 +15,7 @@ use model::{
 #[derive(Debug, Parser)]
 #[command(name = "shaketable", version, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "\
-Exit codes of `run`: 0 green, 1 red, 3 yellow, 4 invalid or inconclusive, 2 the document or the call is wrong,
+Exit codes of `run`: 0 green, 1 red, 3 yellow, 4 invalid or inconclusive, 2 the document or the call is wrong, \
 130 interrupted (after undoing).
 
 Examples:
@@ -57,10 +57,11 @@ Examples:
     Run(Run),
     /// Find everything that is wrong with documents, without running anything.
     #[command(after_help = "\
-Reads AWS FIS experiment templates (JSON, YAML), CloudFormation templates, Shaketable experiments, lab files, custom lenses of the
-Well-Architected Tool and reviews; and what people have already: Route 53 change batches, SSM automation, AWS Backup plans,
-dashboards, manifests of Chaos Mesh and Kubernetes, inventories and operations sheets, shell scripts, Python, Mermaid, and
-Markdown with any of these in fenced blocks. What a file is, is told from its content. Exit code 0: no errors; 2: errors.
+Reads what the other commands read: experiments, labs, policies, workloads, incidents, costs, suites, lenses and reviews; and \
+what people have already: AWS FIS templates, CloudFormation, Route 53 change batches and health checks, CloudWatch alarms and \
+dashboards, SSM automation, plans of AWS Backup and Incident Manager, IAM policies, settings of load balancers, manifests of \
+Chaos Mesh and Kubernetes, inventories and operations sheets, shell scripts, Python, Mermaid, and Markdown with any of these in \
+fenced blocks. What a file is, is told from its content. Exit code 0: no errors; 2: errors.
 
 Examples:
   shaketable check template.json
@@ -93,7 +94,7 @@ Examples:
     Status(Status),
     /// Stop what injects on this host, and undo what is left behind.
     #[command(after_help = "\
-A process that injects is asked to stop (SIGTERM), and killed when it does not. Exit codes: 0 everything is undone, 1
+A process that injects is asked to stop (SIGTERM), and killed when it does not. Exit codes: 0 everything is undone, 1 \
 something is left; it is said what, and how to repair it.
 
 Examples:
@@ -123,7 +124,7 @@ Examples:
     DemoApp(DemoApp),
     /// Review how reliable a workload is: where it stands, what to improve first, and when.
     #[command(after_help = "\
-Exit codes: 0 no risk, 1 a question has a high risk, 3 one has a medium risk or no answer yet, 2 a document or the call is
+Exit codes: 0 no risk, 1 a question has a high risk, 3 one has a medium risk or no answer yet, 2 a document or the call is \
 wrong. See docs/review.md.
 
 Examples:
@@ -163,8 +164,8 @@ Examples:
     Maturity(Maturity),
     /// Say what availability a design promises and what is to be expected of it, exactly, and what would help.
     #[command(after_help = "\
-Reads workload documents (docs/availability.md), architecture inventories, and lists of services with their objectives.
-Exit codes: 0 the target is met (or there is none), 1 it is missed or promises contradict each other, 4 not enough is known
+Reads workload documents (docs/availability.md), architecture inventories, and lists of services with their objectives. \
+Exit codes: 0 the target is met (or there is none), 1 it is missed or promises contradict each other, 4 not enough is known \
 to say, 2 the document or the call is wrong.
 
 Examples:
