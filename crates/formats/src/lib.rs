@@ -14,6 +14,7 @@ mod backup;
 mod balancer;
 mod chaos_mesh;
 mod check;
+mod circles;
 mod cloudformation;
 pub mod codes;
 pub mod cost;

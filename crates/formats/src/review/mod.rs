@@ -5,7 +5,7 @@ mod print;
 mod read;
 mod tree;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use model::{
     lens::Lens,
@@ -13,6 +13,7 @@ use model::{
 };
 
 use crate::{
+    circles::circles,
     codes,
     decode::Reader,
     finding::{self, Finding},
@@ -134,41 +135,24 @@ impl ReadReview {
                 findings.push(finding.help(meant(name, &choices)));
             }
         }
-        for id in review.improvements.keys() {
-            if let Some(last) = circle(review, lens, id) {
-                let message = format!("`{id}` waits for itself, by way of `{last}`");
-                let place = self.place(&Part::After(id.clone(), last.clone()));
-                let place = if place == Span::default() { self.place(&Part::Improvement(id.clone())) } else { place };
-                findings.push(Finding::new(&codes::CIRCULAR_AFTER, place, message).help("remove one of the `after`"));
-            }
+        let of_lens: HashMap<&str, _> = lens
+            .questions()
+            .flat_map(|(_, question)| &question.choices)
+            .map(|choice| (choice.id.as_str(), choice))
+            .collect();
+        let waits_for = |id: &str| {
+            let own = review.improvements.get(id).into_iter().flat_map(|improvement| &improvement.after);
+            let of_lens = of_lens.get(id).into_iter().flat_map(|choice| choice.after());
+            own.map(String::as_str).chain(of_lens).collect::<Vec<_>>()
+        };
+        for circle in circles(review.improvements.keys().map(String::as_str), waits_for) {
+            let (id, by_way_of) = (circle[0], circle[1]);
+            let message = format!("`{id}` waits for itself, by way of `{by_way_of}`");
+            let place = self.place(&Part::After(id.to_owned(), by_way_of.to_owned()));
+            let place = if place == Span::default() { self.place(&Part::Improvement(id.to_owned())) } else { place };
+            findings.push(Finding::new(&codes::CIRCULAR_AFTER, place, message).help("remove one of the `after`"));
         }
     }
-}
-
-/// What an improvement waits for directly that waits, in the end, for it.
-fn circle(review: &Review, lens: &Lens, id: &str) -> Option<String> {
-    let all: HashMap<&str, _> = lens
-        .questions()
-        .flat_map(|(_, question)| &question.choices)
-        .map(|choice| (choice.id.as_str(), choice))
-        .collect();
-    let waits_for = |id: &str| -> Vec<String> {
-        let own = review.improvements.get(id).map(|improvement| improvement.after.clone()).unwrap_or_default();
-        let of_lens = all.get(id).map(|choice| choice.after().map(str::to_owned).collect()).unwrap_or_default();
-        [own, of_lens].concat()
-    };
-    waits_for(id).into_iter().find(|first| {
-        let (mut seen, mut open) = (HashSet::new(), vec![first.clone()]);
-        while let Some(next) = open.pop() {
-            if next == id {
-                return true;
-            }
-            if seen.insert(next.clone()) {
-                open.extend(waits_for(&next));
-            }
-        }
-        false
-    })
 }
 
 fn meant(wrong: &str, known: &[&str]) -> String {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use model::experiment::Experiment;
 
 use super::{mapping, suggestion};
-use crate::{codes, decode::Reader, finding::Finding, node::Node, source::Span};
+use crate::{circles::circles, codes, decode::Reader, finding::Finding, node::Node, source::Span};
 
 pub(super) fn check(reader: &mut Reader<'_>, root: &Node, experiment: &Experiment) {
     let mut places: HashMap<(&str, &str), Span> = HashMap::new();
@@ -23,7 +23,11 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, experiment: &Experimen
             }
         }
     }
-    for cycle in cycles(experiment) {
+    let after = |name: &str| {
+        let names = experiment.actions.get(name).map_or(&[][..], |action| &action.start_after);
+        names.iter().map(String::as_str).filter(|name| experiment.actions.contains_key(*name))
+    };
+    for cycle in circles(experiment.actions.keys().map(String::as_str), after) {
         let span = places.get(&(cycle[0], cycle[1])).copied().unwrap_or(root.head);
         let message = if cycle.len() == 2 {
             format!("`{}` waits for itself", cycle[0])
@@ -33,47 +37,4 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, experiment: &Experimen
         let help = "none of them would ever start; remove one of the startAfter entries";
         reader.report(Finding::new(&codes::CYCLE, span, message).help(help));
     }
-}
-
-/// Circles of actions, each as `a, b, ..., a`; at most one for every action that closes one.
-fn cycles(experiment: &Experiment) -> Vec<Vec<&str>> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        OnPath,
-        Done,
-    }
-    let mut marks: HashMap<&str, Mark> = HashMap::new();
-    let mut found = Vec::new();
-    for start in experiment.actions.keys() {
-        if marks.contains_key(start.as_str()) {
-            continue;
-        }
-        // Depth first with a stack of our own: a chain of ten thousand actions must not end ours.
-        let mut path: Vec<(&str, usize)> = vec![(start, 0)];
-        marks.insert(start, Mark::OnPath);
-        while let Some((name, next)) = path.last_mut() {
-            let after = experiment.actions.get(*name).map_or(&[][..], |action| &action.start_after);
-            let Some(wanted) = after.get(*next) else {
-                marks.insert(name, Mark::Done);
-                path.pop();
-                continue;
-            };
-            *next += 1;
-            match marks.get(wanted.as_str()) {
-                Some(Mark::Done) => {}
-                Some(Mark::OnPath) => {
-                    let from = path.iter().position(|(name, _)| name == wanted).unwrap_or_default();
-                    let mut cycle: Vec<&str> = path[from..].iter().map(|(name, _)| *name).collect();
-                    cycle.push(wanted);
-                    found.push(cycle);
-                }
-                None if experiment.actions.contains_key(wanted) => {
-                    marks.insert(wanted, Mark::OnPath);
-                    path.push((wanted, 0));
-                }
-                None => {}
-            }
-        }
-    }
-    found
 }

@@ -11,6 +11,7 @@ use model::{
 
 use super::{availability, some_time, time};
 use crate::{
+    circles::circles,
     codes,
     decode::{Fields, Reader},
     finding::Finding,
@@ -406,7 +407,7 @@ fn names(reader: &mut Reader<'_>, root: &Node, workload: &Workload) {
             check(reader, entry.value.get("uses"), &added);
         }
     }
-    circles(reader, components, workload);
+    circle(reader, components, workload);
 }
 
 /// Every text of a need, with its place.
@@ -420,53 +421,24 @@ fn texts<'n>(node: &'n Node, found: &mut Vec<(&'n str, &'n Node)>) {
     }
 }
 
-/// Reports every component from which its dependencies, hard and soft, lead back to itself: as a whole it could not be
-/// brought up. Names that are not known lead nowhere.
-fn circles(reader: &mut Reader<'_>, entries: &[Entry], workload: &Workload) {
-    let next: BTreeMap<&str, Vec<&str>> = workload
-        .components
-        .iter()
-        .map(|component| {
-            let hard = component.needs.iter().flat_map(Need::components);
-            (component.name.as_str(), hard.chain(component.uses.iter().map(String::as_str)).collect())
-        })
-        .collect();
-    // Whatever is left when everything that leads nowhere has been taken away stands in a circle, or leads to one.
-    let mut left = next.clone();
-    loop {
-        let ends: Vec<&str> = left
-            .iter()
-            .filter(|(_, next)| next.iter().all(|name| !left.contains_key(name)))
-            .map(|(name, _)| *name)
-            .collect();
-        if ends.is_empty() {
-            break;
-        }
-        for end in ends {
-            left.remove(end);
-        }
-    }
-    for entry in entries.iter().filter(|entry| left.contains_key(entry.key.as_str())) {
-        let mut way = vec![entry.key.as_str()];
-        let mut seen = BTreeSet::new();
-        while let Some(name) = way.pop() {
-            for next in left.get(name).into_iter().flatten().filter(|next| left.contains_key(*next)) {
-                if seen.insert(*next) {
-                    way.push(next);
-                }
-            }
-        }
-        if seen.contains(entry.key.as_str()) {
-            let message = format!("`{}` needs itself, by way of {}", entry.key, way_of(&seen, &entry.key));
-            let help =
-                "remove one of these dependencies; what each can do without for a while is no dependency of its start";
-            reader.report(Finding::new(&codes::WORKLOAD_CIRCLE, entry.key_span, message).help(help));
-            return;
-        }
-    }
-}
-
-fn way_of(seen: &BTreeSet<&str>, but: &str) -> String {
-    let others: Vec<String> = seen.iter().filter(|name| **name != but).map(|name| format!("`{name}`")).collect();
-    if others.is_empty() { "nothing else".to_owned() } else { others.join(", ") }
+/// Reports a circle of dependencies, hard and soft: what stands in it could not be brought up. Names that are not known lead
+/// nowhere.
+fn circle(reader: &mut Reader<'_>, entries: &[Entry], workload: &Workload) {
+    let components: BTreeMap<&str, &Component> =
+        workload.components.iter().map(|component| (component.name.as_str(), component)).collect();
+    let next = |name: &str| {
+        let component = components.get(name);
+        let hard = component.into_iter().flat_map(|component| &component.needs).flat_map(Need::components);
+        let soft = component.into_iter().flat_map(|component| &component.uses).map(String::as_str);
+        hard.chain(soft).filter(|name| components.contains_key(name)).collect::<Vec<_>>()
+    };
+    let names = entries.iter().map(|entry| entry.key.as_str());
+    let Some(circle) = circles(names, next).into_iter().next() else { return };
+    let first = circle[0];
+    let Some(entry) = entries.iter().find(|entry| entry.key == first) else { return };
+    let others: Vec<String> = circle[1..circle.len() - 1].iter().map(|name| format!("`{name}`")).collect();
+    let others = if others.is_empty() { "nothing else".to_owned() } else { others.join(", ") };
+    let message = format!("`{first}` needs itself, by way of {others}");
+    let help = "remove one of these dependencies; what each can do without for a while is no dependency of its start";
+    reader.report(Finding::new(&codes::WORKLOAD_CIRCLE, entry.key_span, message).help(help));
 }
