@@ -184,7 +184,8 @@ fn used(word: &Word, source: &Source) -> Vec<(String, usize)> {
             }
             _ => {}
         }
-        escaped = c == '\\';
+        // `\$` is a dollar, and `$$` the shell itself: neither begins a name, and what follows stands for itself.
+        escaped = !escaped && !single && matches!(c, '\\' | '$');
     }
     found
 }

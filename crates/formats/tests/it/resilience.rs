@@ -260,6 +260,8 @@ const SCRIPTS: &[Row] = &[
     ),
     (&["R711"], "a.sh", "echo \"costs: $200\"\n"),
     (&["R712"], "a.sh", "aws ec2 attach-volume --volume-id $volume_id --instance-id i-1 --device /dev/sdf\n"),
+    (&["R712"], "a.sh", "logger \\\\$name\n"),
+    (&[], "a.sh", "logger $$name \\$name '$name'\n"),
     (
         &["R713"],
         "a.sh",
