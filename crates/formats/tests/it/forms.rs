@@ -69,6 +69,10 @@ const CHAOS: &[Row] = &[
 
 const STACKS: &[Row] = &[
     (
+        "Resources:\n  Names:\n    Type: AWS::Route53::RecordSetGroup\n    Properties:\n      HostedZoneId: Z1\n      RecordSets: [{ Name: a.example.com, Type: A, TTL: 60, SetIdentifier: a, Weight: 300, ResourceRecords: [192.0.2.1] }]\n",
+        &[(6, 87, "F013", "from 0 to 255")],
+    ),
+    (
         "Resources:\n  Db:\n    Type: AWS::RDS::DBInstance\n    Properties:\n      Engine: postgress\n      ManageMasterUserPassword: yes please\n      MultiAz: true\n      DBInstanceClass: db.m6g.large\n      AllocatedStorage: '20'\n",
         &[
             (5, 15, "F013", "an engine such as postgres"),

@@ -2,7 +2,7 @@
 
 use super::Type;
 use crate::shape::{
-    Keys,
+    Keys, Shape,
     Shape::{Any, Flag, Keys as Mapping, List, Names, Text, Whole, Word},
     may, need,
 };
@@ -129,34 +129,10 @@ pub(super) const TYPES: &[Type] = &[
                                 Mapping(&Keys {
                                     what: "`Conditions`",
                                     keys: &[
-                                        may(
-                                            "StringEquals",
-                                            List(&Mapping(&Keys {
-                                                what: "`StringEquals`",
-                                                keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
-                                            })),
-                                        ),
-                                        may(
-                                            "StringLike",
-                                            List(&Mapping(&Keys {
-                                                what: "`StringLike`",
-                                                keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
-                                            })),
-                                        ),
-                                        may(
-                                            "StringNotEquals",
-                                            List(&Mapping(&Keys {
-                                                what: "`StringNotEquals`",
-                                                keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
-                                            })),
-                                        ),
-                                        may(
-                                            "StringNotLike",
-                                            List(&Mapping(&Keys {
-                                                what: "`StringNotLike`",
-                                                keys: &[may("ConditionKey", Text), may("ConditionValue", Text)],
-                                            })),
-                                        ),
+                                        may("StringEquals", TAGS_TO_COMPARE),
+                                        may("StringLike", TAGS_TO_COMPARE),
+                                        may("StringNotEquals", TAGS_TO_COMPARE),
+                                        may("StringNotLike", TAGS_TO_COMPARE),
                                     ],
                                 }),
                             ),
@@ -212,3 +188,7 @@ pub(super) const TYPES: &[Type] = &[
         attributes: &["BackupVaultArn"],
     },
 ];
+
+/// Tags, and what they are compared with.
+const TAGS_TO_COMPARE: Shape =
+    List(&Mapping(&Keys { what: "a condition", keys: &[may("ConditionKey", Text), may("ConditionValue", Text)] }));

@@ -2,7 +2,7 @@
 
 use super::{ENGINE, TAGS, Type};
 use crate::shape::{
-    Keys,
+    Keys, Shape,
     Shape::{Flag, Form, Keys as Mapping, List, Number, Text, Whole, Word},
     may, need,
 };
@@ -55,13 +55,7 @@ pub(super) const TYPES: &[Type] = &[
                 may("ManageMasterUserPassword", Flag),
                 may("MasterUserAuthenticationType", Word(&["iam-db-auth", "password"])),
                 may("MasterUserPassword", Text),
-                may(
-                    "MasterUserSecret",
-                    Mapping(&Keys {
-                        what: "`MasterUserSecret`",
-                        keys: &[may("KmsKeyId", Text), may("SecretArn", Text)],
-                    }),
-                ),
+                may("MasterUserSecret", MASTER_USER_SECRET),
                 may("MasterUsername", Text),
                 may("MonitoringInterval", Whole(i64::MIN, i64::MAX)),
                 may("MonitoringRoleArn", Text),
@@ -198,13 +192,7 @@ pub(super) const TYPES: &[Type] = &[
                 may("ManageMasterUserPassword", Flag),
                 may("MasterUserAuthenticationType", Word(&["iam-db-auth", "password"])),
                 may("MasterUserPassword", Text),
-                may(
-                    "MasterUserSecret",
-                    Mapping(&Keys {
-                        what: "`MasterUserSecret`",
-                        keys: &[may("KmsKeyId", Text), may("SecretArn", Text)],
-                    }),
-                ),
+                may("MasterUserSecret", MASTER_USER_SECRET),
                 may("MasterUsername", Text),
                 may("MaxAllocatedStorage", Whole(i64::MIN, i64::MAX)),
                 may("MonitoringInterval", Whole(i64::MIN, i64::MAX)),
@@ -305,3 +293,7 @@ pub(super) const TYPES: &[Type] = &[
         attributes: &["GlobalEndpoint"],
     },
 ];
+
+/// Where the password of the first user is kept.
+const MASTER_USER_SECRET: Shape =
+    Mapping(&Keys { what: "`MasterUserSecret`", keys: &[may("KmsKeyId", Text), may("SecretArn", Text)] });

@@ -2,7 +2,7 @@
 
 use super::{RECORD_TYPE, SECONDS, TAGS, Type};
 use crate::shape::{
-    Keys,
+    Keys, Shape,
     Shape::{Flag, Keys as Mapping, List, Text, Whole, Word},
     may, need,
 };
@@ -105,47 +105,12 @@ pub(super) const TYPES: &[Type] = &[
             keys: &[
                 need("Name", Text),
                 need("Type", RECORD_TYPE),
-                may(
-                    "AliasTarget",
-                    Mapping(&Keys {
-                        what: "`AliasTarget`",
-                        keys: &[need("DNSName", Text), need("HostedZoneId", Text), may("EvaluateTargetHealth", Flag)],
-                    }),
-                ),
-                may(
-                    "CidrRoutingConfig",
-                    Mapping(&Keys {
-                        what: "`CidrRoutingConfig`",
-                        keys: &[need("CollectionId", Text), need("LocationName", Text)],
-                    }),
-                ),
+                may("AliasTarget", ALIAS_TARGET),
+                may("CidrRoutingConfig", CIDR_ROUTING),
                 may("Comment", Text),
-                may("Failover", Word(&["PRIMARY", "SECONDARY"])),
-                may(
-                    "GeoLocation",
-                    Mapping(&Keys {
-                        what: "`GeoLocation`",
-                        keys: &[may("ContinentCode", Text), may("CountryCode", Text), may("SubdivisionCode", Text)],
-                    }),
-                ),
-                may(
-                    "GeoProximityLocation",
-                    Mapping(&Keys {
-                        what: "`GeoProximityLocation`",
-                        keys: &[
-                            may("AWSRegion", Text),
-                            may("Bias", Whole(i64::MIN, i64::MAX)),
-                            may(
-                                "Coordinates",
-                                Mapping(&Keys {
-                                    what: "`Coordinates`",
-                                    keys: &[need("Latitude", Text), need("Longitude", Text)],
-                                }),
-                            ),
-                            may("LocalZoneGroup", Text),
-                        ],
-                    }),
-                ),
+                may("Failover", FAILOVER),
+                may("GeoLocation", GEO_LOCATION),
+                may("GeoProximityLocation", GEO_PROXIMITY),
                 may("HealthCheckId", Text),
                 may("HostedZoneId", Text),
                 may("HostedZoneName", Text),
@@ -154,7 +119,7 @@ pub(super) const TYPES: &[Type] = &[
                 may("ResourceRecords", List(&Text)),
                 may("SetIdentifier", Text),
                 may("TTL", SECONDS),
-                may("Weight", Whole(0, 255)),
+                may("Weight", WEIGHT),
             ],
         },
         attributes: &["Id"],
@@ -174,54 +139,11 @@ pub(super) const TYPES: &[Type] = &[
                         keys: &[
                             need("Name", Text),
                             need("Type", RECORD_TYPE),
-                            may(
-                                "AliasTarget",
-                                Mapping(&Keys {
-                                    what: "`AliasTarget`",
-                                    keys: &[
-                                        need("DNSName", Text),
-                                        need("HostedZoneId", Text),
-                                        may("EvaluateTargetHealth", Flag),
-                                    ],
-                                }),
-                            ),
-                            may(
-                                "CidrRoutingConfig",
-                                Mapping(&Keys {
-                                    what: "`CidrRoutingConfig`",
-                                    keys: &[need("CollectionId", Text), need("LocationName", Text)],
-                                }),
-                            ),
-                            may("Failover", Word(&["PRIMARY", "SECONDARY"])),
-                            may(
-                                "GeoLocation",
-                                Mapping(&Keys {
-                                    what: "`GeoLocation`",
-                                    keys: &[
-                                        may("ContinentCode", Text),
-                                        may("CountryCode", Text),
-                                        may("SubdivisionCode", Text),
-                                    ],
-                                }),
-                            ),
-                            may(
-                                "GeoProximityLocation",
-                                Mapping(&Keys {
-                                    what: "`GeoProximityLocation`",
-                                    keys: &[
-                                        may("AWSRegion", Text),
-                                        may("Bias", Whole(i64::MIN, i64::MAX)),
-                                        may(
-                                            "Coordinates",
-                                            Mapping(&Keys {
-                                                what: "`Coordinates`",
-                                                keys: &[need("Latitude", Text), need("Longitude", Text)],
-                                            }),
-                                        ),
-                                        may("LocalZoneGroup", Text),
-                                    ],
-                                }),
-                            ),
+                            may("AliasTarget", ALIAS_TARGET),
+                            may("CidrRoutingConfig", CIDR_ROUTING),
+                            may("Failover", FAILOVER),
+                            may("GeoLocation", GEO_LOCATION),
+                            may("GeoProximityLocation", GEO_PROXIMITY),
                             may("HealthCheckId", Text),
                             may("HostedZoneId", Text),
                             may("HostedZoneName", Text),
@@ -230,7 +152,7 @@ pub(super) const TYPES: &[Type] = &[
                             may("ResourceRecords", List(&Text)),
                             may("SetIdentifier", Text),
                             may("TTL", SECONDS),
-                            may("Weight", Whole(i64::MIN, i64::MAX)),
+                            may("Weight", WEIGHT),
                         ],
                     })),
                 ),
@@ -239,3 +161,39 @@ pub(super) const TYPES: &[Type] = &[
         attributes: &["Id"],
     },
 ];
+
+/// Where an alias leads.
+const ALIAS_TARGET: Shape = Mapping(&Keys {
+    what: "`AliasTarget`",
+    keys: &[need("DNSName", Text), need("HostedZoneId", Text), may("EvaluateTargetHealth", Flag)],
+});
+
+/// By where the asker is, as a network.
+const CIDR_ROUTING: Shape =
+    Mapping(&Keys { what: "`CidrRoutingConfig`", keys: &[need("CollectionId", Text), need("LocationName", Text)] });
+
+/// Which of a pair that fails over.
+const FAILOVER: Shape = Word(&["PRIMARY", "SECONDARY"]);
+
+/// By where the asker is, as a place.
+const GEO_LOCATION: Shape = Mapping(&Keys {
+    what: "`GeoLocation`",
+    keys: &[may("ContinentCode", Text), may("CountryCode", Text), may("SubdivisionCode", Text)],
+});
+
+/// By how near the asker is.
+const GEO_PROXIMITY: Shape = Mapping(&Keys {
+    what: "`GeoProximityLocation`",
+    keys: &[
+        may("AWSRegion", Text),
+        may("Bias", Whole(i64::MIN, i64::MAX)),
+        may(
+            "Coordinates",
+            Mapping(&Keys { what: "`Coordinates`", keys: &[need("Latitude", Text), need("Longitude", Text)] }),
+        ),
+        may("LocalZoneGroup", Text),
+    ],
+});
+
+/// The share of a weighted record: 0 to 255 (ResourceRecordSet in the API of Route 53).
+const WEIGHT: Shape = Whole(0, 255);
