@@ -3,10 +3,7 @@
 //! A tile says what it is called, how available one unit is, how many units there are and how many it takes, where they lie, and how
 //! much of the downtime would go if it never failed. Text is cut to fit; the whole of it is in the tile's title.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt::Write,
-};
+use std::collections::{HashMap, HashSet};
 
 use assess::availability::{Assessment, Cause};
 use model::{
@@ -21,6 +18,7 @@ use super::{
 use crate::paper::{
     Markup, SHEETS, Sheet,
     lettering::{BOLD, fit, lines, width},
+    write,
 };
 
 /// Components beyond which nobody reads a diagram, and a browser is slow to draw it.
@@ -405,10 +403,6 @@ fn path(corners: &[(f64, f64)]) -> String {
     let steps =
         corners.iter().enumerate().map(|(at, (x, y))| format!("{}{x:.1} {y:.1}", if at == 0 { 'M' } else { 'L' }));
     steps.collect()
-}
-
-fn write(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("a String takes all text");
 }
 
 #[cfg(test)]

@@ -9,14 +9,13 @@
 //!          10 s  1 min 10 min 1 h  10 h
 //! ```
 
-use std::fmt::Write;
-
 use assess::availability::simulate::{Bin, Lengths};
 use model::figures::{part, span};
 
 use crate::paper::{
     Markup, SHEETS, Sheet,
     lettering::{BOLD, fit, width},
+    write,
 };
 
 const LETTERS: f64 = 12.0;
@@ -155,10 +154,6 @@ fn marks(text: &mut String, paper: f64, marks: &[(f64, String)], scale: Scale) {
             ),
         );
     }
-}
-
-fn write(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("a String takes all text");
 }
 
 #[cfg(test)]

@@ -6,14 +6,13 @@
 //!   whole           ├──────●──────┤    ┊                99.91 %
 //! ```
 
-use std::fmt::Write;
-
 use assess::history::{Estimate, Period, Report};
 use model::figures::percent;
 
 use crate::paper::{
     Markup, SHEETS, Sheet,
     lettering::{BOLD, fit, width},
+    write,
 };
 
 const LETTERS: f64 = 12.0;
@@ -145,10 +144,6 @@ fn whisker(text: &mut String, estimate: &Estimate, report: &Report, (left, y, ro
     let missed = report.target.is_some_and(|target| value < target.availability);
     let class = if missed { "dot missed" } else { "dot" };
     write(text, format_args!("<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4.5\"/>", place(value)));
-}
-
-fn write(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("a String takes all text");
 }
 
 #[cfg(test)]

@@ -6,8 +6,6 @@
 //!   2024-02  ────────────────────────▃─────────────────────────             99.91 %
 //! ```
 
-use std::fmt::Write;
-
 use assess::history::{By, Period, Report, Share};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use model::figures::{part, percent, span};
@@ -15,6 +13,7 @@ use model::figures::{part, percent, span};
 use crate::paper::{
     Markup, SHEETS, Sheet,
     lettering::{BOLD, fit, width},
+    write,
 };
 
 /// Rows beyond which a drawing is not read any more.
@@ -160,8 +159,4 @@ fn row(text: &mut String, calendar: &Calendar<'_>, period: &Period, (left, y, ro
             ),
         );
     }
-}
-
-fn write(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("a String takes all text");
 }

@@ -28,6 +28,11 @@ pub(crate) use self::{
     table::{Table, Td},
 };
 
+/// Adds to a drawing.
+pub(crate) fn write(text: &mut String, arguments: fmt::Arguments<'_>) {
+    text.write_fmt(arguments).expect("a String takes all text");
+}
+
 const OWN_STYLE: &str = include_str!("paper.css");
 
 /// Every drawing is made for each of these, because text in a scaled drawing shrinks with it: the class by which the style shows
