@@ -8,12 +8,13 @@ use std::{
 use super::{
     lengths::Counting,
     machine::{Count, Machine, NONE},
+    notes::Note,
     random::Random,
 };
 use crate::availability::{downtime::YEAR, structure::Takeover};
 
 /// What is to be told of a batch by itself, because batches are compared with each other.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Batch {
     /// Its length.
     pub(super) years: u32,
@@ -30,14 +31,14 @@ pub(super) struct Batch {
 }
 
 /// What may be added up in any order: whole numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tally {
     pub(super) lengths: Counting,
     /// Of every event, the outages that it began.
     pub(super) begun: Vec<Begun>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Begun {
     pub(super) outages: u64,
     /// How long they were altogether.
@@ -68,14 +69,14 @@ pub(super) fn run(machine: &Machine, random: Random, years: u32, allowed: f64, t
 
 /// Something that will happen at a time.
 #[derive(Debug, Clone, Copy)]
-struct Due {
+pub(super) struct Due {
     /// Seconds from the beginning of the years.
-    at: f64,
-    what: What,
+    pub(super) at: f64,
+    pub(super) what: What,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum What {
+pub(super) enum What {
     /// The event is over.
     Restored(u32),
     /// Planned downtime, by its place in the machine.
@@ -136,16 +137,17 @@ struct Outage {
     event: u32,
 }
 
-struct Running<'m> {
-    machine: &'m Machine,
+pub(super) struct Running<'m> {
+    pub(super) machine: &'m Machine,
     tally: &'m mut Tally,
     random: Random,
-    now: f64,
+    pub(super) now: f64,
     /// The seconds that count, from 0 on.
     length: f64,
-    happened: Vec<bool>,
-    gates: Vec<Count>,
-    due: BinaryHeap<Due>,
+    /// Events that happened and count, which those do not that are noted.
+    pub(super) happened: Vec<bool>,
+    pub(super) gates: Vec<Count>,
+    pub(super) due: BinaryHeap<Due>,
     queues: Vec<Queue>,
     takings: Vec<Taking>,
     /// Units with failover that failed or came back just now.
@@ -229,7 +231,7 @@ impl<'m> Running<'m> {
                 failure += self.random.exponential(between);
                 // What has failed already does not fail.
                 if let Some(event) = self.machine.which.draw(self.random.bits())
-                    && !self.happened[event as usize]
+                    && !self.is_down(event)
                 {
                     self.fail(event);
                 }
@@ -269,8 +271,13 @@ impl<'m> Running<'m> {
 
     fn fail(&mut self, event: u32) {
         self.batch.failures += 1;
-        self.set(event, true);
         let part = self.machine.parts[event as usize];
+        if part.held_by != NONE && self.gates[part.held_by as usize].takes_note(self.now) {
+            let until = self.now + self.random.exponential(part.restore);
+            self.gates[part.held_by as usize].note = Note { until, event };
+            return;
+        }
+        self.set(event, true);
         if part.queue != NONE {
             let queue = &mut self.queues[part.queue as usize];
             if queue.under_repair >= self.machine.crews[part.queue as usize] {
@@ -317,6 +324,9 @@ impl<'m> Running<'m> {
         let mut above = gates.above_event(event);
         loop {
             for gate in above {
+                if happens && self.gates[*gate as usize].note.until > self.now {
+                    self.count_noted(*gate);
+                }
                 let count = &mut self.gates[*gate as usize];
                 // With the last failure that was too many it changes, and without it again.
                 let changes = if happens {

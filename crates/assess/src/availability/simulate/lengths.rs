@@ -39,7 +39,7 @@ pub struct Bin {
 }
 
 /// Lengths as they come.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Counting {
     bins: Vec<u64>,
     longest: f64,

@@ -2,7 +2,7 @@
 
 use model::workload::Workload;
 
-use super::alias::Alias;
+use super::{alias::Alias, notes::Note};
 use crate::availability::{
     flat::flattened,
     structure::{Cause, Queue, Structure, Takeover, Unsound, apart},
@@ -70,6 +70,8 @@ pub(super) struct Part {
     pub(super) restore: f64,
     /// The queue that it waits in, or [`NONE`].
     pub(super) queue: u32,
+    /// The gate that may note it, or [`NONE`].
+    pub(super) held_by: u32,
 }
 
 /// Downtime that comes at its times.
@@ -90,7 +92,7 @@ pub(super) struct Gates {
     /// Of every event and gate, where its gates begin in `above`; one more, where the last one's end.
     starts: Vec<u32>,
     above: Vec<u32>,
-    /// Of every gate, how many inputs have failed when no event has happened, and how many are too many.
+    /// Of every gate, what it is like when no event has happened.
     pub(super) initially: Vec<Count>,
     /// Of every gate, which unit it is the failure of: its place in `units`, or [`NONE`].
     pub(super) unit: Vec<u32>,
@@ -100,11 +102,13 @@ pub(super) struct Gates {
     pub(super) full: Option<u32>,
 }
 
-/// How many inputs of a gate have failed.
+/// How many inputs of a gate have failed, and how many are too many.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count {
     pub(super) failed: u32,
     pub(super) fails_at: u32,
+    /// A failure that is not among those.
+    pub(super) note: Note,
 }
 
 impl Count {
@@ -124,7 +128,7 @@ impl Machine {
             rate: 0.0,
             which: Alias::new(&[]),
             random: Vec::new(),
-            parts: vec![Part { restore: 0.0, queue: NONE }; tree.len()],
+            parts: vec![Part { restore: 0.0, queue: NONE, held_by: NONE }; tree.len()],
             planned: Vec::new(),
             always: Vec::new(),
             crews: Vec::new(),
@@ -167,6 +171,7 @@ impl Machine {
         for queue in &apart.queues {
             machine.queue(queue);
         }
+        machine.hold();
         machine.warm_up = machine.warm_up.max(machine.longest_takeover());
         Ok(machine)
     }
@@ -182,6 +187,16 @@ impl Machine {
         // Batches begin with as many failures as if nobody waited. Ten times what it takes one crew to repair all units, that
         // is forgotten.
         self.warm_up = self.warm_up.max(10.0 * work);
+    }
+
+    /// Which gates may note which events.
+    fn hold(&mut self) {
+        for (event, part) in (0..).zip(&mut self.parts) {
+            // What waits for a crew is restored at no time that is known when it fails.
+            if part.queue == NONE {
+                part.held_by = self.gates.holding(event).unwrap_or(NONE);
+            }
+        }
     }
 
     /// Batches begin without a takeover under way; after ten times the longest that is forgotten.
@@ -255,7 +270,7 @@ impl Gates {
                 *slot += 1;
                 failed += u32::from(matches!(input, Input::Gate(gate) if initially[gate.0 as usize].fails()));
             }
-            initially.push(Count { failed, fails_at: gate.fails_at });
+            initially.push(Count { failed, fails_at: gate.fails_at, note: Note::NONE });
         }
         let (mut unit, mut units) = (vec![NONE; tree.gates.len()], Vec::new());
         for (takeover, of) in (0..).zip(takeovers) {
@@ -275,6 +290,21 @@ impl Gates {
     /// The gates that a gate goes into.
     pub(super) fn above_gate(&self, gate: u32) -> &[u32] {
         self.above_place((self.events + gate) as usize)
+    }
+
+    /// The first gate above an event that takes more than one failure, if nothing else can tell of the event on the way there.
+    fn holding(&self, event: u32) -> Option<u32> {
+        let mut place = event;
+        loop {
+            let [gate] = *self.above_place(place as usize) else { return None };
+            if self.initially[gate as usize].fails_at > 1 {
+                return Some(gate);
+            }
+            if gate == self.top || Some(gate) == self.full || self.unit[gate as usize] != NONE {
+                return None;
+            }
+            place = self.events + gate;
+        }
     }
 
     fn above_place(&self, place: usize) -> &[u32] {

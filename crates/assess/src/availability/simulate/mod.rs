@@ -14,7 +14,8 @@
 //! What it costs is failures, not time. Times to fail are exponential, so all parts together fail as *one* Poisson process of
 //! constant rate: the next failure is one random number, which part it hits another (an alias table), and a failure
 //! that hits what is down already is none. No queue holds the thousands of parts that work, only repairs that are due, which are
-//! few. A failure climbs the tree by counters of failed inputs, and stops at the first gate that holds.
+//! few. A failure climbs the tree by counters of failed inputs, and stops at the first gate that holds; where nobody can tell, it
+//! does not climb at all (`notes`).
 //!
 //! The years are divided into batches that know nothing of each other: threads take them as they come, and the outcome
 //! is the same whatever their number.
@@ -24,6 +25,7 @@ mod batch;
 mod estimate;
 mod lengths;
 mod machine;
+mod notes;
 mod outcome;
 mod random;
 
