@@ -28,6 +28,7 @@ mod machine;
 mod notes;
 mod outcome;
 mod random;
+mod ziggurat;
 
 pub use self::{
     lengths::{Bin, Lengths},
