@@ -18,6 +18,7 @@ use model::{
     Period,
     cost::{HaOption, HourOfDowntime, Item, Outage, Programme, StatedCosts},
     incident::{History, Incident, Kind, Stretch},
+    metric::{Condition, Quantity},
     stated::Stated,
     target::SelectionMode,
     workload::{Availability, Component, Figures, Need, Objectives, Workload},
@@ -126,6 +127,15 @@ fn smallest_group(percent: f64) -> f64 {
     f64::from(size.unwrap())
 }
 
+/// Whether what was measured keeps a clause.
+fn holds(measured: &str, clause: &str) -> bool {
+    clause.parse::<Condition>().unwrap().holds(quantity(measured))
+}
+
+fn quantity(text: &str) -> f64 {
+    text.parse::<Quantity>().unwrap().value
+}
+
 /// Costs, clauses and selections of the guide to experiments.
 fn experiments() -> Vec<(&'static str, Verdict)> {
     let hour = HourOfDowntime { revenue: 100_000.0, people: 20.0, person_hour: 100.0 };
@@ -136,9 +146,9 @@ fn experiments() -> Vec<(&'static str, Verdict)> {
         ("N-06", whole(204_000.0, outage.cost)),
         ("N-07", Claim { says: true, is: avoided > 200_000.0 }),
         // A yellow verdict: the latency does not hold its clause, the recovery does, which is told as a defect too.
-        ("N-08", Claim { says: false, is: 1500.0 <= 500.0 }),
-        ("N-08", Right { says: 3.0, rounding: 0.0, is: 1500.0 / 500.0 }),
-        ("N-08", Claim { says: true, is: period("PT3M") <= period("PT5M") }),
+        ("N-08", Claim { says: false, is: holds("1500 ms", "<= 500 ms") }),
+        ("N-08", Right { says: 3.0, rounding: 0.0, is: quantity("1500 ms") / quantity("500 ms") }),
+        ("N-08", Claim { says: true, is: holds("3 min", "<= 5 min") }),
         ("N-09", Derived { is: smallest_group(5.0), right: 20.0 }),
         ("N-09", Derived { is: smallest_group(10.0), right: 10.0 }),
         ("N-10", Corrected { says: 0.5, is: quarter_of_two, right: 0.0 }),
@@ -160,7 +170,7 @@ fn patterns_rows() -> Vec<(&'static str, Verdict)> {
         ("N-12", Derived { is: smallest_group(10.0), right: 10.0 }),
         ("N-13", Derived { is: worst, right: 12.0 }),
         ("N-14", whole(300.0, period("PT5M").as_secs_f64())),
-        ("N-15", Claim { says: true, is: 0.05 < 0.1 }),
+        ("N-15", Claim { says: true, is: holds("0.05 %", "< 0.1 %") }),
     ]);
     rows
 }

@@ -17,6 +17,8 @@ mod kinds;
 #[cfg(test)]
 mod lenses;
 #[cfg(test)]
+mod numbers;
+#[cfg(test)]
 mod own_document;
 #[cfg(test)]
 mod properties;

@@ -5,7 +5,7 @@ use formats::{Kind, Options, Severity};
 use crate::{codes, corpus::shared};
 
 /// The text of a seed, where the source documents lie beside the project.
-fn seed(number: &str) -> Option<String> {
+pub(crate) fn seed(number: &str) -> Option<String> {
     let files = std::fs::read_dir(shared()?.join("seeds")).ok()?;
     let mut paths = files.filter_map(|entry| Some(entry.ok()?.path()));
     let path = paths.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(number)));
