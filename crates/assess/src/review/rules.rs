@@ -1,6 +1,6 @@
 //! The rules of a question: which risk an answer is, and what is wrong with the rules themselves.
 
-use model::lens::{Condition, Expr, Flaw, FlawKind, Lens, Question, Risk};
+use model::lens::{Condition, Expr, Flaw, FlawKind, Question, Risk};
 
 use super::truth::Table;
 
@@ -14,10 +14,10 @@ pub fn risk(question: &Question, chosen: impl Fn(&str) -> bool) -> Option<(usize
     Some((rule, question.rules[rule].risk))
 }
 
-/// Everything that is wrong with the rules of a lens, in its order.
+/// Everything that is wrong with the rules of questions, in their order.
 #[must_use]
-pub fn analyse(lens: &Lens) -> Vec<Flaw> {
-    lens.questions().flat_map(|(_, question)| flaws(question)).collect()
+pub fn analyse(questions: &[Question]) -> Vec<Flaw> {
+    questions.iter().flat_map(flaws).collect()
 }
 
 /// Everything that is wrong with the rules of a question. Exact: rules are boolean functions over the choices, and every

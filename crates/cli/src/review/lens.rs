@@ -28,7 +28,7 @@ fn read(file: Option<&Path>) -> Result<ReadLens> {
 /// Reads a lens with what an analysis of its rules finds.
 pub(crate) fn analysed(name: &str, bytes: &[u8]) -> ReadLens {
     let read = formats::read_lens(name, bytes);
-    let flaws = read.lens.as_ref().map(analyse).unwrap_or_default();
+    let flaws = analyse(&read.sound);
     read.with_flaws(&flaws)
 }
 

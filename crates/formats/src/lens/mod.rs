@@ -10,7 +10,7 @@ mod read;
 
 use std::collections::HashMap;
 
-use model::lens::{Flaw, Lens};
+use model::lens::{Flaw, Lens, Question};
 
 use crate::{
     decode::Reader,
@@ -29,7 +29,7 @@ pub(crate) fn is_lens(root: &Node) -> bool {
 
 /// Looks at a lens that stands in another document.
 pub(crate) fn look(reader: &mut Reader<'_>, root: &Node) {
-    read::read(reader, root, Strictness::Import, &mut Places::new());
+    read::read(reader, root, Strictness::Import, &mut Places::new(), &mut Vec::new());
 }
 
 /// A lens that was read, or why not.
@@ -37,6 +37,9 @@ pub(crate) fn look(reader: &mut Reader<'_>, root: &Node) {
 pub struct ReadLens {
     /// The lens; none where a finding is an error.
     pub lens: Option<Lens>,
+    /// The questions in which nothing is an error, whether the lens as a whole can be used or not: an analysis can look at
+    /// them.
+    pub sound: Vec<Question>,
     /// Everything that was found, ordered by place.
     pub findings: Vec<Finding>,
     /// The text, for rendering.
@@ -74,10 +77,10 @@ pub fn read_lens(path: &str, bytes: &[u8]) -> ReadLens {
 }
 
 fn read_with(path: &str, bytes: &[u8], strictness: Strictness) -> ReadLens {
-    let mut places = Places::new();
+    let (mut places, mut sound) = (Places::new(), Vec::new());
     let Done { value: lens, findings, source } =
-        open(path, bytes).read(&[], |reader, root| read::read(reader, root, strictness, &mut places));
-    ReadLens { lens, findings, source, places }
+        open(path, bytes).read(&[], |reader, root| read::read(reader, root, strictness, &mut places, &mut sound));
+    ReadLens { lens, sound, findings, source, places }
 }
 
 impl ReadLens {
@@ -254,6 +257,19 @@ mod tests {
         assert_eq!(ids(&read.findings), [codes::UNKNOWN_CHOICE.id]);
         assert_eq!(read.source.slice(read.findings[0].span), "onne");
         assert_eq!(read.findings[0].help.as_deref(), Some("did you mean `one`?"));
+    }
+
+    #[test]
+    fn a_question_that_is_right_can_be_analysed_beside_one_that_is_not() {
+        let wrong = r#"{"condition": "one &", "risk": "NO_RISK"}"#;
+        let text = lens(CHOICE, wrong);
+        let right = lens(CHOICE, RULES).split_once("\"questions\": [\n").unwrap().1.replace("]}]}", "");
+        let text = text.replace("\"questions\": [\n", &format!("\"questions\": [\n{},", right.replace("que", "other")));
+        let read = read_lens("l.json", text.as_bytes());
+        // That the `default` is missing is not said of rules that could not all be read.
+        assert_eq!(ids(&read.findings), [codes::LENS_CONDITION.id], "{text}");
+        assert!(read.lens.is_none());
+        assert_eq!(read.sound.iter().map(|question| question.id.as_str()).collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     decode::Reader,
     finding::{Code, Finding, Severity},
     node::{Entry, Node},
+    read::has_errors,
     source::Span,
 };
 
@@ -28,9 +29,17 @@ const CONTENT: usize = 5;
 const FILE: usize = 500_000;
 
 /// Reads a lens; none where it cannot be used.
-pub(super) fn read(reader: &mut Reader<'_>, root: &Node, strictness: Strictness, places: &mut Places) -> Option<Lens> {
+///
+/// `sound` takes the questions in which nothing is an error, also where others keep the lens from being used.
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    root: &Node,
+    strictness: Strictness,
+    places: &mut Places,
+    sound: &mut Vec<Question>,
+) -> Option<Lens> {
     let length = reader.source.text().chars().count();
-    let mut reading = Reading { reader, strictness, places };
+    let mut reading = Reading { reader, strictness, places, sound };
     if length > FILE {
         let message = format!("the lens has {length} characters; a custom lens may have {FILE}");
         reading.bend(&codes::LENS_LIMIT, root.head, message, "shorten its texts, or cut it into two lenses");
@@ -42,6 +51,7 @@ struct Reading<'r, 's> {
     reader: &'r mut Reader<'s>,
     strictness: Strictness,
     places: &'r mut Places,
+    sound: &'r mut Vec<Question>,
 }
 
 /// A mapping: what the format knows, and the rest.
@@ -189,7 +199,15 @@ impl Reading<'_, '_> {
         let id = self.id(&object, pillar_ids);
         let name = self.required_text(&object, "name", NAME);
         let items = self.list(&object, "questions", QUESTIONS)?;
-        let questions = items.iter().filter_map(|node| self.question(node, question_ids)).collect();
+        let mut questions = Vec::new();
+        for node in items {
+            let before = self.reader.findings.len();
+            let Some(question) = self.question(node, question_ids) else { continue };
+            if !has_errors(&self.reader.findings[before..]) {
+                self.sound.push(question.clone());
+            }
+            questions.push(question);
+        }
         Some(Pillar { id: id?.0, name: name?, questions, extra: object.extra })
     }
 
@@ -209,21 +227,28 @@ impl Reading<'_, '_> {
             self.places.insert(Part::Choice(id.clone(), choice.id.clone()), span);
             choices.push(choice);
         }
-        let rules = match object.get("riskRules") {
+        let (rules, unread) = match object.get("riskRules") {
             Some(node) => {
                 let items = self.list(&object, "riskRules", RULES)?;
                 self.places.insert(Part::Rules(id.clone()), node.head);
                 // A choice that could not be read may be the one that a rule names.
                 let complete = choices.len() == choice_ids.len();
                 let known = complete.then(|| choices.iter().map(|choice| choice.id.as_str()).collect::<Vec<_>>());
-                items.iter().enumerate().filter_map(|(n, item)| self.rule(item, (&id, n), known.as_deref())).collect()
+                let rules =
+                    items.iter().enumerate().filter_map(|(n, item)| self.rule(item, (&id, n), known.as_deref()));
+                let rules: Vec<_> = rules.collect();
+                let unread = items.len() - rules.len();
+                (rules, unread)
             }
             None => {
                 self.places.insert(Part::Rules(id.clone()), id_span);
-                Vec::new()
+                (Vec::new(), 0)
             }
         };
-        self.default(&rules, &id);
+        // A rule that could not be read may be the `default`.
+        if unread == 0 {
+            self.default(&rules, &id);
+        }
         Some(Question { id, title: title?, description, help, choices, rules, extra: object.extra })
     }
 
