@@ -554,6 +554,29 @@ mod tests {
     }
 
     #[test]
+    fn units_in_several_zones_that_queue_for_repair_are_bounded_from_above() {
+        let group = |crews| Component {
+            count: 4,
+            enough: 2,
+            crews,
+            places: vec!["a".to_owned(), "b".to_owned()],
+            ..times("group", 9, 1)
+        };
+        let with = |crews| {
+            let mut shop = workload(vec![group(crews)], name("group"), "50%");
+            let perfect = Some(Figures::of(Availability::PERFECT));
+            shop.places =
+                ["a", "b"].map(|name| Place { name: name.to_owned(), figures: perfect, region: None }).to_vec();
+            assess(&shop, &Limits::default()).unwrap()
+        };
+        let (queued, free) = (with(Some(1)), with(None));
+        let (bound, exact) = (queued.expected.unwrap(), free.expected.unwrap());
+        assert!((bound.availability.down() - exact.availability.down()).abs() < 1e-15);
+        assert_eq!(bound.unknown, ["waiting for repair crews of group"]);
+        assert_eq!((queued.verdict, free.verdict), (Verdict::Open, Verdict::Met));
+    }
+
+    #[test]
     fn outages_times_their_length_are_the_downtime() {
         let pair = Component { count: 2, ..times("pair", 99, 1) };
         let both = workload(vec![pair, times("one", 999, 1)], Need::All(vec![name("pair"), name("one")]), "99%");

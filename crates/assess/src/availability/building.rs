@@ -132,7 +132,13 @@ impl<'w> Building<'w> {
         let (down, frequency) = self.figures(name, component.figures);
         let mut causes = Vec::new();
         let waiting = component.crews.is_some_and(|crews| crews < component.count);
-        if waiting && !self.apart {
+        // Which units fail together is for the zones to say, and how long they wait for each other is not told then: it is
+        // taken for no time at all, which makes the result an upper bound.
+        let spread = component.places.len() > 1;
+        if waiting && spread && !self.apart {
+            self.unknown.push(format!("waiting for repair crews of {name}"));
+        }
+        if waiting && !spread && !self.apart {
             causes.extend(self.waiting_for_repair(component, down, frequency)?);
             causes.extend(self.together(component, down, frequency, Vec::new()));
         } else if component.count == 1 {
@@ -239,9 +245,6 @@ impl<'w> Building<'w> {
         frequency: Option<f64>,
     ) -> Result<Vec<Input>, Unsound> {
         let name = &component.name;
-        if component.places.len() > 1 {
-            return Err(Unsound::CrewsInSeveralPlaces { name: name.clone() });
-        }
         let mut causes = self.placed(component, 0)?;
         if let Some(group) = group(component, down, frequency) {
             let steady = group.steady();

@@ -82,12 +82,6 @@ pub enum Unsound {
         /// One of them.
         name: String,
     },
-    /// Units that wait for each other's repair fail together, and zones tell them apart.
-    #[error("`{name}` has repair crews and lies in several zones; describe it as one component for each zone")]
-    CrewsInSeveralPlaces {
-        /// The component.
-        name: String,
-    },
 }
 
 /// The fault tree of a workload, and what its events are.
@@ -150,7 +144,7 @@ pub(super) struct Takeover {
 /// follow the workload through time.
 ///
 /// # Errors
-/// As [`structure`], and units in several zones may share crews.
+/// As [`structure`].
 pub(super) fn apart(workload: &Workload) -> Result<Apart, Unsound> {
     with_deep_stack(workload.components.len(), || Building::apart(workload).build(workload))
 }

@@ -9,19 +9,34 @@ use crate::{codes, decode::Reader, finding::Finding, node::Node};
 
 /// A length of time: `PT45M`, `45 minutes`, `1h 30m`, `2 days`. Days have 24 hours.
 pub(crate) fn length(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Duration> {
+    read_length(reader, node, what, false)
+}
+
+/// A length of time that may be long, such as the time between failures: as [`length`], and also in months of 30 and years of
+/// 365 days, as availability is told of.
+pub(crate) fn long_length(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Duration> {
+    read_length(reader, node, what, true)
+}
+
+fn read_length(reader: &mut Reader<'_>, node: &Node, what: &str, years: bool) -> Option<Duration> {
     let text = reader.text(node, what)?;
-    let read = || {
-        let span: Span = text.trim().parse().ok()?;
-        let fixed = span.get_years() == 0 && span.get_months() == 0;
-        let length: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-        Duration::try_from(length).ok().filter(|_| fixed)
-    };
-    let length = read();
+    let length = parse_length(&text, years);
     if length.is_none() {
         let finding = Finding::new(&codes::WRONG_VALUE, node.span, format!("{what}: `{text}` is not a length of time"));
         reader.report(finding.help("write for example 45 minutes, 1h 30m or PT45M"));
     }
     length
+}
+
+fn parse_length(text: &str, years: bool) -> Option<Duration> {
+    let span: Span = text.trim().parse().ok()?;
+    let days = i64::from(span.get_years()) * 365 + i64::from(span.get_months()) * 30;
+    if days != 0 && !years {
+        return None;
+    }
+    let rest = span.try_years(0).ok()?.try_months(0).ok()?;
+    let rest: SignedDuration = rest.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(rest.checked_add(SignedDuration::from_hours(days * 24))?).ok()
 }
 
 /// A share of a whole: `99.85%`, or `0.9985`. A number above 1 without its sign is refused: `99.85` could be meant as percent, and
@@ -34,6 +49,11 @@ pub(crate) fn share(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<
         reader.report(finding.help("write percent with their sign, such as 99.9%, or a number from 0 to 1"));
     }
     share
+}
+
+/// Whether a text is a share.
+pub(crate) fn is_share(text: &str) -> bool {
+    parse(text).is_some_and(|share| (0.0..=1.0).contains(&share.value))
 }
 
 /// A figure that somebody computed: a number, or percent.

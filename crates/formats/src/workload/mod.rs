@@ -116,7 +116,7 @@ fn availability(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Avai
 
 /// `PT1H`, or `1 hour`.
 fn time(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Period> {
-    words::length(reader, node, what).map(Period::new)
+    words::long_length(reader, node, what).map(Period::new)
 }
 
 /// A time longer than nothing.

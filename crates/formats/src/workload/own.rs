@@ -237,11 +237,6 @@ fn component(reader: &mut Reader<'_>, name: &str, node: &Node, places: &[Place])
             reader.report(Finding::new(&codes::WORKLOAD_FIGURES, node.head, message).help("add `mttr`"));
         }
     }
-    if let Some(node) = fields.get("crews").filter(|_| crews.is_some_and(|crews| crews < count) && zones.len() > 1) {
-        let message = "units in several zones cannot share repair crews here";
-        let help = "describe it as one component for each zone, of which `needs` has one with `any`";
-        reader.report(Finding::new(&codes::WORKLOAD_FIGURES, node.head, message).help(help));
-    }
     let timeout = fields.get("timeout").and_then(|node| some_time(reader, node, "timeout"));
     let retries = fields.get("retries").and_then(|node| reader.whole(node, "retries", 0..=100)).unwrap_or(0);
     Some(Component {

@@ -96,8 +96,29 @@ fn figures_that_contradict_each_other_are_found() {
     ] {
         assert_eq!(codes_of(&format!("components: {{ a: {component} }}")), ["W001"], "{component}");
     }
+}
+
+#[test]
+fn units_in_several_zones_may_share_crews() {
     let zones = "zones: { x: , y: }\ncomponents: { a: { mtbf: P1D, mttr: PT5M, zones: [x, y], crews: 1 } }";
-    assert_eq!(codes_of(zones), ["W001"]);
+    let a = &one(zones).components[0];
+    assert_eq!((a.count, a.crews), (2, Some(1)));
+}
+
+#[test]
+fn long_times_are_read_in_months_and_years_too() {
+    let days = |text: &str| {
+        let a = &one(&format!("components: {{ a: {{ mtbf: {text}, mttr: PT1H }} }}")).components[0];
+        let figures = a.figures.unwrap();
+        // Of time between failures and time to restore, as share of the time: MTTR / (MTBF + MTTR).
+        (1.0 / figures.availability.down() - 1.0) / 24.0
+    };
+    for (text, wanted) in
+        [("2 years", 730.0), ("P1Y6M", 545.0), ("3 months", 90.0), ("1y 2d", 367.0), ("8760 hours", 365.0)]
+    {
+        assert!((days(text) - wanted).abs() < 1e-6, "{text}: {}", days(text));
+    }
+    assert_eq!(codes_of("components: { a: { mtbf: -2 years, mttr: PT1H } }"), ["F013"]);
 }
 
 #[test]
