@@ -159,7 +159,7 @@ impl FromStr for When {
     type Err = WhenError;
 
     fn from_str(text: &str) -> Result<Self, WhenError> {
-        let text = text.trim();
+        let text = &plain(text.trim());
         if let Ok(timestamp) = text.parse() {
             return Ok(Self::Exact(timestamp));
         }
@@ -168,6 +168,18 @@ impl FromStr for When {
         let read = if has_time { text.parse().map(Self::Clock) } else { text.parse().map(Self::Day) };
         read.map_err(|_| WhenError { text: text.to_owned() })
     }
+}
+
+/// A point in time as the standard writes it: with dashes in the date, and `UTC` or an offset next to the time.
+fn plain(text: &str) -> String {
+    let (date, rest) = text.split_at_checked("2024/01/15".len()).unwrap_or((text, ""));
+    let dashed = date.as_bytes().get(4) == Some(&b'/');
+    let date = if dashed { date.replace('/', "-") } else { date.to_owned() };
+    let rest = match rest.strip_suffix("UTC").or_else(|| rest.strip_suffix("GMT")) {
+        Some(rest) => format!("{}Z", rest.trim_end()),
+        None => rest.replace(" +", "+").replace(" -", "-"),
+    };
+    date + &rest
 }
 
 #[cfg(test)]
@@ -185,7 +197,12 @@ mod tests {
         assert_eq!(at("2024-01-15T10:30+09:00", "UTC"), "2024-01-15T01:30:00Z");
         assert_eq!(at("2024-01-15 10:30", "Asia/Tokyo"), "2024-01-15T01:30:00Z");
         assert_eq!(at("2024-01-15", "Europe/Berlin"), "2024-01-14T23:00:00Z");
-        for text in ["", "yesterday", "2024-13-01", "10:30", "2024-01-15 25:00"] {
+        assert_eq!(at("2024-01-15 10:30 UTC", "Asia/Tokyo"), "2024-01-15T10:30:00Z");
+        assert_eq!(at("2024-01-15 10:30:00 -0500", "Asia/Tokyo"), "2024-01-15T15:30:00Z");
+        assert_eq!(at("2024-01-15T10:30:00.000+0000", "Asia/Tokyo"), "2024-01-15T10:30:00Z");
+        assert_eq!(at("2024/01/15 10:30", "UTC"), "2024-01-15T10:30:00Z");
+        assert_eq!(at("2024/01/15", "UTC"), "2024-01-15T00:00:00Z");
+        for text in ["", "yesterday", "15/01/2024", "2024-01-15 UTC", "2024-13-01", "10:30", "2024-01-15 25:00"] {
             assert!(text.parse::<When>().unwrap_err().to_string().contains("write for example"), "{text}");
         }
     }

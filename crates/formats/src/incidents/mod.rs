@@ -3,14 +3,16 @@
 //! A table has the incidents only, one in each line; what else there is to know about a history is given by the caller, who
 //! may also overrule what a document says.
 
+mod columns;
 mod csv;
 pub(crate) mod words;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::{Timestamp, tz::TimeZone};
 use model::incident::{Change, History, Incident, Kind, Stretch, When};
 
+use self::columns::{Cell, Cells};
 use crate::{
     codes,
     decode::{Fields, Reader},
@@ -23,10 +25,6 @@ use crate::{
 /// The keys of a history.
 pub(crate) const KEYS: &[&str] =
     &["name", "timeZone", "observed", "target", "stated", "weights", "change", "incidents"];
-
-/// The keys of an incident, and the columns of a table.
-const INCIDENT_KEYS: &[&str] =
-    &["title", "kind", "began", "detected", "detectedAfter", "restored", "duration", "lost", "cause"];
 
 /// Keys that people put at the wrong level, and where they belong.
 pub(crate) const MISPLACED: &[(&str, &str)] = &[
@@ -91,15 +89,18 @@ fn read(path: &str, bytes: &[u8], given: &Given, to_run: bool) -> ReadHistory {
 /// Whether a document is a history: incidents that began, or incidents within what was observed.
 pub(crate) fn is_history(root: &Node) -> bool {
     let incidents = root.get("incidents").and_then(Node::as_sequence);
-    incidents
-        .is_some_and(|items| root.entry("observed").is_some() || items.iter().any(|item| item.entry("began").is_some()))
+    let of_incidents = |item: &Node| {
+        let keys = item.as_mapping().unwrap_or_default().iter().map(|entry| entry.key.as_str());
+        columns::are_of_incidents(&keys.collect::<Vec<_>>())
+    };
+    incidents.is_some_and(|items| root.entry("observed").is_some() || items.iter().any(of_incidents))
 }
 
-/// Whether a table is one of incidents by its first line: when they began, or three other columns of ours.
+/// Whether a table is one of incidents by its first line.
 pub(crate) fn is_table_of_incidents(text: &str) -> bool {
     let first = text.lines().next().unwrap_or_default();
     let names: Vec<&str> = first.split([',', ';', '\t']).map(|name| name.trim_matches(['"', ' '])).collect();
-    names.contains(&"began") || INCIDENT_KEYS.iter().filter(|key| names.contains(key)).count() >= 3
+    columns::are_of_incidents(&names)
 }
 
 /// A point in time with what is known of it: of a day alone, the time is not.
@@ -112,7 +113,25 @@ struct Point {
 fn table(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History> {
     reader.native_scalars = true;
     let time_zone = given.time_zone.clone().unwrap_or(TimeZone::UTC);
-    let (incidents, told): (_, Vec<_>) = incidents(reader, root, &time_zone, &Weights::default()).into_iter().unzip();
+    let rows = root.as_sequence().unwrap_or_default();
+    let began = columns::lacks(
+        reader,
+        root.head,
+        rows,
+        &["began"],
+        "no column says when the incidents began",
+        "name it `began`, or `started`, `start time`, `created at`",
+    );
+    let over = columns::lacks(
+        reader,
+        root.head,
+        rows,
+        &["restored", "duration"],
+        "no column says how long the incidents lasted",
+        "name it `restored` (or `resolved`, `end`), a point in time, or `duration`",
+    );
+    let read = if began || over { Vec::new() } else { incidents(reader, root, &time_zone, &Weights::default(), true) };
+    let (incidents, told): (_, Vec<_>) = read.into_iter().unzip();
     let observed = observed(reader, None, root.head, &time_zone, given)?;
     let name = reader.source.stem().to_owned();
     let history = History { name, time_zone, observed, target: given.target, stated: None, change: None, incidents };
@@ -132,7 +151,7 @@ pub(crate) fn document(reader: &mut Reader<'_>, root: &Node, given: &Given) -> O
     let weights = fields.get("weights").map_or_else(Weights::default, |node| weights(reader, node));
     let change = fields.get("change").and_then(|node| change(reader, node, &zone));
     let list = fields.required("incidents", reader);
-    let read = list.map(|node| incidents(reader, node, &zone, &weights)).unwrap_or_default();
+    let read = list.map(|node| incidents(reader, node, &zone, &weights, false)).unwrap_or_default();
     let (incidents, told): (_, Vec<_>) = read.into_iter().unzip();
     let history = History {
         name: name.unwrap_or_else(|| reader.source.stem().to_owned()),
@@ -267,71 +286,114 @@ struct Told {
     day_only: bool,
 }
 
-fn incidents(reader: &mut Reader<'_>, node: &Node, zone: &TimeZone, weights: &Weights) -> Vec<(Incident, Told)> {
+fn incidents(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    zone: &TimeZone,
+    weights: &Weights,
+    is_table: bool,
+) -> Vec<(Incident, Told)> {
     let items = reader.items(node, "incidents").unwrap_or_default();
-    items.iter().filter_map(|item| incident(reader, item, zone, weights)).collect()
+    let mut read = Vec::new();
+    for (n, item) in items.iter().enumerate() {
+        let Some(entries) = reader.entries(item, "an incident") else { continue };
+        let cells = Cells::of(item, entries);
+        cells.leave_the_rest(reader, is_table);
+        read.extend(incident(reader, &cells, n + 1, zone, weights));
+    }
+    read
 }
 
-fn incident(reader: &mut Reader<'_>, node: &Node, zone: &TimeZone, weights: &Weights) -> Option<(Incident, Told)> {
-    let fields = reader.fields(node, "an incident", INCIDENT_KEYS)?;
-    let title = fields.required("title", reader).and_then(|node| reader.text(node, "title"));
+/// Reads the incident that is the `n`th of its list.
+fn incident(
+    reader: &mut Reader<'_>,
+    cells: &Cells<'_>,
+    n: usize,
+    zone: &TimeZone,
+    weights: &Weights,
+) -> Option<(Incident, Told)> {
+    let title =
+        cells.get("title").map_or_else(|| Some(format!("incident {n}")), |cell| reader.text(cell.node, "title"));
     let kinds = Kind::ALL.map(|kind| (kind.word(), kind));
-    let kind = fields.get("kind").map_or(Some(Kind::Outage), |node| reader.one_of(node, "kind", &kinds));
-    let began = fields.required("began", reader).and_then(|node| point(reader, node, "began", zone));
-    let restored = end(reader, &fields, began, zone);
-    let detected = detected(reader, &fields, began, zone);
-    let lost = fields.get("lost").map(|node| words::share(reader, node, "lost"));
-    let cause = fields.get("cause").and_then(|node| reader.text(node, "cause"));
-    let (kind, began) = (kind?, began?);
-    let weight = || weights.0.iter().find(|(known, _)| *known == kind).map_or(1.0, |(_, weight)| *weight);
-    let incident = Incident {
-        title: title?,
-        kind,
-        began: began.at,
-        detected,
-        restored: restored?,
-        lost: match lost {
-            Some(share) => share?.value,
-            None => weight(),
-        },
-        cause,
-    };
-    Some((incident, Told { place: fields.node().head, day_only: began.day_only }))
+    let kind = cells.get("kind").map_or(Some(Kind::Outage), |cell| reader.one_of(cell.node, "kind", &kinds));
+    if cells.get("began").is_none() {
+        let finding = Finding::new(&codes::MISSING_KEY, cells.node.head, "it is not said when the incident began");
+        reader.report(finding.help("add `began`, a point in time or a day"));
+    }
+    let began = cells.get("began").and_then(|cell| point(reader, cell.node, "began", zone));
+    let restored = end(reader, cells, began, zone);
+    let detected = detected(reader, cells, began, zone);
+    let cause = cells.get("cause").and_then(|cell| reader.text(cell.node, "cause"));
+    let kind = kind?;
+    let lost = lost(reader, cells, kind, weights);
+    let began = began?;
+    let incident =
+        Incident { title: title?, kind: lost?.0, began: began.at, detected, restored: restored?, lost: lost?.1, cause };
+    Some((incident, Told { place: cells.node.head, day_only: began.day_only }))
 }
 
-/// `restored`, or `duration`.
-fn end(reader: &mut Reader<'_>, fields: &Fields<'_>, began: Option<Point>, zone: &TimeZone) -> Option<Timestamp> {
-    match (fields.get("restored"), fields.get("duration")) {
-        (Some(node), None) => {
-            let restored = point(reader, node, "restored", zone)?.at;
-            not_before(reader, node, "the service was restored", restored, began?)
+/// What share was lost: said by the incident, else by its kind. `impact` of other people's lists may be either.
+fn lost(reader: &mut Reader<'_>, cells: &Cells<'_>, kind: Kind, weights: &Weights) -> Option<(Kind, f64)> {
+    let weight = |kind: Kind| weights.0.iter().find(|(known, _)| *known == kind).map_or(1.0, |(_, weight)| *weight);
+    let Some(cell) = cells.get("lost") else { return Some((kind, weight(kind))) };
+    if cell.called != "lost" && !cell.node.as_text().is_some_and(words::is_share) {
+        let word = cell.node.as_text().unwrap_or_default().trim().to_lowercase();
+        let known = Kind::ALL.into_iter().find(|kind| kind.word() == word);
+        if known.is_none() && word != "down" {
+            let message =
+                format!("`{}` says neither a share nor what kind of incident it was, so it counts wholly", cell.called);
+            let finding = Finding::new(&codes::WRONG_VALUE, cell.node.span, message).severity(Severity::Note);
+            reader.report(finding.help("write percent, such as 30%, or one of outage, partial, degraded"));
         }
-        (None, Some(node)) => {
-            let length = words::length(reader, node, "duration")?;
-            began?.at.checked_add(length).ok()
-        }
-        (Some(_), Some(node)) => {
-            let finding =
-                Finding::new(&codes::INCIDENT_TIMES, node.span, "an incident has `restored` or `duration`, not both");
-            reader.report(finding.help("remove one of them"));
-            None
-        }
-        (None, None) => {
-            let finding =
-                Finding::new(&codes::MISSING_KEY, fields.node().head, "it is not said how long the incident lasted");
-            reader.report(finding.help("add `restored`, a point in time, or `duration`"));
-            None
-        }
+        let kind = known.unwrap_or(kind);
+        return Some((kind, weight(kind)));
+    }
+    words::share(reader, cell.node, cell.called).map(|share| (kind, share.value))
+}
+
+/// A length of time; a number alone where the name of its column has the unit.
+fn length(reader: &mut Reader<'_>, cell: Cell<'_>) -> Option<Duration> {
+    let number = cell.node.as_text().and_then(|text| text.trim().parse::<f64>().ok());
+    match (number, cell.unit) {
+        (Some(number), Some(unit)) if number >= 0.0 => Duration::try_from_secs_f64(number * f64::from(unit)).ok(),
+        _ => words::length(reader, cell.node, cell.called),
     }
 }
+
+/// `restored`, or `duration`; both where they agree.
+fn end(reader: &mut Reader<'_>, cells: &Cells<'_>, began: Option<Point>, zone: &TimeZone) -> Option<Timestamp> {
+    let (restored, duration) = (cells.get("restored"), cells.get("duration"));
+    if restored.is_none() && duration.is_none() {
+        let finding = Finding::new(&codes::MISSING_KEY, cells.node.head, "it is not said how long the incident lasted");
+        reader.report(finding.help("add `restored`, a point in time, or `duration`"));
+        return None;
+    }
+    let length = duration.map(|cell| length(reader, cell));
+    let by_length = length.map(|length| began?.at.checked_add(length?).ok());
+    let Some(cell) = restored else { return by_length? };
+    let restored = point(reader, cell.node, "restored", zone)?.at;
+    let restored = not_before(reader, cell.node, "the service was restored", restored, began?)?;
+    if let (Some(by_length), Some(duration)) = (by_length.flatten(), duration)
+        && by_length.duration_since(restored).unsigned_abs() > ROUNDING
+    {
+        let message = format!("`{}` and `{}` contradict each other", cell.called, duration.called);
+        let finding = Finding::new(&codes::INCIDENT_TIMES, duration.node.span, message);
+        reader.report(finding.help("correct one of them, or remove it"));
+        return None;
+    }
+    Some(restored)
+}
+
+/// By how much a length of time and two points in time may differ that say the same: times are told to the minute.
+const ROUNDING: Duration = Duration::from_secs(60);
 
 /// `detected`, or `detectedAfter`.
-fn detected(reader: &mut Reader<'_>, fields: &Fields<'_>, began: Option<Point>, zone: &TimeZone) -> Option<Timestamp> {
-    if let Some(node) = fields.get("detectedAfter") {
-        let length = words::length(reader, node, "detectedAfter")?;
+fn detected(reader: &mut Reader<'_>, cells: &Cells<'_>, began: Option<Point>, zone: &TimeZone) -> Option<Timestamp> {
+    if let Some(cell) = cells.get("detectedAfter") {
+        let length = length(reader, cell)?;
         return began?.at.checked_add(length).ok();
     }
-    let node = fields.get("detected")?;
+    let node = cells.get("detected")?.node;
     let detected = point(reader, node, "detected", zone)?.at;
     not_before(reader, node, "the incident was noticed", detected, began?)
 }

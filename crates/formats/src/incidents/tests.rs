@@ -68,11 +68,57 @@ fn a_table_is_the_list_alone_and_the_caller_says_the_rest() {
 
 #[test]
 fn a_column_that_nobody_reads_is_told_once_with_its_place() {
-    let table = "title,begun,duration\na,2024-01-15,5m\nb,2024-01-16,5m\n";
-    let read = read_history("t.csv", table.as_bytes(), &Given::default());
+    let table = "title,ticket,duration,began\na,X-1,5m,2024-01-15\nb,X-2,5m,2024-01-16\n";
+    let read = read_history("t.csv", table.as_bytes(), &january());
     let unknown: Vec<_> = read.findings.iter().filter(|finding| finding.code.id == "F010").collect();
     assert_eq!(unknown.len(), 1, "{:?}", found(&read));
-    assert_eq!((unknown[0].line, unknown[0].column, unknown[0].help.as_deref()), (1, 7, Some("did you mean `began`?")));
+    assert_eq!((unknown[0].line, unknown[0].column, unknown[0].severity), (1, 7, Severity::Note));
+    assert_eq!(read.history.unwrap().incidents.len(), 2);
+}
+
+#[test]
+fn a_name_that_is_nearly_one_of_ours_is_a_mistake_in_a_document() {
+    let read = read(&LIST.replace("lost: 30%", "lots: 30%"));
+    assert_eq!(read.findings[0].help.as_deref(), Some("did you mean `lost`?"));
+    assert!(read.history.is_none());
+}
+
+fn january() -> Given {
+    Given { from: Some("2024-01-01".parse().unwrap()), to: Some("2024-02-01".parse().unwrap()), ..Given::default() }
+}
+
+#[test]
+fn tables_of_other_people_are_read_as_they_are() {
+    let table = "ID,Summary,Severity,Started At,Detected At,Resolved At,Duration (min),Impact,Root Cause\n\
+                 INC-1,database,SEV1,2024-01-15 01:00 UTC,2024-01-15 01:05 UTC,2024-01-15 01:45 UTC,45,30%,one zone\n\
+                 INC-2,,SEV2,2024/01/22 10:00,,,20,degraded,\n\
+                 INC-3,partner,SEV3,2024-01-23T10:00:00.000+0000,,2024-01-23 10:10:30,10,major,\n";
+    let read = read_history("export.csv", table.as_bytes(), &january());
+    let notes: Vec<_> = read.findings.iter().map(|finding| (finding.severity, finding.line, finding.column)).collect();
+    // The severity and that the impact is "major"; a title is there, so that the id is not read.
+    assert_eq!(notes, [(Severity::Note, 1, 12), (Severity::Note, 4, 73)], "{:?}", found(&read));
+    let incidents = read.history.unwrap().incidents;
+    let told: Vec<_> = incidents
+        .iter()
+        .map(|one| (one.title.as_str(), one.kind, (one.lost * 100.0).round(), one.stretch().length().as_secs()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("database", Kind::Outage, 30.0, 2700),
+            ("INC-2", Kind::Degraded, 100.0, 1200),
+            ("partner", Kind::Outage, 100.0, 630),
+        ]
+    );
+    assert_eq!(incidents[0].detected.unwrap().duration_since(incidents[0].began).as_secs(), 300);
+    assert_eq!(incidents[0].cause.as_deref(), Some("one zone"));
+}
+
+#[test]
+fn a_column_that_is_missing_is_told_once() {
+    let read = read_history("t.csv", b"title,when\na,2024-01-15\nb,2024-01-16\n", &january());
+    let told: Vec<_> = found(&read).into_iter().filter(|(code, ..)| *code == "F011").map(|(_, line, _)| line).collect();
+    assert_eq!(told, [1, 1], "{:?}", found(&read));
 }
 
 #[test]
