@@ -128,6 +128,7 @@ impl Kind {
 
 /// What a document is. Where no key is sure, it is the kind whose keys it has most of.
 pub(crate) fn kind_of(root: &Node) -> Kind {
+    let root = document::unwrapped(root);
     if let Some(kind) = ours(root).or_else(|| people::kind_of(root)) {
         return kind;
     }
@@ -150,7 +151,7 @@ pub(crate) fn kind_of(root: &Node) -> Kind {
         Kind::Policy
     } else if lab > 0 && lab > experiment {
         Kind::Lab
-    } else if experiment == has(ANYBODYS) {
+    } else if experiment == has(ANYBODYS) || is_catalogue(root) {
         Kind::Unknown
     } else if has(document::OWN_KEYS) > 0 || native_action(root) {
         Kind::Experiment
@@ -161,6 +162,13 @@ pub(crate) fn kind_of(root: &Node) -> Kind {
 
 /// Keys of an experiment that documents of all kinds have: alone they say nothing.
 const ANYBODYS: &[&str] = &["clientToken", "description", "tags"];
+
+/// Whether it is the service's list of the actions that there are: each has an id of its own and does nothing.
+fn is_catalogue(root: &Node) -> bool {
+    let actions = root.get("actions").and_then(Node::as_sequence).unwrap_or_default();
+    let listed = |action: &Node| action.entry("id").is_some() && action.entry("actionId").is_none();
+    !actions.is_empty() && actions.iter().all(listed)
+}
 
 /// Which of the documents that only this product reads, known by what nobody else writes.
 fn ours(root: &Node) -> Option<Kind> {

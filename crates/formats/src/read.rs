@@ -14,7 +14,7 @@ use crate::{
     incidents, json,
     kind::{Kind, kind_of},
     lab_file, lens,
-    node::Node,
+    node::{Entry, Node},
     review, semantics,
     source::{self, Source, Span},
     suite, workload, yaml,
@@ -359,6 +359,7 @@ pub(crate) fn experiment_part(
             None
         }
         Kind::Experiment | Kind::FisTemplate => {
+            let root = document::unwrapped(root);
             let own = kind == Kind::Experiment;
             if let Some(name) = options.params.keys().next() {
                 let message = format!("the document has no parameters, so `{name}` cannot be set");
@@ -417,8 +418,8 @@ fn unknown_document(reader: &mut Reader<'_>, root: &Node) {
     let known = fis::FIS_KEYS.iter().chain(document::OWN_KEYS).chain(lab_file::KEYS).copied();
     // The first keys say what a document is.
     let keys = root.as_mapping().unwrap_or_default().iter().take(20);
-    let slips: Vec<_> =
-        keys.clone().filter_map(|entry| Some((entry, model::nearest::nearest(&entry.key, known.clone())?))).collect();
+    let near = |entry: &Entry| model::nearest::nearest(&entry.key, known.clone()).filter(|near| *near != entry.key);
+    let slips: Vec<_> = keys.clone().filter_map(|entry| Some((entry, near(entry)?))).collect();
     // One key among others that are nothing of ours is a word of its own: `options` is no slip for `actions`.
     let slip = slips.first().copied().filter(|_| 2 * slips.len() > keys.len());
     let finding = Finding::new(

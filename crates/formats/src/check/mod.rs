@@ -100,7 +100,7 @@ pub(crate) fn kind_of(root: &Node) -> Option<Kind> {
     if has("mainSteps") && (has("schemaVersion") || has("parameters")) {
         return Some(Kind::Automation);
     }
-    if root.get("Changes").and_then(Node::as_sequence).is_some()
+    if root.get("Changes").and_then(Node::as_sequence).is_some_and(|changes| !of_a_stack(root, changes))
         || root.get("ChangeBatch").is_some_and(|batch| batch.entry("Changes").is_some())
     {
         return Some(Kind::ChangeBatch);
@@ -138,6 +138,11 @@ pub(crate) fn kind_of(root: &Node) -> Option<Kind> {
         return Some(Kind::Inventory);
     }
     sheet::is_one(root).then_some(Kind::Sheet)
+}
+
+/// Whether changes are those of a stack, which `describe-change-set` answers under the same name as Route 53 its records'.
+fn of_a_stack(root: &Node, changes: &[Node]) -> bool {
+    root.entry("ChangeSetName").is_some() || changes.iter().any(|change| change.entry("ResourceChange").is_some())
 }
 
 /// Whether it is a plan that people write for each other: a hypothesis in a sentence, and no actions.

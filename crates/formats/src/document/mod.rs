@@ -57,9 +57,22 @@ pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("experimentTemplate", "no file: write its content at the root of the document"),
 ];
 
+/// Keys that `get-experiment-template` answers with, and nobody writes.
+const ANSWERED: &[&str] = &["id", "arn", "creationTime", "lastUpdateTime", "targetAccountConfigurationsCount"];
+
+/// The template within what `get-experiment-template` answers; everything else as it is.
+pub(crate) fn unwrapped(root: &Node) -> &Node {
+    match root.as_mapping() {
+        Some([entry]) if entry.key == "experimentTemplate" && entry.value.as_mapping().is_some() => &entry.value,
+        _ => root,
+    }
+}
+
 /// Reads a document or a plain FIS template.
 pub(crate) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Template> {
-    let known: Vec<&str> = fis::FIS_KEYS.iter().chain(OWN_KEYS).copied().collect();
+    // Only the service knows when it took a template.
+    let answered = if root.entry("creationTime").is_some() { ANSWERED } else { &[] };
+    let known: Vec<&str> = fis::FIS_KEYS.iter().chain(OWN_KEYS).chain(answered).copied().collect();
     let fields = reader.fields(root, "an experiment", &known)?;
     let mut template = fis::fis_part(reader, &fields, false);
     own_part(reader, &fields, &mut template);

@@ -227,3 +227,48 @@ fn a_key_that_documents_of_all_kinds_have_makes_no_experiment() {
         assert!(checked.findings.iter().all(|finding| finding.code.id == "F008"), "{text}: {:?}", checked.findings);
     }
 }
+
+/// What a document is, and the codes of what is found in it.
+fn looked_at(name: &str, text: &str) -> (Kind, Vec<&'static str>) {
+    let catalogue = crate::no_catalogue();
+    let checked = formats::check(name, text.as_bytes(), &Options::new(&catalogue));
+    (checked.kind, checked.findings.iter().map(|finding| finding.code.id).collect())
+}
+
+#[test]
+fn answers_of_other_calls_are_nobodys_documents() {
+    let change_set = r#"{"StackName": "web", "ChangeSetName": "more", "Status": "CREATE_COMPLETE",
+        "Changes": [{"Type": "Resource", "ResourceChange": {"Action": "Modify", "LogicalResourceId": "Web"}}]}"#;
+    assert_eq!(looked_at("c.json", change_set), (Kind::Unknown, vec!["F008"]));
+    let empty = r#"{"StackName": "web", "ChangeSetName": "more", "Status": "FAILED", "Changes": []}"#;
+    assert_eq!(looked_at("c.json", empty), (Kind::Unknown, vec!["F008"]));
+    let actions = r#"{"actions": [{"id": "aws:ec2:stop-instances", "arn": "arn:aws:fis:eu-west-1::action/a",
+        "description": "Stops.", "targets": {"Instances": {"resourceType": "aws:ec2:instance"}}, "tags": {}}]}"#;
+    assert_eq!(looked_at("a.json", actions), (Kind::Unknown, vec!["F008"]));
+    let catalogue = crate::no_catalogue();
+    let checked = formats::check("a.json", actions.as_bytes(), &Options::new(&catalogue));
+    assert!(!formats::has_errors(&checked.findings), "{:?}", checked.findings);
+    // A template whose actions became a list is one all the same.
+    let list = "description: d\nstopConditions: [{ source: none }]\nactions: [{ actionId: aws:ec2:stop-instances }]\n";
+    assert_eq!(looked_at("t.yaml", list).0, Kind::FisTemplate);
+}
+
+#[test]
+fn a_template_as_the_service_answers_with_it_is_a_template() {
+    let answer = r#"{"experimentTemplate": {"id": "EXT1", "arn": "arn:aws:fis:eu-west-1:111122223333:experiment-template/EXT1",
+        "description": "one ends", "creationTime": "2026-01-01T00:00:00Z", "lastUpdateTime": 1767225600.0,
+        "targets": {"web": {"resourceType": "aws:ec2:instance", "resourceTags": {"app": "web"}, "selectionMode": "COUNT(1)"}},
+        "actions": {"end": {"actionId": "aws:ec2:terminate-instances", "targets": {"Instances": "web"}}},
+        "stopConditions": [{"source": "aws:cloudwatch:alarm", "value": "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:a"}],
+        "roleArn": "arn:aws:iam::111122223333:role/fis", "tags": {}, "targetAccountConfigurationsCount": 0}}"#;
+    assert_eq!(looked_at("t.json", answer), (Kind::FisTemplate, Vec::new()));
+    let wrong = answer.replace("\"Instances\": \"web\"", "\"Instances\": \"wbe\"");
+    let (kind, codes) = looked_at("t.json", &wrong);
+    assert_eq!((kind, codes.first()), (Kind::FisTemplate, Some(&"F032")), "{codes:?}");
+    let catalogue = crate::no_catalogue();
+    let read = formats::read_experiment("t.json", answer.as_bytes(), &Options::new(&catalogue));
+    assert!(read.experiment.is_some(), "{:?}", read.findings);
+    // What somebody wrote has no id.
+    let inner = answer.replace("\"creationTime\": \"2026-01-01T00:00:00Z\", ", "");
+    assert!(looked_at("t.json", &inner).1.contains(&"F010"));
+}
