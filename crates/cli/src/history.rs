@@ -48,6 +48,9 @@ fn page(report: &Report, zone: &TimeZone, style: Style) -> String {
     let (from, to) = (day(report.observed.from), day(report.observed.to));
     let length = span(report.whole.observed_seconds);
     page.head(&format!("{}: {length}, {from} to {to}", report.name));
+    if let Some(outside) = outside(report) {
+        page.paragraph("outside:", Paint::Unknown, &outside);
+    }
     page.figures(report);
     page.incidents(report, day);
     page.periods(report);
@@ -76,7 +79,11 @@ impl Page {
         self.table(&lines);
         self.line("");
         if let Some(target) = &report.target {
-            let (word, paint) = if target.reached { ("reached:", Paint::Good) } else { ("missed:", Paint::Bad) };
+            let (word, paint) = match target.reached {
+                true if report.misses_all() => ("not known:", Paint::Unknown),
+                true => ("reached:", Paint::Good),
+                false => ("missed:", Paint::Bad),
+            };
             let text = format!(
                 "target {}, which is {} of {}; {} was lost, {:+.3} percentage points",
                 percent(target.availability),
@@ -114,13 +121,12 @@ impl Page {
     }
 
     fn incidents(&mut self, report: &Report, day: impl Fn(jiff::Timestamp) -> String) {
-        if report.incidents.is_empty() {
+        if report.counted().next().is_none() {
             return;
         }
         self.part("Incidents");
         let rows: Vec<[Cell; 5]> = report
-            .incidents
-            .iter()
+            .counted()
             .map(|share| {
                 let began = day(share.stretch.from);
                 let cells = [&began, &span(share.seconds), &part(share.lost), &percent(share.without), &share.title];
@@ -207,6 +213,14 @@ impl Page {
         let text = format!("{value} {of_what} ({low} to {high}, {}): {words}", chance(ratio.p));
         self.paragraph(first, paint(ratio.direction), &text);
     }
+}
+
+/// How many incidents lie outside of the stretch; none where all lie in it.
+fn outside(report: &Report) -> Option<String> {
+    let (outside, all) = (report.outside(), report.incidents.len());
+    (outside > 0).then(|| {
+        format!("{outside} of {all} incidents lie before or after what was observed, and count nothing; is it the stretch that was meant?")
+    })
 }
 
 /// Which incidents must be left out for the stated figure to come out; none where no set of them does it.
@@ -318,5 +332,23 @@ mod tests {
             assert!(page.lines().any(|line| line.trim_start().starts_with(month)), "no {month} in\n{page}");
         }
         assert!(page.contains("MTTD") && page.contains("failures: ") && page.contains("repairs: "), "{page}");
+    }
+
+    #[test]
+    fn a_stretch_with_none_of_the_incidents_reaches_no_target() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/incidents/year.csv");
+        let given = Given {
+            from: Some("2025-11-01".parse().unwrap()),
+            to: Some("2026-11-01".parse().unwrap()),
+            target: Some(0.999),
+            time_zone: None,
+        };
+        let history = read_history("year.csv", &fs::read(path).unwrap(), &given).history.unwrap();
+        let report = analyse(&history, None, USUAL_CONFIDENCE);
+        let said = flat(&page(&report, &history.time_zone, PLAIN));
+        assert!(said.contains("outside: 10 of 10 incidents lie before or after what was observed"), "{said}");
+        assert!(said.contains("not known: target 99.9 %") && !said.contains("reached:"), "{said}");
+        let page = html::page("year.csv", &history, &report);
+        assert!(page.contains("10 of 10 incidents") && !page.contains("-0 %"), "{page}");
     }
 }

@@ -44,7 +44,11 @@ pub fn part(share: f64) -> String {
 /// A number with three significant digits, as few as it needs: `0.3`, `1.25`, `12.5`, `340`, `48200`.
 #[must_use]
 pub fn number(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
+    if value == 0.0 {
+        // Also what is written as -0.
+        return "0".to_owned();
+    }
+    if !value.is_finite() {
         return format!("{value}");
     }
     let text = format!("{value:.*}", decimals(value.abs(), MEASURED, 9));

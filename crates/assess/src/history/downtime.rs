@@ -1,6 +1,6 @@
 //! Incidents that overlap, laid side by side: at every instant the worst of them counts, once.
 
-use std::{borrow::Borrow, collections::BTreeMap};
+use std::{borrow::Borrow, collections::BTreeMap, ops::Add};
 
 use jiff::Timestamp;
 use model::incident::{Incident, Stretch};
@@ -59,13 +59,15 @@ impl Downtime {
     pub fn lost_within(&self, stretch: Stretch) -> f64 {
         let first = self.pieces.partition_point(|(piece, _)| piece.to <= stretch.from);
         let pieces = self.pieces[first..].iter().take_while(|(piece, _)| piece.from < stretch.to);
-        pieces.filter_map(|(piece, lost)| Some(piece.meet(stretch)?.length().as_secs_f64() * lost)).sum()
+        // Folded from 0, because the empty sum of floats is -0.
+        pieces.filter_map(|(piece, lost)| Some(piece.meet(stretch)?.length().as_secs_f64() * lost)).fold(0.0, Add::add)
     }
 
     /// Seconds within a stretch in which anything was lost.
     #[must_use]
     pub fn down_within(&self, stretch: Stretch) -> f64 {
-        self.interruptions_within(stretch).filter_map(|one| Some(one.meet(stretch)?.length().as_secs_f64())).sum()
+        let within = self.interruptions_within(stretch).filter_map(|one| Some(one.meet(stretch)?.length()));
+        within.map(|length| length.as_secs_f64()).fold(0.0, Add::add)
     }
 
     /// The interruptions that lie at least partly within a stretch, whole and in order. Incidents that overlap or follow

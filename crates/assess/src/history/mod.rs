@@ -69,6 +69,26 @@ pub struct Report {
     pub change: Option<Comparison>,
 }
 
+impl Report {
+    /// The incidents of which anything lies in the stretch that was observed.
+    pub fn counted(&self) -> impl Iterator<Item = &Share> {
+        self.incidents.iter().filter(|share| !share.outside)
+    }
+
+    /// How many do not.
+    #[must_use]
+    pub fn outside(&self) -> usize {
+        self.incidents.iter().filter(|share| share.outside).count()
+    }
+
+    /// Whether there are incidents, and none that counts: then the stretch is probably not the one that was meant, and no target was
+    /// reached in it.
+    #[must_use]
+    pub fn misses_all(&self) -> bool {
+        !self.incidents.is_empty() && self.counted().next().is_none()
+    }
+}
+
 /// A target, and what became of its error budget.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,6 +132,8 @@ pub struct Share {
     pub lost: f64,
     /// Seconds within the stretch that was observed.
     pub seconds: f64,
+    /// Whether all of it lies outside of that stretch, so that it counts nothing.
+    pub outside: bool,
     /// What the availability would have been without it, from 0 to 1.
     pub without: f64,
 }
@@ -167,6 +189,7 @@ fn share(history: &History, at: usize) -> Share {
         stretch: incident.stretch(),
         lost: incident.lost,
         seconds: within.map_or(0.0, |stretch| stretch.length().as_secs_f64()),
+        outside: incident.restored <= history.observed.from || history.observed.to <= incident.began,
         without: availability(others, history.observed),
     }
 }

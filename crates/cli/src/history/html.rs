@@ -47,6 +47,9 @@ fn verdict(report: &Report) -> (Tone, &'static str, String) {
     let found = report.whole.availability.value.map_or_else(|| "–".to_owned(), percent);
     let name = &report.name;
     match &report.target {
+        _ if report.misses_all() => {
+            (Tone::Unknown, "nothing to judge by", format!("No incident of {name} lies in what was observed."))
+        }
         Some(target) if target.reached => (
             Tone::Good,
             "target reached",
@@ -71,6 +74,9 @@ fn meaning(report: &Report, stretch: &str) -> Vec<String> {
         super::count(whole),
         allowed.unwrap_or_default()
     )];
+    if let Some(outside) = super::outside(report) {
+        texts.push(outside);
+    }
     if let Some(check) = report.stated.as_ref().filter(|check| !check.agrees) {
         texts.push(format!("{} was stated; that is wrong.", percent(check.stated)));
     }
@@ -167,11 +173,11 @@ fn periods_section(paper: &mut Paper, report: &Report, periods: &[Period]) {
 }
 
 fn incidents(paper: &mut Paper, report: &Report, zone: &TimeZone) {
-    if report.incidents.is_empty() {
+    if report.counted().next().is_none() {
         return;
     }
     let mut table = Table::new(["Incident", "Began", "Lasted", "Lost", "Availability without it"]);
-    for share in &report.incidents {
+    for share in report.counted() {
         table.row([
             Td::text(&share.title).note(&share.kind.to_string()),
             Td::text(&zone.to_datetime(share.stretch.from).strftime("%Y-%m-%d %H:%M").to_string()),
@@ -180,7 +186,7 @@ fn incidents(paper: &mut Paper, report: &Report, zone: &TimeZone) {
             Td::figure(&percent(share.without)),
         ]);
     }
-    let mut most: Vec<_> = report.incidents.iter().filter(|share| share.seconds * share.lost > 0.0).collect();
+    let mut most: Vec<_> = report.counted().filter(|share| share.seconds * share.lost > 0.0).collect();
     most.sort_by(|one, other| (other.seconds * other.lost).total_cmp(&(one.seconds * one.lost)));
     let bars: Vec<Bar> = most
         .iter()

@@ -77,7 +77,7 @@ impl Calendar<'_> {
     /// What there is to see, in a sentence.
     fn about(&self) -> String {
         let one = |share: &Share| format!("{}: {}, {} lost", share.title, span(share.seconds), part(share.lost));
-        let incidents: Vec<String> = self.report.incidents.iter().map(one).collect();
+        let incidents: Vec<String> = self.report.counted().map(one).collect();
         if incidents.is_empty() { "No incidents.".to_owned() } else { incidents.join("; ") }
     }
 }
@@ -141,7 +141,7 @@ fn row(text: &mut String, calendar: &Calendar<'_>, period: &Period, (left, y, ro
             (to - from).max(0.0)
         ),
     );
-    for share in &calendar.report.incidents {
+    for share in calendar.report.counted() {
         let Some(within) = share.stretch.meet(period.stretch) else { continue };
         let (from, to) = (place(within.from), place(within.to));
         let high = (FULL * share.lost).max(THINNEST);

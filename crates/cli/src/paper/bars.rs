@@ -98,25 +98,18 @@ impl Bars {
             Markup(&self.title),
             Markup(&self.about)
         )?;
-        let mut y = head;
-        for bar in &self.bars {
-            let (middle, long) = (y + ROW / 2.0, scale(bar.value));
+        let rows = || std::iter::successors(Some(head), |y| Some(y + ROW)).zip(&self.bars);
+        for (y, bar) in rows() {
+            // What is there at all is seen.
+            let long = if bar.value > 0.0 { scale(bar.value).max(1.5) } else { 0.0 };
             write!(
                 f,
-                "<text x=\"{label:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text><rect class=\"{}\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{THICK}\" rx=\"2\"><title>{}: {}</title></rect><text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                middle + 4.5,
-                Markup(fit(&bar.label, LETTERS, label)),
+                "<rect class=\"{}\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{long:.1}\" height=\"{THICK}\" rx=\"2\"><title>{}: {}</title></rect>",
                 bar.shade.class(),
-                middle - THICK / 2.0,
-                // What is there at all is seen.
-                if bar.value > 0.0 { long.max(1.5) } else { 0.0 },
+                y + (ROW - THICK) / 2.0,
                 Markup(&bar.label),
                 Markup(&bar.text),
-                left + long + GAP,
-                middle + 4.5,
-                Markup(fit(&bar.text, LETTERS * BOLD, text))
             )?;
-            y += ROW;
         }
         if let Some((at, what)) = &self.mark {
             let x = left + scale(*at);
@@ -128,6 +121,17 @@ impl Bars {
                 "<path class=\"limit\" d=\"M{x:.1} 4V{height:.0}\"/><text class=\"axis\" x=\"{:.1}\" y=\"14\" text-anchor=\"{anchor}\">{}</text>",
                 x + shift,
                 Markup(fit(what, LETTERS, most))
+            )?;
+        }
+        // Over bars and limit, which may end or pass where they stand.
+        for (y, bar) in rows() {
+            let base = y + ROW / 2.0 + 4.5;
+            write!(
+                f,
+                "<text x=\"{label:.1}\" y=\"{base:.1}\" text-anchor=\"end\">{}</text><text class=\"value\" x=\"{:.1}\" y=\"{base:.1}\">{}</text>",
+                Markup(fit(&bar.label, LETTERS, label)),
+                left + scale(bar.value) + GAP,
+                Markup(fit(&bar.text, LETTERS * BOLD, text))
             )?;
         }
         f.write_str("</svg>")
