@@ -207,30 +207,42 @@ impl Paper {
     }
 }
 
-/// Text in which no line breaks between a figure and its unit.
-struct Prose<'a>(&'a str);
+/// Text in which no line breaks between a figure and its unit, and in which what stands between backticks is shown as what one types.
+pub(super) struct Prose<'a>(pub(super) &'a str);
 
 /// Units that figures are written with, see [`model::figures`].
 const UNITS: [&str; 7] = ["%", "d", "h", "min", "s", "ms", "µs"];
 
 impl fmt::Display for Prose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut words = self.0.split(' ').peekable();
-        while let Some(word) = words.next() {
-            let unit = words.next_if(|next| {
-                let next = next.trim_end_matches(|letter: char| ".,;:)".contains(letter));
-                word.ends_with(|last: char| last.is_ascii_digit()) && UNITS.contains(&next)
-            });
-            match unit {
-                Some(unit) => write!(f, "<span class=\"nobr\">{} {}</span>", Markup(word), Markup(unit))?,
-                None => write!(f, "{}", Markup(word))?,
-            }
-            if words.peek().is_some() {
-                f.write_char(' ')?;
-            }
+        let parts: Vec<&str> = self.0.split('`').collect();
+        // A backtick without another is a backtick.
+        if parts.len().is_multiple_of(2) {
+            return unbroken(f, self.0);
+        }
+        for (at, part) in parts.into_iter().enumerate() {
+            if at % 2 == 0 { unbroken(f, part)? } else { write!(f, "<code>{}</code>", Markup(part))? }
         }
         Ok(())
     }
+}
+
+fn unbroken(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let mut words = text.split(' ').peekable();
+    while let Some(word) = words.next() {
+        let unit = words.next_if(|next| {
+            let next = next.trim_end_matches(|letter: char| ".,;:)".contains(letter));
+            word.ends_with(|last: char| last.is_ascii_digit()) && UNITS.contains(&next)
+        });
+        match unit {
+            Some(unit) => write!(f, "<span class=\"nobr\">{} {}</span>", Markup(word), Markup(unit))?,
+            None => write!(f, "{}", Markup(word))?,
+        }
+        if words.peek().is_some() {
+            f.write_char(' ')?;
+        }
+    }
+    Ok(())
 }
 
 /// A state in a table or a list: a sign, a colour, a word.
@@ -259,6 +271,12 @@ mod tests {
             "it was up <span class=\"nobr\">99.9 %,</span> &amp; down <span class=\"nobr\">2 h</span> <span class=\"nobr\">5 min.</span>"
         );
         assert_eq!(Prose(" two  gaps ").to_string(), " two  gaps ");
+    }
+
+    #[test]
+    fn what_one_types_is_shown_as_such() {
+        assert_eq!(Prose("give `mttr < 5 s`, or").to_string(), "give <code>mttr &lt; 5 s</code>, or");
+        assert_eq!(Prose("`a` and a lone `").to_string(), "`a` and a lone `");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
-use super::{Badge, Markup, Tone};
+use super::{Badge, Markup, Prose, Tone};
 
 /// Rows of a table that is printed on one page: it leaves less empty than it would take to find the rest of it.
 const SHORT: usize = 8;
@@ -17,7 +17,7 @@ pub(crate) struct Td {
 impl Td {
     /// Text.
     pub(crate) fn text(text: &str) -> Self {
-        Self { class: "", html: Markup(text).to_string() }
+        Self { class: "", html: Prose(text).to_string() }
     }
 
     /// A figure: figures of a column stand below each other.
@@ -38,7 +38,7 @@ impl Td {
     /// The same with a line below it.
     pub(crate) fn note(mut self, text: &str) -> Self {
         if !text.is_empty() {
-            write!(self.html, "<span class=\"why\">{}</span>", Markup(text)).expect("a String takes all text");
+            write!(self.html, "<span class=\"why\">{}</span>", Prose(text)).expect("a String takes all text");
         }
         self
     }
