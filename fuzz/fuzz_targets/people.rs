@@ -1,17 +1,12 @@
 //! Documents of other people: every kind is recognised by its keys, and looked at by its rules.
 #![no_main]
 
-use formats::{Finding, Options, Source};
 use libfuzzer_sys::fuzz_target;
-use model::catalogue::Catalogue;
+use shaketable_fuzz::checked;
 
 fuzz_target!(|bytes: &[u8]| {
-    let catalogue = Catalogue::default();
-    let options = Options::new(&catalogue);
     for head in HEADS {
-        let text = [head.as_bytes(), bytes].concat();
-        let checked = formats::check("fuzz.yaml", &text, &options);
-        shown(&checked.findings, &checked.source);
+        checked("fuzz.yaml", &[head.as_bytes(), bytes].concat());
     }
 });
 
@@ -29,13 +24,3 @@ const HEADS: &[&str] = &[
     "Hosted Zone: example.com\nFailure Threshold: 3\nHealth Check:\n",
     "",
 ];
-
-/// Every finding stands in the text and can be shown in every form.
-fn shown(findings: &[Finding], source: &Source) {
-    for finding in findings {
-        assert!(source.text().get(finding.span.range()).is_some(), "{finding:?}");
-    }
-    let text = formats::render::terminal(findings, source, true);
-    assert_eq!(text.is_empty(), findings.is_empty());
-    assert_eq!(formats::render::json(findings, source).as_array().map(Vec::len), Some(findings.len()));
-}

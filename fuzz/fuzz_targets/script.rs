@@ -1,26 +1,11 @@
 //! Shell scripts, and what stands in their options and here-documents.
 #![no_main]
 
-use formats::{Finding, Options, Source};
 use libfuzzer_sys::fuzz_target;
-use model::catalogue::Catalogue;
+use shaketable_fuzz::checked;
 
 fuzz_target!(|bytes: &[u8]| {
-    let catalogue = Catalogue::default();
-    let options = Options::new(&catalogue);
+    checked("fuzz.sh", bytes);
     let query = [b"aws ec2 describe-instances --output text --query '", bytes, b"' | sort\n"].concat();
-    for text in [bytes, query.as_slice()] {
-        let checked = formats::check("fuzz.sh", text, &options);
-        shown(&checked.findings, &checked.source);
-    }
+    checked("fuzz.sh", &query);
 });
-
-/// Every finding stands in the text and can be shown in every form.
-fn shown(findings: &[Finding], source: &Source) {
-    for finding in findings {
-        assert!(source.text().get(finding.span.range()).is_some(), "{finding:?}");
-    }
-    let text = formats::render::terminal(findings, source, true);
-    assert_eq!(text.is_empty(), findings.is_empty());
-    assert_eq!(formats::render::json(findings, source).as_array().map(Vec::len), Some(findings.len()));
-}

@@ -1,8 +1,8 @@
 //! Workloads, inventories and classifications are read or refused.
 #![no_main]
 
-use formats::{Finding, Source};
 use libfuzzer_sys::fuzz_target;
+use shaketable_fuzz::shown;
 
 fuzz_target!(|bytes: &[u8]| {
     for head in ["", "components:\n  a: {}\n", "workload_name: a\n", "services:\n"] {
@@ -12,13 +12,3 @@ fuzz_target!(|bytes: &[u8]| {
         shown(&read.findings, &read.source);
     }
 });
-
-/// Every finding stands in the text and can be shown in every form.
-fn shown(findings: &[Finding], source: &Source) {
-    for finding in findings {
-        assert!(source.text().get(finding.span.range()).is_some(), "{finding:?}");
-    }
-    let text = formats::render::terminal(findings, source, true);
-    assert_eq!(text.is_empty(), findings.is_empty());
-    assert_eq!(formats::render::json(findings, source).as_array().map(Vec::len), Some(findings.len()));
-}

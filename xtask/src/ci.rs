@@ -36,6 +36,7 @@ pub(crate) fn ci() -> Result<()> {
     })?;
     step("generated docs", docs::check)?;
     step("patterns alone", patterns_alone)?;
+    step("fuzz targets", fuzz_targets)?;
     // A step that fails ends the run above, and so does a test that fails: what is left to count has passed.
     println!("\n{passed} passed, 0 failed");
     Ok(())
@@ -44,6 +45,14 @@ pub(crate) fn ci() -> Result<()> {
 fn step(name: &str, what: impl FnOnce() -> Result<()>) -> Result<()> {
     println!("\n== {name}");
     what().with_context(|| name.to_owned())
+}
+
+/// The fuzz targets, a workspace of their own, compile against the readers as they are. A stable compiler can see that; running
+/// them takes a nightly one and cargo-fuzz, and more time than a change has.
+fn fuzz_targets() -> Result<()> {
+    let fuzz = ["--manifest-path", "fuzz/Cargo.toml"];
+    run::run("cargo", &[&["fmt"], &fuzz[..], &["--check"]].concat(), &[])?;
+    run::run("cargo", &[&["clippy"], &fuzz[..], &["--quiet", "--", "-D", "warnings"]].concat(), &[])
 }
 
 /// The crate that is published compiles with each of its features alone, and makes a package. In the workspace, and in its own
