@@ -3,10 +3,14 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashSet},
+    rc::Rc,
     str::FromStr,
 };
 
-use model::{Period, nearest::nearest};
+use model::{
+    Period,
+    nearest::{LONGEST, nearest},
+};
 
 use crate::{
     cloudformation::case::{pascal, spoken},
@@ -17,9 +21,28 @@ use crate::{
     yaml,
 };
 
-/// Most names that are compared in search of the one that was meant, for a whole document. Thirty mistakes among a
-/// thousand names are within it; a generated file with tens of thousands of each would take minutes without it.
-const MOST_COMPARED: usize = 50_000;
+/// Most pairs of letters that are compared in search of the names that were meant, for a whole document: to compare two names
+/// takes as many steps as the one has letters times as the other has. Fifty mistakes among a thousand names of twenty letters
+/// are within it; a generated file with tens of thousands of each would take minutes without it.
+const MOST_COMPARED: usize = 20_000_000;
+
+/// What has been spent of [`MOST_COMPARED`]. A clone spends of the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Guesses(Rc<Cell<usize>>);
+
+impl Guesses {
+    /// The known name that was probably meant, while there is something left.
+    pub(crate) fn near<'k>(&self, wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+        let affordable = |name: &&str| {
+            let is_name = wrong.len().max(name.len()) <= LONGEST;
+            // To see that there is nothing to compare is a step as well.
+            let steps = if is_name { wrong.len() * name.len() + 1 } else { 1 };
+            self.0.set(self.0.get() + steps);
+            self.0.get() <= MOST_COMPARED
+        };
+        nearest(wrong, known.into_iter().take_while(affordable))
+    }
+}
 
 /// Reads one document: the source, and what was found so far.
 pub(crate) struct Reader<'s> {
@@ -31,8 +54,8 @@ pub(crate) struct Reader<'s> {
     pub(crate) pascal_case: bool,
     /// Whether the document is read to be run, so that nothing may stay open.
     pub(crate) to_run: bool,
-    /// Names compared so far in search of the ones that were meant.
-    compared: Cell<usize>,
+    /// What the search for names that were meant has taken so far.
+    pub(crate) guesses: Guesses,
     /// Keys that were misspelt: where their mapping starts, and which key was meant. That one is not missing as well.
     meant: HashSet<(usize, String)>,
     /// Keys that belong elsewhere than where people put them: key, and where it belongs.
@@ -88,7 +111,7 @@ impl<'s> Reader<'s> {
             native_scalars: false,
             pascal_case: false,
             to_run: true,
-            compared: Cell::new(0),
+            guesses: Guesses::default(),
             meant: HashSet::new(),
             misplaced,
         }
@@ -122,11 +145,9 @@ impl<'s> Reader<'s> {
         Some(Fields { node, entries, what })
     }
 
-    /// The known name that was probably meant, while [`MOST_COMPARED`] lasts.
+    /// The known name that was probably meant; nothing when a document had too many that might be.
     pub(crate) fn near<'k>(&self, wrong: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-        let left = MOST_COMPARED.saturating_sub(self.compared.get());
-        let count = |_: &&str| self.compared.set(self.compared.get() + 1);
-        if left == 0 { None } else { nearest(wrong, known.into_iter().take(left).inspect(count)) }
+        self.guesses.near(wrong, known)
     }
 
     /// Whether a key of this mapping is there, but misspelt, which has been reported.

@@ -1,6 +1,8 @@
 //! JSON that stands as a text in another document: the body of a dashboard in a stack, the spec of a fault in an
 //! experiment.
 
+use std::collections::HashMap;
+
 use crate::{
     decode::Reader,
     json,
@@ -14,23 +16,28 @@ pub(crate) fn check(reader: &mut Reader<'_>, node: &Node, text: &str, rules: imp
     let mut findings = Vec::new();
     let root = json::parse(text, &mut findings);
     let mut body = Reader::new(&inner, &[]);
-    body.findings = findings;
+    (body.findings, body.guesses) = (findings, reader.guesses.clone());
     if let Some(root) = root {
         rules(&mut body, &root);
     }
+    // Many findings may stand on a line, which is looked for once.
+    let mut lines: HashMap<usize, Option<usize>> = HashMap::new();
     for mut finding in body.findings {
-        finding.span = outer(reader.source, node, &inner, finding.span);
+        let line = inner.line_of(finding.span.start);
+        let here = inner.line(line);
+        let start = *lines.entry(line).or_insert_with(|| outer(reader.source, node, &inner, line));
+        finding.span = start.map_or(node.span, |start| {
+            let moved = |to: usize| start + to.min(here.end) - here.start;
+            Span::new(moved(finding.span.start), moved(finding.span.end))
+        });
         reader.report(finding);
     }
 }
 
-/// Where a place of a text stands in the document that holds it: lines of a block, and a text in one line without
+/// Where a line of a text begins in the document that holds it: lines of a block, and a text in one line without
 /// escapes, stand there as they are. In others nothing is sure but the text as a whole.
-fn outer(source: &Source, node: &Node, inner: &Source, place: Span) -> Span {
-    let (first, _) = source.position(node.span.start);
-    let (line, _) = inner.position(place.start);
-    let (here, there) = (inner.line(line), source.line(first + line - 1));
-    let Some(at) = source.slice(there).find(inner.slice(here)) else { return node.span };
-    let moved = |to: usize| there.start + at + to.min(here.end) - here.start;
-    Span::new(moved(place.start), moved(place.end))
+fn outer(source: &Source, node: &Node, inner: &Source, line: usize) -> Option<usize> {
+    let there = source.line(source.line_of(node.span.start) + line - 1);
+    let at = source.slice(there).find(inner.slice(inner.line(line)))?;
+    Some(there.start + at)
 }

@@ -1,17 +1,68 @@
 //! "Did you mean …": the nearest known name.
 
-/// The known name that `wrong` most probably stands for, if any is near enough to be worth saying.
+/// Most characters of a name that is compared: ARNs and host names have fewer. What is longer is a text, and the distance of two
+/// of a megabyte would take 10^12 steps, and as many words of memory.
+pub const LONGEST: usize = 256;
+
+/// The known name that `wrong` most probably stands for, if any is near enough to be worth saying. Names of more than [`LONGEST`]
+/// characters are near nothing.
 ///
 /// Damerau-Levenshtein distance, letter case ignored; near enough is a third of the longer name's length, because a
 /// suggestion that shares less than that is noise.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong_name = Name::of(wrong)?;
     let wrong = wrong.to_lowercase();
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= name.chars().count().max(wrong.chars().count()).div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    let mut best: Option<(usize, &str)> = None;
+    for name in known {
+        let Some(other) = Name::of(name) else { continue };
+        let near = wrong_name.length.max(other.length).div_ceil(3);
+        // Of two that are as near the first is taken.
+        let most = match best {
+            Some((0, _)) => break,
+            Some((distance, _)) => near.min(distance - 1),
+            None => near,
+        };
+        if wrong_name.least_distance(&other) <= most {
+            let distance = strsim::damerau_levenshtein(&wrong, &name.to_lowercase());
+            best = (distance <= most).then_some((distance, name)).or(best);
+        }
+    }
+    best.map(|(_, name)| name)
+}
+
+/// Letters are counted by their numbers modulo so many: those of ASCII each alone.
+const COUNTS: usize = 128;
+
+/// How long a name is, and how many it has of which letters.
+struct Name {
+    length: usize,
+    counts: [i16; COUNTS],
+}
+
+impl Name {
+    /// Nothing where it is too long to be one.
+    fn of(name: &str) -> Option<Self> {
+        let length = name.chars().take(LONGEST + 1).count();
+        let mut counts = [0; COUNTS];
+        if length > LONGEST {
+            return None;
+        }
+        for letter in name.chars().flat_map(char::to_lowercase) {
+            counts[letter as usize % COUNTS] += 1;
+        }
+        Some(Self { length, counts })
+    }
+
+    /// A distance that two names have at least, found without comparing them: a step takes away at most one letter that the other
+    /// has not, and adds at most one.
+    fn least_distance(&self, other: &Self) -> usize {
+        let (mut more, mut less) = (0, 0);
+        for (own, others) in self.counts.iter().zip(&other.counts) {
+            let difference = usize::from(own.abs_diff(*others));
+            *(if own > others { &mut more } else { &mut less }) += difference;
+        }
+        usize::max(more, less)
+    }
 }
 
 #[cfg(test)]
@@ -25,5 +76,53 @@ mod tests {
         assert_eq!(nearest("SelectionMode", known), Some("selectionMode"));
         assert_eq!(nearest("colour", known), None);
         assert_eq!(nearest("x", []), None);
+    }
+
+    #[test]
+    fn what_is_left_out_without_comparing_is_never_the_nearest() {
+        let known = [
+            "stop-instances",
+            "start-instances",
+            "Stop",
+            "reboot",
+            "日本",
+            "日本語",
+            "İstanbul",
+            "",
+            "aab",
+            "aba",
+            "xy",
+        ];
+        let compared = |wrong: &str| {
+            let wrong = wrong.to_lowercase();
+            let distances = known.map(|name| (strsim::damerau_levenshtein(&wrong, &name.to_lowercase()), name));
+            let near = |(distance, name): &(usize, &str)| {
+                *distance <= name.chars().count().max(wrong.chars().count()).div_ceil(3)
+            };
+            distances.into_iter().filter(near).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+        };
+        for wrong in [
+            "stp-instance",
+            "strat-instances",
+            "STOP",
+            "tsop",
+            "reboots",
+            "日木",
+            "baa",
+            "ab",
+            "yx",
+            "",
+            "z",
+            "istanbul",
+        ] {
+            assert_eq!(nearest(wrong, known), compared(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_of_megabytes_are_near_nothing() {
+        let (wrong, known) = ("a".repeat(4_000_000), "b".repeat(4_000_000));
+        assert_eq!(nearest(&wrong, [known.as_str(), "x"]), None);
+        assert_eq!(nearest("x", [known.as_str()]), None);
     }
 }

@@ -21,7 +21,7 @@ use std::path::Path;
 
 use crate::{
     Checked, Options, Part, backup, balancer, chaos_mesh, cloudformation, codes, dashboard,
-    decode::Reader,
+    decode::{Guesses, Reader},
     finding::{self, Finding, Severity},
     iam, incidents, json,
     kind::{self, Kind},
@@ -154,8 +154,15 @@ pub(crate) fn is_prose_plan(root: &Node) -> bool {
 pub(crate) fn check(source: Source, options: &Options<'_>) -> Result<Checked, Kind> {
     let Some(language) = Language::of(source.path(), source.text()) else { return Err(Kind::Unknown) };
     let goals = Goals::of(source.text(), language == Language::Markdown);
-    let mut checker =
-        Checker { source: &source, options, goals, findings: Vec::new(), parts: Vec::new(), looked_into: 0 };
+    let mut checker = Checker {
+        source: &source,
+        options,
+        goals,
+        findings: Vec::new(),
+        parts: Vec::new(),
+        looked_into: 0,
+        guesses: Guesses::default(),
+    };
     let whole = Span::new(0, source.text().len());
     let kind = match language {
         Language::Data => checker.people(whole)?,
@@ -178,12 +185,14 @@ struct Checker<'s, 'o> {
     parts: Vec<Part>,
     /// How many documents in it have been looked at.
     looked_into: usize,
+    /// One search for names that were meant, for all of them.
+    guesses: Guesses,
 }
 
-impl Checker<'_, '_> {
+impl<'s> Checker<'s, '_> {
     /// Looks at a part in a language; what it is.
     fn language(&mut self, language: Language, span: Span, name: &str, depth: usize) -> Kind {
-        let mut reader = Reader::new(self.source, &[]);
+        let mut reader = self.reader(&[]);
         let mut inner = Vec::new();
         let kind = match language {
             Language::Markdown => {
@@ -235,6 +244,13 @@ impl Checker<'_, '_> {
             }
         }
         kind
+    }
+
+    /// A reader of a part.
+    fn reader(&self, misplaced: &'static [(&'static str, &'static str)]) -> Reader<'s> {
+        let mut reader = Reader::new(self.source, misplaced);
+        reader.guesses = self.guesses.clone();
+        reader
     }
 
     /// Adds findings.
@@ -327,7 +343,7 @@ impl Checker<'_, '_> {
 
     /// The rules of a kind. A document that is none of the known kinds is somebody's own, and right as it is.
     fn rules(&mut self, root: &Node, kind: Kind) {
-        let mut reader = Reader::new(self.source, kind.misplaced());
+        let mut reader = self.reader(kind.misplaced());
         match kind {
             Kind::ChaosMesh => chaos_mesh::check(&mut reader, root),
             Kind::Kubernetes => kubernetes::check(&mut reader, root),

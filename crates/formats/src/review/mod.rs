@@ -8,14 +8,14 @@ mod tree;
 use std::collections::HashMap;
 
 use model::{
-    lens::Lens,
+    lens::{Lens, Question},
     review::{Answers, Review, Status},
 };
 
 use crate::{
     circles::circles,
     codes,
-    decode::Reader,
+    decode::{Guesses, Reader},
     finding::{self, Finding},
     node::Node,
     read::{Done, has_errors, open},
@@ -80,10 +80,10 @@ impl ReadReview {
     #[must_use]
     pub fn against(mut self, lens: &Lens) -> Self {
         let Some(review) = self.review.take() else { return self };
-        let mut findings = Vec::new();
-        self.answers(&review.answers, lens, &mut findings);
-        self.improvements(&review, lens, &mut findings);
-        self.findings.append(&mut findings);
+        let mut search = Search::default();
+        self.answers(&review.answers, lens, &mut search);
+        self.improvements(&review, lens, &mut search);
+        self.findings.append(&mut search.findings);
         self.findings = finding::locate(std::mem::take(&mut self.findings), &self.source);
         self.review = Some(review).filter(|_| !has_errors(&self.findings));
         self
@@ -93,21 +93,22 @@ impl ReadReview {
         self.places.get(part).copied().unwrap_or_default()
     }
 
-    fn answers(&self, answers: &Answers, lens: &Lens, findings: &mut Vec<Finding>) {
-        let questions: Vec<&str> = lens.questions().map(|(_, question)| question.id.as_str()).collect();
+    fn answers(&self, answers: &Answers, lens: &Lens, search: &mut Search) {
+        let ids: Vec<&str> = lens.questions().map(|(_, question)| question.id.as_str()).collect();
+        let questions: HashMap<&str, &Question> =
+            lens.questions().map(|(_, question)| (question.id.as_str(), question)).collect();
         for (id, answer) in answers {
-            let Some(question) = lens.question(id) else {
+            let Some(question) = questions.get(id.as_str()) else {
                 let message = format!("the lens has no question `{id}`; its answer counts for nothing");
-                let finding = Finding::new(&codes::UNKNOWN_QUESTION, self.place(&Part::Question(id.clone())), message);
-                findings.push(finding.help(meant(id, &questions)));
+                let place = self.place(&Part::Question(id.clone()));
+                search.unknown(Finding::new(&codes::UNKNOWN_QUESTION, place, message), id, &ids);
                 continue;
             };
             let choices: Vec<&str> = question.choices.iter().map(|choice| choice.id.as_str()).collect();
             for choice in answer.choices.keys().filter(|choice| !choices.contains(&choice.as_str())) {
                 let message = format!("the question has no choice `{choice}`; it counts for nothing");
                 let place = self.place(&Part::Choice(id.clone(), choice.clone()));
-                let finding = Finding::new(&codes::UNKNOWN_PRACTICE, place, message);
-                findings.push(finding.help(meant(choice, &choices)));
+                search.unknown(Finding::new(&codes::UNKNOWN_PRACTICE, place, message), choice, &choices);
             }
             let selected = |id: &str| answer.choices.get(id).is_some_and(|choice| choice.status == Status::Selected);
             let (none, others): (Vec<_>, Vec<_>) = question
@@ -118,28 +119,28 @@ impl ReadReview {
             if let ([none, ..], [other, ..]) = (none.as_slice(), others.as_slice()) {
                 let place = self.place(&Part::Choice(id.clone(), none.id.clone()));
                 let message = format!("\"none of these\" is selected together with `{}`", other.id);
-                findings.push(Finding::new(&codes::NONE_WITH_OTHERS, place, message).help("keep one of them"));
+                search.report(Finding::new(&codes::NONE_WITH_OTHERS, place, message).help("keep one of them"));
             }
         }
     }
 
-    fn improvements(&self, review: &Review, lens: &Lens, findings: &mut Vec<Finding>) {
+    fn improvements(&self, review: &Review, lens: &Lens, search: &mut Search) {
         let choices: Vec<&str> =
             lens.questions().flat_map(|(_, question)| &question.choices).map(|choice| choice.id.as_str()).collect();
-        for (id, improvement) in &review.improvements {
-            let named = std::iter::once((id, Part::Improvement(id.clone())));
-            let after = improvement.after.iter().map(|after| (after, Part::After(id.clone(), after.clone())));
-            for (name, part) in named.chain(after).filter(|(name, _)| !choices.contains(&name.as_str())) {
-                let message = format!("the lens has no choice `{name}`");
-                let finding = Finding::new(&codes::UNKNOWN_PRACTICE, self.place(&part), message);
-                findings.push(finding.help(meant(name, &choices)));
-            }
-        }
         let of_lens: HashMap<&str, _> = lens
             .questions()
             .flat_map(|(_, question)| &question.choices)
             .map(|choice| (choice.id.as_str(), choice))
             .collect();
+        for (id, improvement) in &review.improvements {
+            let named = std::iter::once((id, Part::Improvement(id.clone())));
+            let after = improvement.after.iter().map(|after| (after, Part::After(id.clone(), after.clone())));
+            for (name, part) in named.chain(after).filter(|(name, _)| !of_lens.contains_key(name.as_str())) {
+                let message = format!("the lens has no choice `{name}`");
+                let place = self.place(&part);
+                search.unknown(Finding::new(&codes::UNKNOWN_PRACTICE, place, message), name, &choices);
+            }
+        }
         let waits_for = |id: &str| {
             let own = review.improvements.get(id).into_iter().flat_map(|improvement| &improvement.after);
             let of_lens = of_lens.get(id).into_iter().flat_map(|choice| choice.after());
@@ -150,15 +151,32 @@ impl ReadReview {
             let message = format!("`{id}` waits for itself, by way of `{by_way_of}`");
             let place = self.place(&Part::After(id.to_owned(), by_way_of.to_owned()));
             let place = if place == Span::default() { self.place(&Part::Improvement(id.to_owned())) } else { place };
-            findings.push(Finding::new(&codes::CIRCULAR_AFTER, place, message).help("remove one of the `after`"));
+            search.report(Finding::new(&codes::CIRCULAR_AFTER, place, message).help("remove one of the `after`"));
         }
     }
 }
 
-fn meant(wrong: &str, known: &[&str]) -> String {
-    match model::nearest::nearest(wrong, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => "correct it; after a change of the lens, `shaketable review upgrade` carries answers over".to_owned(),
+/// What does not fit a lens.
+#[derive(Default)]
+struct Search {
+    findings: Vec<Finding>,
+    guesses: Guesses,
+}
+
+impl Search {
+    fn report(&mut self, finding: Finding) {
+        finding::keep(&mut self.findings, finding);
+    }
+
+    /// Reports an id that the lens does not have.
+    fn unknown(&mut self, finding: Finding, id: &str, known: &[&str]) {
+        let help = match self.guesses.near(id, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                "correct it; after a change of the lens, `shaketable review upgrade` carries answers over".to_owned()
+            }
+        };
+        self.report(finding.help(help));
     }
 }
 

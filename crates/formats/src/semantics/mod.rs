@@ -12,7 +12,6 @@ use std::collections::{BTreeSet, HashSet};
 use model::{
     catalogue::{Catalogue, Entry, Reversibility},
     experiment::{Experiment, StopSource},
-    nearest::nearest,
     target::{SelectionMode, Target},
 };
 
@@ -384,7 +383,7 @@ fn guard(
     if context.own {
         if !experiment.alarms.contains_key(name) {
             let message = format!("the document defines no alarm `{name}`");
-            let near = nearest(name, experiment.alarms.keys().map(String::as_str));
+            let near = reader.near(name, experiment.alarms.keys().map(String::as_str));
             let help = match near {
                 Some(near) => format!("did you mean `{near}`? otherwise the lab file must define it"),
                 None => "define it under `alarms`; otherwise the lab file must".to_owned(),

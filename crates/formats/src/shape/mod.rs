@@ -367,11 +367,12 @@ fn place_below(keys: &'static Keys, name: &str, depth: usize) -> Option<String> 
 }
 
 /// Names for a message; more than fit on two lines help nobody.
-fn some<'k, I: Iterator<Item = &'k str>>(names: I) -> String {
+pub(crate) fn some<'k, I: IntoIterator<Item = &'k str>>(names: I) -> String {
     const MOST: usize = 16;
-    let names: Vec<&str> = names.collect();
-    let shown = names[..names.len().min(MOST)].join(", ");
-    if names.len() > MOST { format!("{shown}, …") } else { shown }
+    let mut names = names.into_iter();
+    let shown: Vec<&str> = names.by_ref().take(MOST).collect();
+    let shown = shown.join(", ");
+    if names.next().is_some() { format!("{shown}, …") } else { shown }
 }
 
 /// What a value may look like, for the help of a missing key.
