@@ -116,12 +116,8 @@ impl Source {
         at
     }
 
-    /// Where byte `offset` of a scalar's *value* stands in the source, given the scalar's span with its quotes.
-    ///
-    /// JSON and YAML double quotes have escapes, YAML single quotes have `''`; a plain scalar stands as it is. Scalars
-    /// that were folded over lines give the start of the scalar.
-    #[must_use]
-    pub fn inside(&self, scalar: Span, offset: usize) -> usize {
+    /// Where bytes of a scalar's *value* stand in the source, given the scalar's span with its quotes.
+    pub(crate) fn scalar(&self, scalar: Span) -> Inside<'_> {
         // A tag such as `!Sub` and the space behind it are no part of the value.
         let (tag, raw) = match self.slice(scalar) {
             raw if raw.starts_with('!') => {
@@ -131,39 +127,62 @@ impl Source {
             raw => ("", raw),
         };
         let scalar = Span::new(scalar.start + tag.len(), scalar.end);
-        let Some(quote @ ('"' | '\'')) = raw.chars().next() else {
-            return if raw.contains('\n') {
-                scalar.start
-            } else {
-                self.boundary(scalar.start + offset).min(scalar.end)
-            };
+        let quote = raw.chars().next().filter(|quote| matches!(quote, '"' | '\''));
+        let folded = quote.is_none() && raw.contains('\n');
+        Inside { source: self, scalar, raw, quote, folded, at: 1, decoded: 0 }
+    }
+}
+
+/// See [`Source::scalar`].
+pub(crate) struct Inside<'s> {
+    source: &'s Source,
+    scalar: Span,
+    raw: &'s str,
+    quote: Option<char>,
+    folded: bool,
+    /// How far the text in quotes has been walked, and how many bytes of the value that is.
+    at: usize,
+    decoded: usize,
+}
+
+impl Inside<'_> {
+    /// Where byte `offset` of the value stands. Places in rising order are each counted on from the one before.
+    ///
+    /// JSON and YAML double quotes have escapes, YAML single quotes have `''`; a plain scalar stands as it is. Scalars
+    /// that were folded over lines give the start of the scalar.
+    pub(crate) fn of(&mut self, offset: usize) -> usize {
+        let Span { start, end } = self.scalar;
+        let Some(quote) = self.quote else {
+            return if self.folded { start } else { self.source.boundary(start + offset).min(end) };
         };
-        let mut decoded = 0;
-        let mut chars = raw.char_indices().skip(1).peekable();
-        while let Some((at, c)) = chars.next() {
-            if decoded >= offset {
-                return scalar.start + at;
-            }
-            let produced = match c {
-                '\\' if quote == '"' => match chars.next() {
-                    Some((_, 'u')) => {
-                        let digits: String = chars.by_ref().take(4).map(|(_, digit)| digit).collect();
+        if offset < self.decoded {
+            (self.at, self.decoded) = (1, 0);
+        }
+        while self.decoded < offset {
+            let mut chars = self.raw[self.at.min(self.raw.len())..].chars();
+            let before = chars.as_str().len();
+            let produced = match chars.next() {
+                None => return end,
+                Some('\\') if quote == '"' => match chars.next() {
+                    Some('u') => {
+                        let digits: String = chars.by_ref().take(4).collect();
                         let code = u32::from_str_radix(&digits, 16).unwrap_or_default();
                         // Half of a surrogate pair stands for half of a four-byte character.
                         char::from_u32(code).map_or(2, char::len_utf8)
                     }
                     _ => 1,
                 },
-                '\'' if quote == '\'' => {
+                Some('\'') if quote == '\'' => {
                     chars.next();
                     1
                 }
-                '\n' => return scalar.start,
-                other => other.len_utf8(),
+                Some('\n') => return start,
+                Some(other) => other.len_utf8(),
             };
-            decoded += produced;
+            self.at += before - chars.as_str().len();
+            self.decoded += produced;
         }
-        scalar.end
+        if self.at < self.raw.len() { start + self.at } else { end }
     }
 }
 
@@ -256,13 +275,27 @@ mod tests {
         let source = Source::new("f", text);
         let whole = Span::new(0, text.len());
         // The value is {"a": "éb"}; its byte 9 is the b.
-        let at = source.inside(whole, 9);
+        let at = source.scalar(whole).of(9);
         assert_eq!(&text[at..=at], "b");
         let single = Source::new("f", "'it''s'");
-        assert_eq!(single.inside(Span::new(0, 7), 3), 5);
+        assert_eq!(single.scalar(Span::new(0, 7)).of(3), 5);
         let tagged = Source::new("f", "!Sub  'it''s'");
-        assert_eq!(tagged.inside(Span::new(0, 13), 3), 11);
+        assert_eq!(tagged.scalar(Span::new(0, 13)).of(3), 11);
         let plain = Source::new("f", "plain");
-        assert_eq!(plain.inside(Span::new(0, 5), 2), 2);
+        assert_eq!(plain.scalar(Span::new(0, 5)).of(2), 2);
+    }
+
+    #[test]
+    fn places_in_a_value_one_after_the_other_are_those_found_alone() {
+        for text in
+            [r#""{\"a\": \"\u00e9b\"} 日""#, "'it''s, 日 it''s'", "!Sub  \"a\\tb\"", "plain 日", "\"", "'a\n b'"]
+        {
+            let source = Source::new("f", text);
+            let whole = Span::new(0, text.len());
+            let mut places = source.scalar(whole);
+            for offset in (0..=text.len()).chain([3, 0, 5]) {
+                assert_eq!(places.of(offset), source.scalar(whole).of(offset), "{text} {offset}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A tree to a lens, with everything that is wrong with it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use model::lens::{
     Choice, Condition, Expr, Extra, Lens, MoreResources, Pillar, Question, Resource, Risk, Rule, SCHEMA_VERSION,
@@ -13,6 +13,7 @@ use crate::{
     finding::{Code, Finding, Severity},
     node::{Entry, Node},
     read::has_errors,
+    shape::some,
     source::Span,
 };
 
@@ -65,6 +66,19 @@ struct Object<'n> {
 impl<'n> Object<'n> {
     fn get(&self, key: &str) -> Option<&'n Node> {
         self.known.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+    }
+}
+
+/// The ids of a question's choices, in their order and to be looked up.
+struct Choices<'c> {
+    ids: Vec<&'c str>,
+    known: HashSet<&'c str>,
+}
+
+impl<'c> Choices<'c> {
+    fn of(choices: &'c [Choice]) -> Self {
+        let ids: Vec<&str> = choices.iter().map(|choice| choice.id.as_str()).collect();
+        Self { known: ids.iter().copied().collect(), ids }
     }
 }
 
@@ -233,9 +247,8 @@ impl Reading<'_, '_> {
                 self.places.insert(Part::Rules(id.clone()), node.head);
                 // A choice that could not be read may be the one that a rule names.
                 let complete = choices.len() == choice_ids.len();
-                let known = complete.then(|| choices.iter().map(|choice| choice.id.as_str()).collect::<Vec<_>>());
-                let rules =
-                    items.iter().enumerate().filter_map(|(n, item)| self.rule(item, (&id, n), known.as_deref()));
+                let known = complete.then(|| Choices::of(&choices));
+                let rules = items.iter().enumerate().filter_map(|(n, item)| self.rule(item, (&id, n), known.as_ref()));
                 let rules: Vec<_> = rules.collect();
                 let unread = items.len() - rules.len();
                 (rules, unread)
@@ -344,7 +357,7 @@ impl Reading<'_, '_> {
         Some(Resource { text, url, extra: object.extra })
     }
 
-    fn rule(&mut self, node: &Node, (question, n): (&str, usize), choices: Option<&[&str]>) -> Option<Rule> {
+    fn rule(&mut self, node: &Node, (question, n): (&str, usize), choices: Option<&Choices<'_>>) -> Option<Rule> {
         let object = self.object(node, "a risk rule", &["condition", "risk"])?;
         let condition = self.required(&object, "condition");
         let risk = self.required(&object, "risk").and_then(|node| self.reader.one_of(node, "`risk`", &Risk::NAMES));
@@ -354,31 +367,36 @@ impl Reading<'_, '_> {
         Some(Rule { condition, risk: risk?, extra: object.extra })
     }
 
-    fn condition(&mut self, node: &Node, choices: Option<&[&str]>) -> Option<Condition> {
+    fn condition(&mut self, node: &Node, choices: Option<&Choices<'_>>) -> Option<Condition> {
         let text = self.reader.text(node, "`condition`")?;
-        let source = self.reader.source;
-        let at = |from: usize, to: usize| Span::new(source.inside(node.span, from), source.inside(node.span, to));
+        let mut places = self.reader.source.scalar(node.span);
         let condition = match text.parse::<Condition>() {
             Ok(condition) => condition,
             Err(error) => {
                 let next = text[error.at..].chars().next().map_or(0, char::len_utf8);
-                let finding = Finding::new(&codes::LENS_CONDITION, at(error.at, error.at + next), error.message);
-                self.reader.report(finding);
+                let span = Span::new(places.of(error.at), places.of(error.at + next));
+                self.reader.report(Finding::new(&codes::LENS_CONDITION, span, error.message));
                 return None;
             }
         };
         let Some(choices) = choices else { return Some(condition) };
-        for id in condition.expr().map(Expr::choices).unwrap_or_default() {
-            if choices.contains(&id) {
-                continue;
-            }
-            // Ids are slices of the text only by value; the first place that is this id as a whole word is meant.
-            let start = whole_word(&text, id).unwrap_or_default();
-            let span = at(start, start + id.len());
+        let words = words(&text);
+        // In the order of their places, each once.
+        let unknown: BTreeSet<(usize, &str)> = condition
+            .expr()
+            .map(Expr::choices)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|id| !choices.known.contains(id))
+            .map(|id| (words.get(id).copied().unwrap_or_default(), id))
+            .collect();
+        for (start, id) in unknown {
+            let span = Span::new(places.of(start), places.of(start + id.len()));
             let finding = Finding::new(&codes::UNKNOWN_CHOICE, span, format!("the question has no choice `{id}`"));
-            let help = match self.reader.near(id, choices.iter().copied()) {
+            let known = choices.ids.iter().copied();
+            let help = match self.reader.near(id, known.clone()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its choices are {}", choices.join(", ")),
+                None => format!("its choices are {}", some(known)),
             };
             self.reader.report(finding.help(help));
         }
@@ -386,10 +404,14 @@ impl Reading<'_, '_> {
     }
 }
 
-/// Where an id stands in a condition, not as a part of a longer one.
-fn whole_word(text: &str, id: &str) -> Option<usize> {
-    let part_of_id = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.match_indices(id)
-        .map(|(at, _)| at)
-        .find(|at| !text[..*at].ends_with(part_of_id) && !text[at + id.len()..].starts_with(part_of_id))
+/// Where the words of a condition stand first. Ids are slices of its text only by value.
+fn words(text: &str) -> HashMap<&str, usize> {
+    let mut words = HashMap::new();
+    let mut at = 0;
+    for piece in text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+        let word = piece.trim_end_matches(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        words.entry(word).or_insert(at);
+        at += piece.len();
+    }
+    words
 }

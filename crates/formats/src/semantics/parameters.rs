@@ -280,10 +280,10 @@ fn operations(reader: &mut Reader<'_>, node: &Node, action: &Action) {
 fn document_parameters(reader: &mut Reader<'_>, node: &Node, text: &str, action: &Action, context: &Context<'_>) {
     let mut inner = Vec::new();
     let parsed = json::parse(text, &mut inner);
-    let source = reader.source;
-    let place = |span: Span| {
-        let start = source.inside(node.span, span.start);
-        Span::new(start, source.inside(node.span, span.end).max(start))
+    let mut places = reader.source.scalar(node.span);
+    let mut place = |span: Span| {
+        let start = places.of(span.start);
+        Span::new(start, places.of(span.end).max(start))
     };
     for finding in inner {
         let message = format!("`documentParameters` is not JSON: {}", finding.message);
