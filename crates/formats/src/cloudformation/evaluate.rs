@@ -1,6 +1,6 @@
 //! Intrinsic functions, in their short (`!Ref`) and long (`Ref:`, `Fn::Sub:`) forms.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use crate::{
     codes,
@@ -16,6 +16,10 @@ use super::stack::{ACCOUNT, Given, REGION, Stack, pseudo, type_of};
 /// Most bytes that functions may produce: a template is at most 1 MiB in CloudFormation.
 const MAX_PRODUCED: usize = 16 << 20;
 
+/// Most functions that are evaluated, each of them once for every place that asks for its value. A template of 1 MiB has fewer than
+/// a hundred thousand; attributes that ask for each other's twice are twice as many with each.
+const MAX_CALLED: usize = 200_000;
+
 /// Deepest chain of conditions that refer to each other, and of alarm names.
 const MAX_CHAIN: usize = 50;
 
@@ -26,7 +30,10 @@ const ZONES: [&str; 3] = ["a", "b", "c"];
 pub(super) struct Evaluator<'s, 'n> {
     pub(super) stack: &'s Stack<'n>,
     produced: usize,
+    called: usize,
     chain: usize,
+    /// Whether conditions hold, as far as they have been asked for.
+    conditions: HashMap<&'n str, bool>,
     /// Whether an ARN that cannot be resolved is an alarm's.
     alarm_wanted: bool,
     /// Whether the function at hand met a value that is not known, so that its own is not known either.
@@ -75,8 +82,9 @@ pub(super) fn pieces(mut text: &str) -> Option<Vec<Piece<'_>>> {
 }
 
 impl<'s, 'n> Evaluator<'s, 'n> {
-    pub(super) const fn new(stack: &'s Stack<'n>) -> Self {
-        Self { stack, produced: 0, chain: 0, alarm_wanted: false, met_unknown: false }
+    pub(super) fn new(stack: &'s Stack<'n>) -> Self {
+        let conditions = HashMap::new();
+        Self { stack, produced: 0, called: 0, chain: 0, conditions, alarm_wanted: false, met_unknown: false }
     }
 
     /// Whether the resource's `Condition` holds, if it has one.
@@ -118,6 +126,16 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         let span = node.span;
         if (name, argument.as_text()) == ("Ref", Some("AWS::NoValue")) {
             return None;
+        }
+        self.called += 1;
+        if self.called > MAX_CALLED || self.produced > MAX_PRODUCED {
+            if self.called == MAX_CALLED + 1 {
+                let message = format!("the template asks for the values of more than {MAX_CALLED} functions");
+                reader
+                    .report(Finding::new(&codes::TOO_DEEP, span, message).help("let fewer of them ask for each other"));
+            }
+            self.met_unknown = true;
+            return Some(Node::unknown(span));
         }
         if name == "If" {
             return self.choice(reader, argument, span);
@@ -277,6 +295,10 @@ impl<'s, 'n> Evaluator<'s, 'n> {
     /// A property of a resource; an attribute of the same name, such as a subnet's `CidrBlock`, has its value.
     fn property(&mut self, reader: &mut Reader<'_>, id: &str, name: &str) -> Option<String> {
         let node = self.stack.resource(id)?.get("Properties")?.get(name).filter(|_| self.chain < MAX_CHAIN)?;
+        // A list or a mapping is no text, however large it is.
+        if node.as_scalar().is_none() && call(node).is_none() {
+            return None;
+        }
         self.chain += 1;
         let value = self.evaluate(reader, node);
         self.chain -= 1;
@@ -289,14 +311,14 @@ impl<'s, 'n> Evaluator<'s, 'n> {
             Some(_) => return None,
             None => (argument.as_text()?, &[][..]),
         };
+        let local: HashMap<&str, &Node> = local.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
         let mut result = String::new();
         for piece in pieces(text)? {
             match piece {
                 Piece::Literal(literal) => result.push_str(literal),
                 Piece::Variable(name) => {
-                    let local = local.iter().find(|entry| entry.key == name);
-                    let value = match (local, name.split_once('.')) {
-                        (Some(entry), _) => self.text_of(reader, &entry.value)?,
+                    let value = match (local.get(name), name.split_once('.')) {
+                        (Some(node), _) => self.text_of(reader, node)?,
                         (None, Some((id, attribute))) => self.attribute(reader, id, attribute),
                         (None, None) => match self.reference(reader, name, span).as_text() {
                             Some(text) => text.to_owned(),
@@ -350,8 +372,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         let [map, first, second, rest @ ..] = argument.as_sequence()? else { return None };
         let (map, first, second) =
             (self.text_of(reader, map)?, self.text_of(reader, first)?, self.text_of(reader, second)?);
-        let found = self.stack.section("Mappings").iter().find(|entry| entry.key == map);
-        let found = found.and_then(|entry| entry.value.get(&first)?.get(&second));
+        let found = self.stack.mapping(&map).and_then(|mapping| mapping.get(&first)?.get(&second));
         // The language extension's `{ DefaultValue: x }`.
         let default = rest.first().and_then(|node| node.get("DefaultValue"));
         let Some(value) = found.or(default) else {
@@ -377,15 +398,18 @@ impl<'s, 'n> Evaluator<'s, 'n> {
     }
 
     fn named_condition(&mut self, reader: &mut Reader<'_>, name: &str, span: Span) -> bool {
-        let conditions = self.stack.section("Conditions");
-        let Some(entry) = conditions.iter().find(|entry| entry.key == name) else {
+        let Some(entry) = self.stack.condition(name) else {
             let finding = Finding::new(&codes::INTRINSIC, span, format!("there is no condition `{name}`"));
-            reader.report(match model::nearest::nearest(name, conditions.iter().map(|entry| entry.key.as_str())) {
+            let known = self.stack.section("Conditions").iter().map(|entry| entry.key.as_str());
+            reader.report(match reader.near(name, known) {
                 Some(near) => finding.help(format!("did you mean `{near}`?")),
                 None => finding.help("define it under Conditions"),
             });
             return false;
         };
+        if let Some(holds) = self.conditions.get(name) {
+            return *holds;
+        }
         if self.chain >= MAX_CHAIN {
             let message = format!("the condition `{name}` refers to itself, or to too long a chain of others");
             reader.report(Finding::new(&codes::INTRINSIC, entry.key_span, message));
@@ -394,6 +418,7 @@ impl<'s, 'n> Evaluator<'s, 'n> {
         self.chain += 1;
         let holds = self.condition(reader, &entry.value);
         self.chain -= 1;
+        self.conditions.insert(&entry.key, holds);
         holds
     }
 

@@ -24,6 +24,7 @@ use crate::{
     fis::{self, Template},
     node::{Entry, Node},
     semantics,
+    shape::some,
 };
 use evaluate::Evaluator;
 pub(crate) use evaluate::call;
@@ -119,7 +120,7 @@ fn choose<'e>(reader: &mut Reader<'_>, root: &Node, all: &[&'e Entry], wanted: O
                     Finding::new(&codes::NO_TEMPLATE, place, format!("there is no experiment template `{wanted}`"));
                 reader.report(match nearest(wanted, names.iter().copied()) {
                     Some(near) => finding.help(format!("did you mean `{near}`?")),
-                    None => finding.help(format!("experiment templates here are: {}", names.join(", "))),
+                    None => finding.help(format!("experiment templates here are: {}", some(names))),
                 });
             }
             found.map(|entry| entry.key.as_str())
@@ -134,7 +135,7 @@ fn choose<'e>(reader: &mut Reader<'_>, root: &Node, all: &[&'e Entry], wanted: O
         }
         (None, [_, second, ..]) => {
             let message = format!("there are {} experiment templates", all.len());
-            let help = format!("to run one, choose it by its logical id: {}", names.join(", "));
+            let help = format!("to run one, choose it by its logical id: {}", some(names));
             let severity = if reader.to_run { Severity::Error } else { Severity::Note };
             let finding = Finding::new(&codes::SEVERAL_TEMPLATES, second.key_span, message).severity(severity);
             reader.report(finding.help(help));

@@ -1,6 +1,6 @@
 //! References that lead nowhere, in the whole template.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     evaluate::{Piece, call, pieces, usage},
@@ -15,6 +15,9 @@ use crate::{
     node::Node,
     source::Span,
 };
+
+/// Most characters of a logical id.
+const LONGEST_ID: usize = 255;
 
 /// Reports every `Ref`, `GetAtt` and `Sub` of something that is not defined; returns their names.
 pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) -> BTreeSet<String> {
@@ -93,11 +96,11 @@ impl Search<'_, '_> {
     /// Whether something that is not in the text may make a thing of this name: a transform, or a loop.
     fn may_be_made(&self, name: &str) -> bool {
         self.stack.has_loops
-            || self.stack.transforms().into_iter().any(|transform| match transform {
+            || self.stack.transforms.iter().any(|transform| match *transform {
                 // SAM makes roles, permissions and stages named after what they belong to, and one API for all functions.
                 name_of if name_of.starts_with("AWS::Serverless") => {
                     name.starts_with("Serverless")
-                        || (1..=name.len())
+                        || (1..=name.len().min(LONGEST_ID))
                             .any(|end| name.get(..end).is_some_and(|id| self.stack.resource(id).is_some()))
                 }
                 "AWS::LanguageExtensions" => false,
@@ -130,9 +133,10 @@ impl Search<'_, '_> {
             Some(_) => return,
             None => (argument, &[][..]),
         };
+        let local: HashSet<&str> = local.iter().map(|entry| entry.key.as_str()).collect();
         for piece in pieces(text.as_text().unwrap_or_default()).unwrap_or_default() {
             if let Piece::Variable(name) = piece
-                && !local.iter().any(|entry| entry.key == name)
+                && !local.contains(name)
             {
                 let (name, attribute) = name.split_once('.').map_or((name, None), |(a, b)| (a, Some(b)));
                 self.name(reader, name, node.span);
@@ -160,13 +164,13 @@ impl Search<'_, '_> {
 
     /// A condition by name that is not defined.
     fn condition(&self, reader: &mut Reader<'_>, node: &Node) {
-        let known = || self.stack.section("Conditions").iter().map(|entry| entry.key.as_str());
         let Some(name) = node.as_text().filter(|_| node.tag.is_none()) else { return };
-        if known().any(|known| known == name) || self.may_be_made(name) {
+        if self.stack.condition(name).is_some() || self.may_be_made(name) {
             return;
         }
+        let known = self.stack.section("Conditions").iter().map(|entry| entry.key.as_str());
         let finding = Finding::new(&codes::INTRINSIC, node.span, format!("there is no condition `{name}`"));
-        reader.report(match reader.near(name, known()) {
+        reader.report(match reader.near(name, known) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help("define it under Conditions"),
         });

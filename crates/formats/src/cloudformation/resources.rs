@@ -7,6 +7,8 @@ mod form;
 mod iam;
 mod needs;
 
+use std::collections::HashSet;
+
 use super::{
     evaluate::call,
     stack::{Given, Stack, type_of},
@@ -332,12 +334,15 @@ fn network(reader: &mut Reader<'_>, resources: &[Resource<'_>]) {
     {
         return;
     }
+    let networks: HashSet<&str> = resources
+        .iter()
+        .filter(|resource| resource.kind == "AWS::EC2::VPC")
+        .map(|resource| resource.entry.key.as_str())
+        .collect();
     let own_vpc = |resource: &&Resource<'_>| {
         let vpc = resource.properties.get("VpcId").and_then(reference);
         let mapped = resource.properties.get("MapPublicIpOnLaunch").and_then(literal) == Some("true");
-        mapped
-            && vpc
-                .is_some_and(|id| resources.iter().any(|other| other.kind == "AWS::EC2::VPC" && other.entry.key == id))
+        mapped && vpc.is_some_and(|id| networks.contains(id.as_str()))
     };
     if let Some(subnet) = resources.iter().filter(|resource| resource.kind == "AWS::EC2::Subnet").find(own_vpc)
         && let Some(entry) = subnet.properties.entry("MapPublicIpOnLaunch")

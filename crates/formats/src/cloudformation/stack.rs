@@ -1,6 +1,6 @@
 //! What a template defines: parameters with their values, mappings, conditions, resources.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use model::nearest::nearest;
 
@@ -8,8 +8,8 @@ use crate::{
     Options, codes,
     decode::Reader,
     finding::Finding,
-    node::{Entry, Node, Value},
-    source::Span,
+    node::{Entry, Node},
+    shape::some,
 };
 
 /// The region of everything that says `AWS::Region`: the lab's first.
@@ -26,6 +26,10 @@ pub(super) struct Stack<'n> {
     /// Values of the parameters.
     parameters: BTreeMap<String, Given>,
     resources: HashMap<&'n str, &'n Node>,
+    conditions: HashMap<&'n str, &'n Entry>,
+    mappings: HashMap<&'n str, &'n Node>,
+    /// The macros that CloudFormation applies to the whole template.
+    pub(super) transforms: Vec<&'n str>,
     /// Whether some resources come from a loop or an included file.
     pub(super) has_loops: bool,
 }
@@ -59,8 +63,15 @@ impl<'n> Stack<'n> {
             .collect();
         let resources = section(root, "Resources");
         let has_loops = resources.iter().any(|entry| entry.key.starts_with(FOR_EACH) || entry.key == "Fn::Transform");
-        let resources = resources.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
-        Self { root, parameters, resources, has_loops }
+        Self {
+            root,
+            parameters,
+            resources: by_name(resources),
+            conditions: section(root, "Conditions").iter().map(|entry| (entry.key.as_str(), entry)).collect(),
+            mappings: by_name(section(root, "Mappings")),
+            transforms: transforms(root),
+            has_loops,
+        }
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<&Given> {
@@ -76,15 +87,14 @@ impl<'n> Stack<'n> {
         self.resources.get(id).copied()
     }
 
-    /// The macros that CloudFormation applies to the whole template.
-    pub(super) fn transforms(&self) -> Vec<&'n str> {
-        match self.root.get("Transform") {
-            Some(node) => node.as_sequence().unwrap_or_else(|| std::slice::from_ref(node)),
-            None => &[],
-        }
-        .iter()
-        .filter_map(|node| node.as_text().or_else(|| node.get("Name")?.as_text()))
-        .collect()
+    /// The condition of this name.
+    pub(super) fn condition(&self, name: &str) -> Option<&'n Entry> {
+        self.conditions.get(name).copied()
+    }
+
+    /// The mapping of this name.
+    pub(super) fn mapping(&self, name: &str) -> Option<&'n Node> {
+        self.mappings.get(name).copied()
     }
 
     /// Resources of a type, in the order of the document.
@@ -96,6 +106,20 @@ impl<'n> Stack<'n> {
 /// The `Type` of a resource.
 pub(super) fn type_of(resource: &Node) -> Option<&str> {
     resource.get("Type").and_then(Node::as_text)
+}
+
+fn by_name(entries: &[Entry]) -> HashMap<&str, &Node> {
+    entries.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect()
+}
+
+fn transforms(root: &Node) -> Vec<&str> {
+    match root.get("Transform") {
+        Some(node) => node.as_sequence().unwrap_or_else(|| std::slice::from_ref(node)),
+        None => &[],
+    }
+    .iter()
+    .filter_map(|node| node.as_text().or_else(|| node.get("Name")?.as_text()))
+    .collect()
 }
 
 fn section<'n>(root: &'n Node, name: &str) -> &'n [Entry] {
@@ -123,37 +147,54 @@ fn parameter(reader: &mut Reader<'_>, entry: &Entry, given: Option<&String>) -> 
     let list = kind == "CommaDelimitedList" || kind.starts_with("List<");
     let items: Vec<String> =
         if list { text.split(',').map(|item| item.trim().to_owned()).collect() } else { vec![text.clone()] };
-    for item in &items {
-        allowed(reader, entry, kind, item, place);
+    let rules = Rules::of(entry, kind);
+    // Of a list that is wrong throughout the first item is told.
+    if let Some((item, why, help)) =
+        items.iter().find_map(|item| rules.broken(item).map(|(why, help)| (item, why, help)))
+    {
+        let message = format!("the parameter `{}` cannot be `{item}`: {why}", entry.key);
+        reader.report(Finding::new(&codes::STACK_PARAMETER, place, message).help(help));
     }
     if list { Given::List(items) } else { Given::Text(text) }
 }
 
-fn allowed(reader: &mut Reader<'_>, entry: &Entry, kind: &str, value: &str, place: Span) {
-    let mut refuse = |why: &str, help: String| {
-        let message = format!("the parameter `{}` cannot be `{value}`: {why}", entry.key);
-        reader.report(Finding::new(&codes::STACK_PARAMETER, place, message).help(help));
-    };
-    let numeric = kind == "Number" || kind == "List<Number>";
-    let number = value.parse::<f64>().ok();
-    if numeric && number.is_none() {
-        refuse("it is not a number", "give a number".to_owned());
-        return;
-    }
-    if let Some(Value::Sequence(choices)) = entry.value.get("AllowedValues").map(|node| &node.value) {
-        let choices: Vec<&str> = choices.iter().filter_map(Node::as_text).collect();
-        if !choices.contains(&value) {
-            refuse("it is not among the AllowedValues", format!("give one of {}", choices.join(", ")));
+/// What the values of a parameter are held to.
+struct Rules<'n> {
+    numeric: bool,
+    choices: Option<HashSet<&'n str>>,
+    written: &'n [Node],
+    least: Option<f64>,
+    most: Option<f64>,
+}
+
+impl<'n> Rules<'n> {
+    fn of(entry: &'n Entry, kind: &str) -> Self {
+        let written = entry.value.get("AllowedValues").and_then(Node::as_sequence);
+        let limit = |key: &str| entry.value.get(key).and_then(Node::as_text).and_then(|text| text.parse::<f64>().ok());
+        Self {
+            numeric: matches!(kind, "Number" | "List<Number>"),
+            choices: written.map(|nodes| nodes.iter().filter_map(Node::as_text).collect()),
+            written: written.unwrap_or_default(),
+            least: limit("MinValue"),
+            most: limit("MaxValue"),
         }
     }
-    let limit = |key: &str| entry.value.get(key).and_then(Node::as_text).and_then(|text| text.parse::<f64>().ok());
-    if let (true, Some(number)) = (numeric, number) {
-        if let Some(min) = limit("MinValue").filter(|min| number < *min) {
-            refuse("it is too small", format!("the smallest is {min}"));
+
+    /// Why a value is refused, and what is right.
+    fn broken(&self, value: &str) -> Option<(&'static str, String)> {
+        if self.choices.as_ref().is_some_and(|choices| !choices.contains(value)) {
+            let choices = some(self.written.iter().filter_map(Node::as_text));
+            return Some(("it is not among the AllowedValues", format!("give one of {choices}")));
         }
-        if let Some(max) = limit("MaxValue").filter(|max| number > *max) {
-            refuse("it is too large", format!("the largest is {max}"));
+        if !self.numeric {
+            return None;
         }
+        let Ok(number) = value.parse::<f64>() else { return Some(("it is not a number", "give a number".to_owned())) };
+        let least = self.least.filter(|least| number < *least);
+        let most = self.most.filter(|most| number > *most);
+        least
+            .map(|least| ("it is too small", format!("the smallest is {least}")))
+            .or_else(|| most.map(|most| ("it is too large", format!("the largest is {most}"))))
     }
 }
 

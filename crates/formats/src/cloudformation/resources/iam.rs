@@ -1,5 +1,7 @@
 //! Roles of experiments: who may assume them, and whether they may do what the experiments do.
 
+use std::collections::HashMap;
+
 use super::{Resource, literal, reference};
 use crate::{
     cloudformation::{call, stack::Stack},
@@ -8,7 +10,7 @@ use crate::{
     finding::Finding,
     iam::{self, MANAGED, NEEDS},
     node::Node,
-    shape::Notation,
+    shape::{Notation, some},
 };
 
 /// Types of resources that attach a policy to a role from elsewhere.
@@ -19,16 +21,43 @@ pub(super) fn check(reader: &mut Reader<'_>, stack: &Stack<'_>, resources: &[Res
     for resource in resources {
         policies(reader, resource);
     }
+    // A policy that is attached from elsewhere may allow anything.
+    let attached = ATTACHED.iter().any(|kind| stack.of_type(kind).next().is_some());
+    let of_kind = resources.iter().filter(|resource| resource.kind == "AWS::IAM::Role");
+    let written: HashMap<&str, &Resource<'_>> = of_kind.map(|role| (role.entry.key.as_str(), role)).collect();
+    // Many experiments may have one role.
+    let mut roles: HashMap<&str, Role<'_>> = HashMap::new();
     for experiment in resources.iter().filter(|resource| resource.kind == "AWS::FIS::ExperimentTemplate") {
         let Some(node) = experiment.properties.get("RoleArn") else { continue };
         let Some(id) = reference(node) else { continue };
-        let Some(role) =
-            resources.iter().find(|resource| resource.entry.key == id && resource.kind == "AWS::IAM::Role")
-        else {
-            continue;
-        };
-        trust(reader, role, &id, node);
-        permissions(reader, stack, experiment, role, &id);
+        let Some((id, role)) = written.get_key_value(id.as_str()) else { continue };
+        let role = roles.entry(id).or_insert_with(|| Role::of(role.properties));
+        trust(reader, role, id, node);
+        if !attached {
+            permissions(reader, experiment, role, id);
+        }
+    }
+}
+
+/// A role as experiments use it.
+struct Role<'n> {
+    /// Who may assume it, where that is somebody else than the service.
+    others: Option<String>,
+    /// What it allows; nothing where that cannot be known.
+    allowed: Option<Vec<&'n str>>,
+    /// Whether it allows what has been asked for already.
+    asked: HashMap<&'static str, bool>,
+}
+
+impl<'n> Role<'n> {
+    fn of(properties: &'n Node) -> Self {
+        Self { others: others(properties), allowed: allowed(properties), asked: HashMap::new() }
+    }
+
+    /// Whether it allows an action, as far as is known.
+    fn allows(&mut self, need: &'static str) -> bool {
+        let Some(allowed) = &self.allowed else { return true };
+        *self.asked.entry(need).or_insert_with(|| allowed.iter().any(|pattern| iam::covers(pattern, need)))
     }
 }
 
@@ -66,14 +95,9 @@ fn of_experiments(reader: &mut Reader<'_>, role: &Resource<'_>) {
 }
 
 /// A role that the service may not assume.
-fn trust(reader: &mut Reader<'_>, role: &Resource<'_>, id: &str, place: &Node) {
-    let Some(policy) = role.properties.get("AssumeRolePolicyDocument") else { return };
-    let services = iam::statements(policy).iter().filter_map(|statement| statement.get("Principal")?.get("Service"));
-    let names: Option<Vec<&str>> = services.flat_map(iam::items).map(literal).collect();
-    // A name that is computed may be any.
-    let Some(names) = names.filter(|names| !names.is_empty()) else { return };
-    if !names.contains(&"fis.amazonaws.com") {
-        let message = format!("the role `{id}` may be assumed by {}, and not by FIS", names.join(", "));
+fn trust(reader: &mut Reader<'_>, role: &Role<'_>, id: &str, place: &Node) {
+    if let Some(others) = &role.others {
+        let message = format!("the role `{id}` may be assumed by {others}, and not by FIS");
         reader.report(
             Finding::new(&codes::ROLE_NOT_FOR_FIS, place.span, message)
                 .help("let its AssumeRolePolicyDocument name the Service fis.amazonaws.com"),
@@ -81,16 +105,20 @@ fn trust(reader: &mut Reader<'_>, role: &Resource<'_>, id: &str, place: &Node) {
     }
 }
 
-fn permissions(reader: &mut Reader<'_>, stack: &Stack<'_>, experiment: &Resource<'_>, role: &Resource<'_>, id: &str) {
-    // A policy that is attached from elsewhere may allow anything.
-    if ATTACHED.iter().any(|kind| stack.of_type(kind).next().is_some()) {
-        return;
-    }
-    let Some(allowed) = allowed(role.properties) else { return };
+/// Who may assume a role that the service may not. A name that is computed may be any.
+fn others(role: &Node) -> Option<String> {
+    let policy = role.get("AssumeRolePolicyDocument")?;
+    let services = iam::statements(policy).iter().filter_map(|statement| statement.get("Principal")?.get("Service"));
+    let names: Option<Vec<&str>> = services.flat_map(iam::items).map(literal).collect();
+    let names = names.filter(|names| !names.is_empty() && !names.contains(&"fis.amazonaws.com"))?;
+    Some(some(names))
+}
+
+fn permissions(reader: &mut Reader<'_>, experiment: &Resource<'_>, role: &mut Role<'_>, id: &str) {
     for entry in experiment.properties.get("Actions").and_then(Node::as_mapping).unwrap_or_default() {
         let Some(action) = entry.value.get("ActionId") else { continue };
         let needs = NEEDS.iter().find(|(name, _)| Some(*name) == literal(action)).map_or(&[][..], |(_, needs)| *needs);
-        for need in needs.iter().filter(|need| !allowed.iter().any(|pattern| iam::covers(pattern, need))) {
+        for need in needs.iter().filter(|need| !role.allows(need)) {
             let message = format!("the role `{id}` does not allow {need}, which `{}` needs", entry.key);
             reader.report(
                 Finding::new(&codes::ROLE_LACKS_PERMISSION, action.span, message)
