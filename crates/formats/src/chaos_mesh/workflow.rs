@@ -91,14 +91,15 @@ fn names(reader: &mut Reader<'_>, templates: &[Node]) {
 
 /// Names of templates that are not there.
 fn references(reader: &mut Reader<'_>, spec: &Node, templates: &[Node]) {
-    let known: Vec<&str> = templates.iter().filter_map(|template| template.get("name")?.as_text()).collect();
+    let written: Vec<&str> = templates.iter().filter_map(|template| template.get("name")?.as_text()).collect();
+    let known: HashSet<&str> = written.iter().copied().collect();
     let list =
         |key: &'static str| templates.iter().filter_map(move |template| template.get(key)?.as_sequence()).flatten();
     let targets = list("conditionalBranches").filter_map(|branch| branch.get("target"));
     for node in list("children").chain(targets).chain(spec.get("entry")) {
-        let Some(name) = node.as_text().filter(|name| !known.contains(name)) else { continue };
+        let Some(name) = node.as_text().filter(|name| !known.contains(*name)) else { continue };
         let finding = Finding::new(&codes::WRONG_VALUE, node.span, format!("no template has the name `{name}`"));
-        reader.report(match reader.near(name, known.iter().copied()) {
+        reader.report(match reader.near(name, written.iter().copied()) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help("define it under `templates`, or correct the name"),
         });

@@ -95,9 +95,13 @@ const MOST: usize = 1_000;
 fn liveness(reader: &mut Reader<'_>, labels: &HashMap<&str, Label<'_>>, edges: &HashMap<&str, Vec<&str>>) {
     /// What many instances share.
     const SHARED: &[&str] = &["database", "redis", "kafka", "cache", "queue", "aurora", "postgres", "mysql"];
-    let shared = |id: &str| {
-        let text = labels.get(id).map_or(id, |label| label.text).to_lowercase();
-        SHARED.iter().any(|word| text.contains(word))
+    // Each is asked for by many.
+    let mut known: HashMap<&str, bool> = HashMap::new();
+    let mut shared = |id| {
+        *known.entry(id).or_insert_with(|| {
+            let text = labels.get(id).map_or(id, |label| label.text).to_lowercase();
+            SHARED.iter().any(|word| text.contains(word))
+        })
     };
     let mut starts: Vec<&&str> =
         labels.iter().filter(|(_, label)| label.text.to_lowercase().contains("liveness")).map(|(id, _)| id).collect();
@@ -111,7 +115,7 @@ fn liveness(reader: &mut Reader<'_>, labels: &HashMap<&str, Label<'_>>, edges: &
                 found = Some(id);
                 break;
             }
-            next.extend(edges.get(id).into_iter().flatten().copied().filter(|to| seen.insert(*to)).take(MOST));
+            next.extend(edges.get(id).into_iter().flatten().copied().take(MOST).filter(|to| seen.insert(*to)));
         }
         if let (Some(found), Some(label)) = (found, labels.get(start)) {
             let what = labels.get(found).map_or(found, |label| label.text).split("<br").next().unwrap_or_default();

@@ -198,6 +198,10 @@ fn actions(reader: &mut Reader<'_>, source: &Source, root: &Node, mappings: &[(&
             lists.push(entry);
         }
     });
+    if lists.is_empty() {
+        return;
+    }
+    let detect = mappings.iter().find_map(|(_, node)| quantity::seconds(text(node, "total detection time")?));
     for entry in lists {
         let written = written(source, &entry.value);
         let lower = written.to_lowercase();
@@ -221,7 +225,6 @@ fn actions(reader: &mut Reader<'_>, source: &Source, root: &Node, mappings: &[(&
                     .help("promote the replica, with the old writer fenced off, before traffic arrives"),
             );
         }
-        let detect = mappings.iter().find_map(|(_, node)| quantity::seconds(text(node, "total detection time")?));
         let longest = written.lines().filter_map(|line| range_end(line.rsplit_once('(')?.1)).fold(0.0, f64::max);
         if let (Some(rto), Some(detect)) = (goals.rto, detect)
             && longest > 0.0

@@ -4,7 +4,7 @@ mod change_batch;
 mod check;
 mod record;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::{codes, decode::Reader, finding::Finding, source::Span};
 pub(crate) use change_batch::check as change_batch;
@@ -33,15 +33,20 @@ pub(crate) fn canonical(name: &str) -> String {
 
 /// Looks at records together with the checks they use.
 pub(crate) fn rules(reader: &mut Reader<'_>, records: &[Record], checks: &[Check]) {
+    let is = |record: &Record, of: &str| record.failover.as_ref().is_some_and(|failover| failover.text == of);
+    let primaries = records.iter().filter(|record| is(record, "PRIMARY"));
+    let checked: HashSet<_> =
+        primaries.filter_map(|record| Some((&record.name, &record.check.as_ref()?.text))).collect();
     for record in records {
         record::check(reader, record);
         alone(reader, record);
-        if record.failover.as_ref().is_some_and(|failover| failover.text == "SECONDARY") {
-            shares(reader, record, records);
+        if let Some(check) = record.check.as_ref().filter(|_| is(record, "SECONDARY")) {
+            shares(reader, check, checked.contains(&(&record.name, &check.text)));
         }
     }
+    let names = Names::of(records);
     for check in checks {
-        protected(reader, check, records);
+        protected(reader, check, &names);
     }
     pairs(reader, records);
 }
@@ -86,13 +91,8 @@ fn alone(reader: &mut Reader<'_>, record: &Record) {
     }
 }
 
-/// A secondary whose check is that of the primary, or is called so.
-fn shares(reader: &mut Reader<'_>, record: &Record, records: &[Record]) {
-    let Some(check) = &record.check else { return };
-    let same = records.iter().any(|other| {
-        let primary = other.failover.as_ref().is_some_and(|failover| failover.text == "PRIMARY");
-        primary && other.name == record.name && other.check.as_ref().is_some_and(|other| other.text == check.text)
-    });
+/// A secondary whose check is the `same` as that of the primary, or is called so.
+fn shares(reader: &mut Reader<'_>, check: &Placed, same: bool) {
     let named = check.text.to_lowercase().contains("primary");
     if same || named {
         let message = format!(
@@ -106,25 +106,43 @@ fn shares(reader: &mut Reader<'_>, record: &Record, records: &[Record]) {
     }
 }
 
+/// What the records of every name depend on, and where they lead.
+struct Names<'r> {
+    /// A name with a check that one of its records has.
+    checked: HashSet<(&'r str, &'r str)>,
+    /// What the first CNAME of a name leads to.
+    targets: HashMap<&'r str, String>,
+}
+
+impl<'r> Names<'r> {
+    fn of(records: &'r [Record]) -> Self {
+        let (mut checked, mut targets) = (HashSet::new(), HashMap::new());
+        for record in records {
+            let Some(name) = record.name.as_deref() else { continue };
+            checked.extend(record.check.as_ref().map(|check| (name, check.text.as_str())));
+            if let Some(target) = record.target() {
+                targets.entry(name).or_insert_with(|| canonical(target));
+            }
+        }
+        Self { checked, targets }
+    }
+}
+
+/// Most CNAMEs that are followed from one name; resolvers give up after fewer.
+pub(crate) const LONGEST_CHAIN: usize = 100;
+
 /// A check that asks a name whose records depend on it, along CNAMEs.
-fn protected(reader: &mut Reader<'_>, check: &Check, records: &[Record]) {
+fn protected(reader: &mut Reader<'_>, check: &Check, names: &Names<'_>) {
     let Some(asks) = &check.asks else { return };
-    let mut name = canonical(&asks.text);
-    let mut seen = HashSet::new();
-    while seen.insert(name.clone()) {
-        let mut here = records.iter().filter(|record| record.name.as_ref() == Some(&name));
-        if here.clone().any(|record| record.check.as_ref().is_some_and(|used| used.text == check.id)) {
-            let message =
-                format!("the check asks `{}`, and it is this check that decides where that name leads", asks.text);
-            reader.report(
-                Finding::new(&codes::CHECK_PROBES_PROTECTED, asks.span, message)
-                    .help("ask the endpoint of the region, such as the load balancer's own name"),
-            );
-            return;
-        }
-        match here.find_map(Record::target) {
-            Some(target) => name = canonical(target),
-            None => return,
-        }
+    let first = canonical(&asks.text);
+    let next = |name: &&str| names.targets.get(*name).map(String::as_str);
+    let mut chain = std::iter::successors(Some(first.as_str()), next).take(LONGEST_CHAIN);
+    if chain.any(|name| names.checked.contains(&(name, check.id.as_str()))) {
+        let message =
+            format!("the check asks `{}`, and it is this check that decides where that name leads", asks.text);
+        reader.report(
+            Finding::new(&codes::CHECK_PROBES_PROTECTED, asks.span, message)
+                .help("ask the endpoint of the region, such as the load balancer's own name"),
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! Calls of the command line of AWS.
 
+use std::collections::HashSet;
+
 use super::{
     lex::{Command, Quotes, Script, Word},
     operations::{self, Shape},
@@ -221,14 +223,13 @@ fn queries(reader: &mut Reader<'_>, call: &Call<'_>, word: &Word, answer: Option
     };
     let (remarks, _) = query::walk(&word.text, answer);
     let table = call.text("output") == "table" || call.text("output") == "text";
-    let mut told = Vec::new();
+    let mut told = HashSet::new();
     for remark in remarks {
         // A trap of the grammar is told once for a query.
-        let trap = std::mem::discriminant(&remark);
-        if !matches!(remark, Remark::Unknown { .. } | Remark::Structure { .. }) && told.contains(&trap) {
+        let is_trap = !matches!(remark, Remark::Unknown { .. } | Remark::Structure { .. });
+        if is_trap && !told.insert(std::mem::discriminant(&remark)) {
             continue;
         }
-        told.push(trap);
         match remark {
             Remark::Unknown { name, at, instead, near } => {
                 let message = format!(

@@ -159,8 +159,9 @@ fn alert_region(reader: &mut Reader<'_>, script: &Script) {
         return;
     };
     let primary = value(primary);
+    let topics = format!("arn:aws:sns:{primary}:");
     for word in &assignments {
-        if value(word).starts_with(&format!("arn:aws:sns:{primary}:")) {
+        if value(word).starts_with(&topics) {
             let message =
                 format!("the topic that tells of the failure stands in {primary}, which is what has failed then");
             reader.report(

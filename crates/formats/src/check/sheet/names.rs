@@ -8,6 +8,7 @@ use crate::{
     decode::Reader,
     finding::Finding,
     node::{Entry, Node},
+    route53::LONGEST_CHAIN,
 };
 
 /// Whether a key is a host name of a record.
@@ -103,7 +104,7 @@ fn shared_check(reader: &mut Reader<'_>, record: &Node) {
 fn protected(reader: &mut Reader<'_>, check: &str, fqdn: &Entry, records: &HashMap<&str, &Node>) {
     let Some(mut name) = fqdn.value.as_text() else { return };
     let mut seen = HashSet::new();
-    while seen.insert(name) {
+    while seen.len() < LONGEST_CHAIN && seen.insert(name) {
         let Some(record) = records.get(name) else { return };
         let decides = variants(record).filter_map(|node| text(node, "health check")).any(|used| used == check);
         if decides {
