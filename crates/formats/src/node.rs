@@ -135,6 +135,17 @@ impl Node {
         self.entry(key).map(|entry| &entry.value)
     }
 
+    /// How many values it is made of, itself included.
+    #[must_use]
+    pub(crate) fn count(&self) -> usize {
+        let within: usize = match &self.value {
+            Value::Scalar(_) => 0,
+            Value::Sequence(items) => items.iter().map(Self::count).sum(),
+            Value::Mapping(entries) => entries.iter().map(|entry| entry.value.count()).sum(),
+        };
+        1 + within
+    }
+
     /// Moves it, with all that is in it, from the place it has in a part of a text to the one in the whole.
     pub(crate) fn shift(&mut self, by: usize) {
         self.span = self.span.moved(by);

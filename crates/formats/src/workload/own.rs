@@ -1,6 +1,9 @@
 //! Our own document about a workload.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+};
 
 use model::{
     Period,
@@ -73,10 +76,12 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Workload> {
     let name = fields.get("workload").and_then(|node| reader.text(node, "workload"));
     let objectives = fields.get("objectives").map(|node| objectives(reader, node)).unwrap_or_default();
     let places = places(reader, &fields);
+    let mut now = Now::of(&places);
     let mut components = Vec::new();
     if let Some(node) = fields.required("components", reader) {
         for entry in reader.entries(node, "components").unwrap_or_default() {
-            components.extend(component(reader, &entry.key, &entry.value, &places));
+            components.extend(component(reader, &entry.key, &entry.value, &now.places));
+            now.components.insert(&entry.key, &entry.value);
         }
         if node.as_mapping().is_some_and(<[_]>::is_empty) {
             reader.wrong_value(node.head, "a workload has at least one component");
@@ -89,7 +94,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Workload> {
     let improvements = match fields.get("improvements") {
         Some(node) => {
             let items = reader.items(node, "improvements").unwrap_or_default();
-            items.iter().filter_map(|item| improvement(reader, item, root, &places)).collect()
+            items.iter().filter_map(|item| improvement(reader, item, &mut now)).collect()
         }
         None => Vec::new(),
     };
@@ -104,6 +109,28 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Workload> {
     };
     names(reader, root, &workload);
     Some(workload)
+}
+
+/// What improvements change: components as they are, and the places that there are.
+struct Now<'n> {
+    components: HashMap<&'n str, &'n Node>,
+    places: Places<'n>,
+    /// Values of components that improvements have repeated.
+    repeated: usize,
+}
+
+impl<'n> Now<'n> {
+    fn of(places: &'n [Place]) -> Self {
+        let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
+        let places = Places { known: names.iter().copied().collect(), names };
+        Self { components: HashMap::new(), places, repeated: 0 }
+    }
+}
+
+/// The names of regions and zones, in the order of the document and to be looked up.
+struct Places<'n> {
+    names: Vec<&'n str>,
+    known: HashSet<&'n str>,
 }
 
 /// Everything, but what others can do without.
@@ -217,7 +244,7 @@ fn share(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<f64> {
     share
 }
 
-fn component(reader: &mut Reader<'_>, name: &str, node: &Node, places: &[Place]) -> Option<Component> {
+fn component(reader: &mut Reader<'_>, name: &str, node: &Node, places: &Places<'_>) -> Option<Component> {
     // `queue:` with nothing behind it is a component of which nothing is known.
     if node.is_null() {
         return Some(Component::named(name));
@@ -258,13 +285,13 @@ fn component(reader: &mut Reader<'_>, name: &str, node: &Node, places: &[Place])
     })
 }
 
-fn in_places(reader: &mut Reader<'_>, node: &Node, places: &[Place]) -> Vec<String> {
+fn in_places(reader: &mut Reader<'_>, node: &Node, places: &Places<'_>) -> Vec<String> {
     let names = reader.one_or_more(node, "zones");
     let nodes = node.as_sequence().unwrap_or_else(|| std::slice::from_ref(node));
     for (name, node) in names.iter().zip(nodes) {
-        if !places.iter().any(|place| place.name == *name) {
+        if !places.known.contains(name.as_str()) {
             let finding = Finding::new(&codes::UNKNOWN_PART, node.span, format!("there is no zone or region `{name}`"));
-            let near = reader.near(name, places.iter().map(|place| place.name.as_str()));
+            let near = reader.near(name, places.names.iter().copied());
             let help =
                 near.map_or_else(|| "define it under `zones`".to_owned(), |near| format!("did you mean `{near}`?"));
             reader.report(finding.help(help));
@@ -327,15 +354,14 @@ fn needs(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Vec<Need>> 
 }
 
 /// Components as they would be: what is said of them here, and for the rest what is said under `components`.
-fn improvement(reader: &mut Reader<'_>, node: &Node, root: &Node, places: &[Place]) -> Option<Improvement> {
+fn improvement(reader: &mut Reader<'_>, node: &Node, now: &mut Now<'_>) -> Option<Improvement> {
     let fields = reader.fields(node, "an improvement", &["name", "cost", "components", "needs"])?;
     let name = fields.required("name", reader).and_then(|node| reader.text(node, "name"));
     let mut components = Vec::new();
     if let Some(node) = fields.get("components") {
         for entry in reader.entries(node, "components").unwrap_or_default() {
-            let now = root.get("components").and_then(|node| node.get(&entry.key));
-            let then = overlaid(now, &entry.value);
-            components.extend(component(reader, &entry.key, &then, places));
+            let then = overlaid(reader, now, entry)?;
+            components.extend(component(reader, &entry.key, &then, &now.places));
         }
     }
     let cost = fields.get("cost").and_then(|node| {
@@ -353,19 +379,34 @@ fn improvement(reader: &mut Reader<'_>, node: &Node, root: &Node, places: &[Plac
     Some(Improvement { name: name?, cost, components, needs })
 }
 
-/// The keys of `then`, and those of `now` that it does not overrule. An availability overrules mean times, and the other way round.
-fn overlaid(now: Option<&Node>, then: &Node) -> Node {
-    let (Some(old), Some(new)) = (now.and_then(Node::as_mapping), then.as_mapping()) else { return then.clone() };
-    let has = |key: &str| new.iter().any(|entry| entry.key == key);
+/// Most values of components that improvements may repeat between them; people repeat dozens.
+const MOST_REPEATED: usize = 100_000;
+
+/// The keys of a component as it would be, and those of it as it is that they do not overrule: an availability overrules mean times,
+/// and the other way round. Nothing where improvements repeat too much.
+fn overlaid<'t>(reader: &mut Reader<'_>, now: &mut Now<'_>, then: &'t Entry) -> Option<Cow<'t, Node>> {
+    if now.repeated > MOST_REPEATED {
+        return None;
+    }
+    let old = now.components.get(then.key.as_str()).and_then(|node| node.as_mapping());
+    let (Some(old), Some(new)) = (old, then.value.as_mapping()) else { return Some(Cow::Borrowed(&then.value)) };
+    let keys: HashSet<&str> = new.iter().map(|entry| entry.key.as_str()).collect();
     let overruled = |key: &str| match key {
-        "mtbf" => has("availability"),
-        "availability" => has("mtbf"),
+        "mtbf" => keys.contains("availability"),
+        "availability" => keys.contains("mtbf"),
         // Part of a time to restore that is no longer the same.
-        "detect" => has("mttr"),
+        "detect" => keys.contains("mttr"),
         _ => false,
     };
-    let kept = old.iter().filter(|entry| !has(&entry.key) && !overruled(&entry.key));
-    Node { value: Value::Mapping(kept.chain(new).cloned().collect()), ..then.clone() }
+    let kept = || old.iter().filter(|entry| !keys.contains(entry.key.as_str()) && !overruled(&entry.key));
+    now.repeated += kept().map(|entry| entry.value.count()).sum::<usize>();
+    if now.repeated > MOST_REPEATED {
+        let message =
+            format!("improvements repeat more than {MOST_REPEATED} values of the components that they change");
+        reader.report(Finding::new(&codes::TOO_LARGE, then.key_span, message).help("split the document"));
+        return None;
+    }
+    Some(Cow::Owned(Node { value: Value::Mapping(kept().chain(new).cloned().collect()), ..then.value.clone() }))
 }
 
 /// Finds names that stand for nothing, and components that need themselves.
@@ -394,10 +435,11 @@ fn names(reader: &mut Reader<'_>, root: &Node, workload: &Workload) {
         check(reader, entry.value.get("uses"), &none);
     }
     let improvements = root.get("improvements").and_then(Node::as_sequence).unwrap_or_default();
-    for (node, improvement) in improvements.iter().zip(&workload.improvements) {
-        let added = improvement.components.iter().map(|component| component.name.as_str()).collect();
+    for node in improvements {
+        let changed = node.get("components").and_then(Node::as_mapping).unwrap_or_default();
+        let added = changed.iter().map(|entry| entry.key.as_str()).collect();
         check(reader, node.get("needs"), &added);
-        for entry in node.get("components").and_then(Node::as_mapping).unwrap_or_default() {
+        for entry in changed {
             check(reader, entry.value.get("needs"), &added);
             check(reader, entry.value.get("uses"), &added);
         }

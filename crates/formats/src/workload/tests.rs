@@ -45,6 +45,14 @@ fn a_workload_is_read_with_all_it_says() {
 }
 
 #[test]
+fn an_improvement_that_cannot_be_read_takes_no_components_from_the_next() {
+    let text = SHOP.to_owned()
+        + "  - { cost: 1, components: { db: { count: 3 } } }\n"
+        + "  - { name: cache, components: { cache: { availability: 99% }, web: { needs: [db, cache] } } }\n";
+    assert_eq!(codes_of(&text), ["F011"]);
+}
+
+#[test]
 fn what_is_only_used_is_not_needed() {
     use model::workload::Need;
     let name = |name: &str| Need::Component(name.to_owned());
