@@ -1,12 +1,11 @@
 //! Lab files: a data centre in a box.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use model::{
     Period,
     lab::{Balancer, Breaker, DemoApp, Downstream, Group, HealthCheck, Lab, Network, Region, Run},
     metric::{Quantity, Unit},
-    nearest::nearest,
 };
 
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     document::{self, alarm},
     finding::Finding,
     node::{Entry, Node},
+    shape::some,
 };
 
 /// The keys of a lab file.
@@ -36,6 +36,10 @@ pub(crate) const MISPLACED: &[(&str, &str)] = &[
     ("command", "`run` of a group"),
     ("desired", "a group under `groups`"),
 ];
+
+/// Most zones, and most groups, of a lab. A group lives in all zones unless it says otherwise, so that the one is multiplied by the
+/// other; with one instance in each there would be more than any machine holds.
+const MAX_PARTS: usize = 1000;
 
 /// Largest group: 40 instances are what a laptop is measured for, a thousand is a slip.
 const MAX_INSTANCES: u32 = 1000;
@@ -75,8 +79,16 @@ pub(crate) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Lab> {
         let items = reader.items(node, "regions").unwrap_or_default();
         lab.regions = items.iter().filter_map(|item| region(reader, item)).collect();
         unique_regions(reader, node, &lab.regions);
+        if lab.regions.iter().map(|region| region.zones.len()).sum::<usize>() > MAX_PARTS {
+            reader.wrong_value(node.head, format!("a lab has at most {MAX_PARTS} zones"));
+            return None;
+        }
     }
     if let Some(node) = fields.required("groups", reader) {
+        if node.as_mapping().is_some_and(|entries| entries.len() > MAX_PARTS) {
+            reader.wrong_value(node.head, format!("a lab has at most {MAX_PARTS} groups"));
+            return None;
+        }
         lab.groups = named(reader, node, "groups", |reader, entry| group(reader, &entry.value, &lab.regions));
         if node.as_mapping().is_some_and(<[_]>::is_empty) {
             reader.wrong_value(node.head, "a lab has at least one group");
@@ -139,16 +151,17 @@ fn region(reader: &mut Reader<'_>, node: &Node) -> Option<Region> {
     let letters = reader.texts(zones_node, "zones");
     let name = name?;
     let mut zones = Vec::new();
+    let mut seen = HashSet::new();
     for (letter, node) in letters.iter().zip(zones_node.as_sequence().unwrap_or_default()) {
         // `a` and `local-1a` both mean the zone local-1a.
         let zone = if letter.starts_with(&name) { letter.clone() } else { format!("{name}{letter}") };
         if !dns_label(&zone) {
             let message = format!("`{letter}` cannot be a zone");
             reader.report(Finding::new(&codes::NAME, node.span, message).help("write a letter: zones: [a, b]"));
-        } else if zones.contains(&zone) {
-            reader.report(Finding::new(&codes::NAME, node.span, format!("the zone `{letter}` is there twice")));
-        } else {
+        } else if seen.insert(zone.clone()) {
             zones.push(zone);
+        } else {
+            reader.report(Finding::new(&codes::NAME, node.span, format!("the zone `{letter}` is there twice")));
         }
     }
     if letters.is_empty() && zones_node.as_sequence().is_some() {
@@ -161,14 +174,10 @@ fn unique_regions(reader: &mut Reader<'_>, node: &Node, regions: &[Region]) {
     if regions.is_empty() && node.as_sequence().is_some_and(<[_]>::is_empty) {
         reader.wrong_value(node.head, "a lab has at least one region");
     }
-    for (at, region) in regions.iter().enumerate() {
-        if regions[..at].iter().any(|other| other.name == region.name) {
-            reader.report(Finding::new(
-                &codes::NAME,
-                node.head,
-                format!("the region `{}` is there twice", region.name),
-            ));
-        }
+    let mut seen = HashSet::new();
+    for region in regions.iter().filter(|region| !seen.insert(region.name.as_str())) {
+        let message = format!("the region `{}` is there twice", region.name);
+        reader.report(Finding::new(&codes::NAME, node.head, message));
     }
 }
 
@@ -236,15 +245,15 @@ fn zones(reader: &mut Reader<'_>, node: &Node, regions: &[Region]) -> Vec<String
             [zone] => zones.push((*zone).to_owned()),
             [] => {
                 let finding = Finding::new(&codes::ZONE, item.span, format!("no region has the zone `{text}`"));
-                let names: Vec<&str> = all.iter().map(|(full, _)| *full).collect();
-                reader.report(match nearest(&text, names.iter().copied()) {
+                let names = all.iter().map(|(full, _)| *full);
+                reader.report(match reader.near(&text, names.clone()) {
                     Some(near) => finding.help(format!("did you mean `{near}`?")),
-                    None => finding.help(format!("zones are {}", names.join(", "))),
+                    None => finding.help(format!("zones are {}", some(names))),
                 });
             }
             several => {
                 let message = format!("several regions have a zone `{text}`");
-                let help = format!("write one of {}", several.join(", "));
+                let help = format!("write one of {}", some(several.iter().copied()));
                 reader.report(Finding::new(&codes::ZONE, item.span, message).help(help));
             }
         }
@@ -361,9 +370,10 @@ fn balancer(reader: &mut Reader<'_>, entry: &Entry, groups: &[String]) -> Option
         let group = reader.text(node, "group")?;
         if !groups.contains(&group) {
             let finding = Finding::new(&codes::GROUP, node.span, format!("there is no group `{group}`"));
-            reader.report(match nearest(&group, groups.iter().map(String::as_str)) {
+            let names = groups.iter().map(String::as_str);
+            reader.report(match reader.near(&group, names.clone()) {
                 Some(near) => finding.help(format!("did you mean `{near}`?")),
-                None => finding.help(format!("groups are {}", groups.join(", "))),
+                None => finding.help(format!("groups are {}", some(names))),
             });
         }
         Some(group)
