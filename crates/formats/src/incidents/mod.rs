@@ -218,7 +218,7 @@ fn observed(
             reader.wrong_value(node.head, "`observed` has `to` or `length`, not both");
         }
         from = from.or_else(|| Some(begins?.at));
-        to = to.or_else(|| Some(ends?.at)).or_else(|| from?.checked_add(length?).ok());
+        to = to.or_else(|| Some(ends?.at)).or_else(|| later(reader, fields.get("length")?, "length", from?, length?));
         let missing = |key: &str| fields.get(key).is_none();
         if from.is_none() && missing("from") || to.is_none() && missing("to") && missing("length") {
             not_said(reader, node.head, true);
@@ -249,9 +249,22 @@ fn point(reader: &mut Reader<'_>, node: &Node, what: &str, zone: &TimeZone) -> O
     let when: When = reader.parsed(node, what)?;
     let at = when.in_zone(zone);
     if at.is_none() {
-        reader.wrong_value(node.span, format!("{what} lies beyond the years that can be counted"));
+        beyond(reader, node, what);
     }
     Some(Point { at: at?, day_only: matches!(when, When::Day(_)) })
+}
+
+/// A point in time so much later.
+fn later(reader: &mut Reader<'_>, node: &Node, what: &str, from: Timestamp, length: Duration) -> Option<Timestamp> {
+    let at = from.checked_add(length).ok();
+    if at.is_none() {
+        beyond(reader, node, what);
+    }
+    at
+}
+
+fn beyond(reader: &mut Reader<'_>, node: &Node, what: &str) {
+    reader.wrong_value(node.span, format!("{what} lies beyond the years that can be counted"));
 }
 
 fn change(reader: &mut Reader<'_>, node: &Node, zone: &TimeZone) -> Option<Change> {
@@ -355,7 +368,13 @@ fn lost(reader: &mut Reader<'_>, cells: &Cells<'_>, kind: Kind, weights: &Weight
 fn length(reader: &mut Reader<'_>, cell: Cell<'_>) -> Option<Duration> {
     let number = cell.node.as_text().and_then(|text| text.trim().parse::<f64>().ok());
     match (number, cell.unit) {
-        (Some(number), Some(unit)) if number >= 0.0 => Duration::try_from_secs_f64(number * f64::from(unit)).ok(),
+        (Some(number), Some(unit)) if number >= 0.0 => {
+            let length = Duration::try_from_secs_f64(number * f64::from(unit)).ok();
+            if length.is_none() {
+                beyond(reader, cell.node, cell.called);
+            }
+            length
+        }
         _ => words::length(reader, cell.node, cell.called),
     }
 }
@@ -368,8 +387,10 @@ fn end(reader: &mut Reader<'_>, cells: &Cells<'_>, began: Option<Point>, zone: &
         reader.report(finding.help("add `restored`, a point in time, or `duration`"));
         return None;
     }
-    let length = duration.map(|cell| length(reader, cell));
-    let by_length = length.map(|length| began?.at.checked_add(length?).ok());
+    let by_length = duration.map(|cell| {
+        let length = length(reader, cell)?;
+        later(reader, cell.node, cell.called, began?.at, length)
+    });
     let Some(cell) = restored else { return by_length? };
     let restored = point(reader, cell.node, "restored", zone)?.at;
     let restored = not_before(reader, cell.node, "the service was restored", restored, began?)?;
@@ -391,7 +412,7 @@ const ROUNDING: Duration = Duration::from_secs(60);
 fn detected(reader: &mut Reader<'_>, cells: &Cells<'_>, began: Option<Point>, zone: &TimeZone) -> Option<Timestamp> {
     if let Some(cell) = cells.get("detectedAfter") {
         let length = length(reader, cell)?;
-        return began?.at.checked_add(length).ok();
+        return later(reader, cell.node, cell.called, began?.at, length);
     }
     let node = cells.get("detected")?.node;
     let detected = point(reader, node, "detected", zone)?.at;

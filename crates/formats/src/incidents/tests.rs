@@ -165,6 +165,23 @@ fn what_cannot_be_read_says_what_can() {
 }
 
 #[test]
+fn a_time_that_cannot_be_counted_is_told_and_leaves_no_incident_out() {
+    for (from, to) in [
+        ("length: 30 days", "length: 3000000 days"),
+        ("duration: 45 minutes", "duration: 90000000h"),
+        ("detectedAfter: 4m", "detectedAfter: 90000000h"),
+    ] {
+        let read = read(&LIST.replace(from, to));
+        assert!(read.history.is_none(), "{to}");
+        let said = found(&read);
+        assert!(
+            said.iter().any(|(code, _, message)| *code == "F013" && message.contains("beyond the years")),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn weights_say_what_a_kind_of_incident_takes() {
     let history = read(&format!("{LIST}weights: {{ degraded: 0.2, partial: 50% }}\n")).history.unwrap();
     let lost: Vec<_> = history.incidents.iter().map(|one| one.lost).collect();
