@@ -120,10 +120,25 @@ const MOST: usize = 500;
 /// them is kept if it is the first one there: whether a file is right does not depend on their number.
 const MOST_KEPT: usize = 20_000;
 
+/// Most bytes of a sentence of a finding, some thirty lines. Sentences quote what stands in the document, and a name of a megabyte
+/// may be quoted by every finding about those that use it.
+const LONGEST: usize = 2_000;
+
 /// Adds a finding, while there are not too many.
-pub(crate) fn keep(findings: &mut Vec<Finding>, finding: Finding) {
+pub(crate) fn keep(findings: &mut Vec<Finding>, mut finding: Finding) {
     if findings.len() < MOST_KEPT || findings.len() == MOST_KEPT && finding.severity == Severity::Error {
+        let Finding { message, label, help, notes, .. } = &mut finding;
+        std::iter::once(message).chain(label).chain(help).chain(notes).for_each(shorten);
         findings.push(finding);
+    }
+}
+
+/// Cuts a sentence that is too long.
+fn shorten(text: &mut String) {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+        text.shrink_to_fit();
     }
 }
 

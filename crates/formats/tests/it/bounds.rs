@@ -86,8 +86,11 @@ const ODD: &[Strange] = &[
 #[test]
 fn a_child_reads_what_it_is_told() {
     let Ok(wanted) = std::env::var(FILE) else { return };
-    let (name, make, _) =
-        [LARGE, MANY, DEEP, REPEATED, ODD].into_iter().flatten().find(|(name, ..)| *name == wanted).unwrap();
+    let (name, make, _) = [LARGE, MANY, DEEP, REPEATED, ODD, ENTANGLED, NAMED]
+        .into_iter()
+        .flatten()
+        .find(|(name, ..)| *name == wanted)
+        .unwrap();
     let checked = crate::defects::check(name, &make());
     let shown = formats::render::terminal(&checked.findings, &checked.source, false);
     assert_eq!(shown.is_empty(), checked.findings.is_empty());
@@ -138,4 +141,195 @@ fn documents_and_findings_without_end_are_counted_and_not_kept() {
 #[test]
 fn other_encodings_are_named() {
     read_within_bounds(ODD);
+}
+
+/// So many numbered lines behind a head.
+fn numbered(head: &str, count: usize, line: impl Fn(usize) -> String) -> Vec<u8> {
+    (head.to_owned() + &(0..count).map(line).collect::<String>()).into_bytes()
+}
+
+/// What asks for each other: a reader that looks at all of them for each, or follows every way there is, would not come to its end.
+const ENTANGLED: &[Strange] = &[
+    // Each leads on to the next and back to the first: every one of them closes a circle.
+    (
+        "circles.yaml",
+        || {
+            let action = |n: usize| {
+                format!(
+                    "  a{n}:\n    actionId: aws:fis:wait\n    parameters: {{ duration: PT1M }}\n    startAfter: [a{}, a0]\n",
+                    n + 1
+                )
+            };
+            numbered("description: a\nstopConditions: [{ source: none }]\ntargets: {}\nactions:\n", 20_000, action)
+        },
+        Some("F046"),
+    ),
+    // Each asks twice for the one before.
+    (
+        "conditions.yaml",
+        || {
+            let condition = |n: usize| format!("  C{}: !And [!Condition C{n}, !Condition C{n}]\n", n + 1);
+            let mut text = numbered("Conditions:\n  C0: !Equals [a, a]\n", 45, condition);
+            text.extend(b"Resources:\n  E: { Type: AWS::FIS::ExperimentTemplate, Condition: C45, Properties: {} }\n");
+            text
+        },
+        Some("F050"),
+    ),
+    (
+        "attributes.yaml",
+        || {
+            let resource = |n: usize| {
+                format!("  R{}: {{ Type: A::B::C, Properties: {{ X: !Sub '${{R{n}.X}}${{R{n}.X}}' }} }}\n", n + 1)
+            };
+            let mut text = numbered("Resources:\n  R0: { Type: A::B::C, Properties: { X: '' } }\n", 45, resource);
+            text.extend(b"  E: { Type: AWS::FIS::ExperimentTemplate, Properties: { Description: !GetAtt R45.X } }\n");
+            text
+        },
+        Some("F005"),
+    ),
+    (
+        "role.yaml",
+        || {
+            let experiment = |n: usize| {
+                format!(
+                    "  E{n}: {{ Type: AWS::FIS::ExperimentTemplate, Properties: {{ RoleArn: !GetAtt R.Arn, Actions: {{ a: {{ ActionId: aws:ec2:stop-instances }} }} }} }}\n"
+                )
+            };
+            let stars = "ec2:*e".to_owned() + &"*e".repeat(5_000) + "x";
+            let patterns = format!("'{stars}', ").repeat(20);
+            let head = format!(
+                "Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties:\n      AssumeRolePolicyDocument: {{ Statement: [{{ Effect: Allow, Principal: {{ Service: fis.amazonaws.com }}, Action: 'sts:AssumeRole' }}] }}\n      Policies: [{{ PolicyName: p, PolicyDocument: {{ Statement: [{{ Effect: Allow, Resource: '*', Action: [{patterns}] }}] }} }}]\n"
+            );
+            numbered(&head, 1_000, experiment)
+        },
+        Some("R"),
+    ),
+    (
+        "records.json",
+        || {
+            let record = |n: usize| {
+                format!(
+                    "{{\"Action\":\"UPSERT\",\"ResourceRecordSet\":{{\"Name\":\"{n}.a\",\"Type\":\"A\",\"SetIdentifier\":\"s\",\"Failover\":\"SECONDARY\",\"HealthCheckId\":\"{n}\",\"TTL\":60,\"ResourceRecords\":[{{\"Value\":\"192.0.2.1\"}}]}}}},"
+                )
+            };
+            let mut text = numbered("{\"Changes\":[", 50_000, record);
+            text.pop();
+            text.extend(b"]}");
+            text
+        },
+        None,
+    ),
+    (
+        "condition.json",
+        || {
+            let ids: String = (0..60_000).map(|n| format!("c{n} || ")).collect();
+            let choices: String = (0..30_000).map(|n| format!("{{\"id\":\"d{n}\",\"title\":\"t\"}},")).collect();
+            format!(
+                "{{\"schemaVersion\":\"2021-11-01\",\"name\":\"n\",\"pillars\":[{{\"id\":\"ppp\",\"name\":\"p\",\"questions\":[{{\"id\":\"qqq\",\"title\":\"t\",\"choices\":[{}],\"riskRules\":[{{\"condition\":\"{ids}d1\",\"risk\":\"HIGH_RISK\"}}]}}]}}]}}",
+                choices.trim_end_matches(',')
+            )
+            .into_bytes()
+        },
+        Some("L008"),
+    ),
+];
+
+/// Names, and what is said of them.
+const NAMED: &[Strange] = &[
+    // Names of a megabyte, one of which may have been meant by the other.
+    (
+        "long-name.json",
+        || {
+            let (known, wrong) = ("a".repeat(1 << 20), "b".repeat(1 << 20));
+            format!(r#"{{"components": {{"{known}": {{"mtbf": "P1D", "mttr": "PT1H"}}}}, "needs": "{wrong}"}}"#)
+                .into_bytes()
+        },
+        Some("W002"),
+    ),
+    (
+        "long-key.json",
+        || format!(r#"{{"actions": {{}}, "{}": 1}}"#, "description".repeat(100_000)).into_bytes(),
+        Some("F010"),
+    ),
+    // A name of a megabyte in every message.
+    (
+        "quoted.yaml",
+        || {
+            let id = "R".repeat(1 << 20);
+            let head = format!(
+                "Resources:
+  ? {id}
+  : Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Statement: [{{ Effect: Allow, Principal: {{ Service: fis.amazonaws.com }}, Action: 'sts:AssumeRole' }}]
+      Policies: []
+  E:
+    Type: AWS::FIS::ExperimentTemplate
+    Properties:
+      RoleArn: {{ Ref: {id} }}
+      Actions:
+"
+            );
+            numbered(&head, 3_000, |n| format!("        a{n}: {{ ActionId: aws:ec2:stop-instances }}\n"))
+        },
+        Some("R"),
+    ),
+    (
+        "zones.json",
+        || {
+            let head = r#"{"components": {"a": {"mtbf": "P1D", "mttr": "PT1H", "zones": [""#;
+            let mut text = numbered(head, 100_000, |n| format!("z{n}\", \""));
+            text.extend(numbered(r#"z0"]}}, "zones": {"#, 100_000, |n| format!("\"z{n}\": null, ")));
+            text.extend(br#""z": null}}"#);
+            text
+        },
+        None,
+    ),
+    (
+        "improvements.yaml",
+        || {
+            let mut text =
+                numbered("components:\n  a: { mtbf: P1D, mttr: PT1H, needs: [", 50_000, |_| "b, ".to_owned());
+            text.extend(b"] }\n  b: { mtbf: P1D, mttr: PT1H }\nimprovements:\n");
+            text.extend(numbered("", 10_000, |n| {
+                format!("  - {{ name: i{n}, components: {{ a: {{ count: 2 }} }} }}\n")
+            }));
+            text
+        },
+        Some("R950"),
+    ),
+    (
+        "groups.yaml",
+        || {
+            let mut text = numbered("regions:\n  - name: r\n    zones: [", 50_000, |n| format!("z{n}, "));
+            text.extend(numbered("]\ngroups:\n", 50_000, |n| format!("  g{n}: {{ desired: 1 }}\n")));
+            text
+        },
+        Some("F013"),
+    ),
+    (
+        "choices.yaml",
+        || {
+            let mut text = numbered(
+                "Resources: {}\nParameters:\n  P:\n    Type: CommaDelimitedList\n    AllowedValues: [",
+                100_000,
+                |n| format!("v{n}, "),
+            );
+            text.extend(numbered("]\n    Default: '", 100_000, |n| format!("w{n},")));
+            text.extend(b"'\n");
+            text
+        },
+        Some("F082"),
+    ),
+];
+
+#[test]
+fn what_asks_for_each_other_is_followed_once() {
+    read_within_bounds(ENTANGLED);
+}
+
+#[test]
+fn names_without_end_are_looked_up_and_quoted_in_part() {
+    read_within_bounds(NAMED);
 }
