@@ -245,7 +245,7 @@ impl Page {
             if comparison.changes.is_empty() { "Nothing has changed." } else { "" },
         );
         if !comparison.changes.is_empty() {
-            self.add(format_args!("<div class=\"card scroll\"><table><thead><tr><th>Question</th><th>Then</th><th>Now</th><th>Practices</th></tr></thead><tbody>\n"));
+            self.add(format_args!("<div class=\"card scroll\"><table class=\"changes\"><thead><tr><th>Question</th><th>Then</th><th>Now</th><th>Practices</th></tr></thead><tbody>\n"));
             for change in &comparison.changes {
                 let (before, after) = (look(change.before), look(change.after));
                 self.add(format_args!(
