@@ -481,6 +481,10 @@ codes! {
         "A policy allows every action on every resource.",
         "Name the actions that are needed, and the resources by ARN or by their tags.",
         "A mistake in a target of an experiment reaches everything there is, and nothing holds it back.";
+    NO_SUCH_PERMISSION = "R314" "no-such-permission" Warning,
+        "A policy names an action that its service does not have.",
+        "Correct the name.",
+        "IAM takes it without a word, and it allows nothing: an experiment is refused in its middle, or cannot be undone.";
     COLD_STORAGE = "R401" "cold-storage" Error,
         "Backups are deleted less than 90 days after they go to cold storage.",
         "Make DeleteAfterDays at least MoveToColdStorageAfterDays + 90, or leave cold storage out.",

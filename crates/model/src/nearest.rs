@@ -65,9 +65,23 @@ impl Name {
     }
 }
 
+/// Whether two names are one but for a slip of the pen: at most two letters differ, case ignored. Where names that nobody
+/// listed may be right, [`nearest`] would call too many of them wrong.
+#[must_use]
+pub fn is_slip(wrong: &str, known: &str) -> bool {
+    let distance = strsim::damerau_levenshtein(&wrong.to_lowercase(), &known.to_lowercase());
+    (1..=2).contains(&distance)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{is_slip, nearest};
+
+    #[test]
+    fn a_slip_is_a_letter_or_two() {
+        assert!(is_slip("StopInstance", "StopInstances") && is_slip("SendComand", "SendCommand"));
+        assert!(!is_slip("InvokeFunction", "Invoke") && !is_slip("stopinstances", "StopInstances"));
+    }
 
     #[test]
     fn finds_a_slip_and_keeps_quiet_about_strangers() {

@@ -4,11 +4,14 @@ mod needs;
 
 pub(crate) use needs::{MANAGED, NEEDS};
 
+use model::nearest::is_slip;
+
 use crate::{
     codes,
     decode::Reader,
     finding::Finding,
     node::{Entry, Node},
+    script,
     shape::{
         self, Form, Keys, Notation,
         Shape::{Any, Form as Of, Keys as Mapping, OneOrMore, Text, Word},
@@ -119,6 +122,9 @@ pub(crate) fn form(reader: &mut Reader<'_>, notation: Notation, policy: &Node, a
                 shape::check(reader, notation, principal, Mapping(&PRINCIPAL), "a principal");
             }
         }
+        for action in ["Action", "NotAction"].iter().filter_map(|key| statement.get(key)).flat_map(items) {
+            misspelt_action(reader, action);
+        }
         let entries = statement.as_mapping().unwrap_or_default();
         let unknown: Vec<&str> =
             entries.iter().map(|entry| entry.key.as_str()).filter(|key| STATEMENT.find(key).is_none()).collect();
@@ -137,6 +143,23 @@ pub(crate) fn form(reader: &mut Reader<'_>, notation: Notation, policy: &Node, a
         } else {
             missing(["Principal", "NotPrincipal"], "add Principal with who may, such as Service: fis.amazonaws.com");
         }
+    }
+}
+
+/// An action that no service has, and that is a slip away from one.
+fn misspelt_action(reader: &mut Reader<'_>, node: &Node) {
+    let Some((service, name)) = node.as_text().and_then(|text| text.split_once(':')) else { return };
+    let service = service.to_lowercase();
+    let allowed = NEEDS.iter().flat_map(|(_, needs)| *needs).filter_map(|need| need.split_once(':'));
+    let mut of_service = allowed.filter(|(of, _)| *of == service).map(|(_, name)| name);
+    if name.contains(['*', '?']) || of_service.clone().any(|known| known.eq_ignore_ascii_case(name)) {
+        return;
+    }
+    let meant = script::meant_by_action(reader, &service, name);
+    if let Some(meant) = meant.or_else(|| of_service.find(|known| is_slip(name, known)).map(str::to_owned)) {
+        let message = format!("`{service}` has no action `{name}`");
+        let finding = Finding::new(&codes::NO_SUCH_PERMISSION, node.span, message);
+        reader.report(finding.help(format!("did you mean `{service}:{meant}`?")));
     }
 }
 
@@ -247,6 +270,34 @@ mod tests {
         assert!(!covers(&("*e".repeat(100_000) + "x"), "ec2:StopInstances"));
         assert!(!covers(&("*".repeat(100_000) + "x"), "ec2:StopInstances"));
         assert!(covers(&"*".repeat(100_000), "ec2:StopInstances"));
+    }
+
+    #[test]
+    fn misspelt_actions_are_found_and_permissions_without_an_operation_are_not() {
+        let text = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", "Action": [
+            "ec2:StopInstance", "ec2:stopinstances", "ec2:SendSpotInstanceInterruption", "ec2:SendSpotInstanceInterruptions",
+            "rds:RebootDBInstances", "rds:FailoverDBCluster", "ssm:SendComand", "lambda:InvokeFunction", "iam:PassRole",
+            "elasticloadbalancing:DescribeTargetHealt", "states:StartExecution", "s3:GetObjectVersion", "logs:CreateLogDelivery",
+            "ec2:InjectApiError", "dynamodb:CreateTableReplica", "autoscaling:Describe*", "ecs:Poll", "sts:AssumeRole"]}]}"#;
+        let source = crate::source::Source::new("p.json", text);
+        let root = crate::json::parse(text, &mut Vec::new()).unwrap();
+        let mut reader = Reader::new(&source, &[]);
+        check(&mut reader, &root);
+        let found: Vec<_> =
+            reader.findings.iter().map(|finding| (source.slice(finding.span), finding.help.as_deref())).collect();
+        assert_eq!(
+            found,
+            [
+                ("\"ec2:StopInstance\"", Some("did you mean `ec2:StopInstances`?")),
+                ("\"ec2:SendSpotInstanceInterruption\"", Some("did you mean `ec2:SendSpotInstanceInterruptions`?")),
+                ("\"rds:RebootDBInstances\"", Some("did you mean `rds:RebootDBInstance`?")),
+                ("\"ssm:SendComand\"", Some("did you mean `ssm:SendCommand`?")),
+                (
+                    "\"elasticloadbalancing:DescribeTargetHealt\"",
+                    Some("did you mean `elasticloadbalancing:DescribeTargetHealth`?")
+                ),
+            ]
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
 };
 pub(crate) use drills::about_failover;
 pub(crate) use embedded::Embedded;
-pub(crate) use operations::meant;
+pub(crate) use operations::{meant, meant_by_action};
 
 /// Looks at a script; gives back the documents that stand in it, to be looked at in their turn.
 pub(crate) fn check(reader: &mut Reader<'_>, source: &Source, span: Span, goals: &Goals) -> Vec<Embedded> {

@@ -5,6 +5,8 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use model::nearest::is_slip;
+
 use crate::decode::Reader;
 
 /// What an operation takes and answers.
@@ -111,6 +113,20 @@ pub(crate) fn meant(reader: &Reader<'_>, service: &str, name: &str) -> Option<St
     let near = reader.near(&wanted, names.iter().map(String::as_str))?;
     let at = names.iter().position(|name| name == near)?;
     known.get(at).map(|name| pascal(name))
+}
+
+/// The action of IAM that was meant by one that is nobody's, as far as it is the name of an operation and a slip away.
+/// Permissions without an operation of their name are many, and not listed.
+pub(crate) fn meant_by_action(reader: &Reader<'_>, service: &str, name: &str) -> Option<String> {
+    let service = match service {
+        "elasticloadbalancing" => "elbv2",
+        "states" => "stepfunctions",
+        "servicequotas" => "service-quotas",
+        // What IAM calls the actions of S3 are not its operations.
+        "s3" => return None,
+        service => service,
+    };
+    meant(reader, service, name).filter(|meant| is_slip(name, meant))
 }
 
 /// `describe-target-health` as `DescribeTargetHealth`.

@@ -173,6 +173,11 @@ const STACKS: &[Row] = &[
         r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "fis.amazonaws.com"}, "Action": "sts:AssumeRole"}]}"#,
     ),
     (
+        &["R314"],
+        "a.json",
+        r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["fis:StopExperimnt"], "Resource": "*"}]}"#,
+    ),
+    (
         &["R405"],
         "a.json",
         r#"{"BackupPlanName": "x", "Rules": [{"RuleName": "r", "TargetBackupVaultName": "v", "EnableContinuousBackup": true, "Lifecycle": {"DeleteAfterDays": 90}}]}"#,
