@@ -15,6 +15,7 @@ mod cut_sets;
 mod diagram;
 pub mod downtime;
 mod flat;
+mod levers;
 pub mod markov;
 mod nodes;
 mod order;
@@ -27,11 +28,9 @@ mod tree;
 use serde::Serialize;
 
 pub use self::{
-    assessment::{
-        Assessment, CausesOfFailure, Change, Contribution, Expected, Gain, Lever, Outages, Unable, Verdict, assess,
-        availability, changed,
-    },
+    assessment::{Assessment, CausesOfFailure, Contribution, Expected, Outages, Unable, Verdict, assess, availability},
     cut_sets::{CutSet, CutSets},
+    levers::{Change, Gain, Lever, changed},
     nodes::TooLarge,
     promises::Doubt,
     structure::{Cause, Structure, Unsound, structure},

@@ -1,19 +1,15 @@
 //! The availability of a design as a page that one can hand over.
 
-use assess::{
-    availability::{
-        Assessment, Cause, Contribution, Doubt, Expected, Verdict,
-        downtime::{Downtime, YEAR},
-        simulate::Simulated,
-    },
-    history::Estimate,
-};
+mod causes;
+mod simulated;
+
+use assess::availability::{Assessment, Cause, Doubt, Expected, Verdict, downtime::Downtime, simulate::Simulated};
 use model::{
-    figures::{number, part, percent, span},
+    figures::{number, part, span},
     workload::{Availability, Workload},
 };
 
-use super::{drawing::drawing, headline, lengths};
+use super::{drawing::drawing, headline};
 use crate::paper::{Badge, Bar, Bars, Glance, Markup, Paper, Shade, Table, Td, Tone};
 
 /// Rows of a table or bars of a drawing that are still read; `--json` has all.
@@ -206,10 +202,10 @@ impl Subject<'_> {
         if let Some(expected) = &self.now.expected {
             self.supposition(paper, expected);
             self.simulated(paper);
-            sources(paper, expected);
-            together(paper, expected);
+            causes::sources(paper, expected);
+            causes::together(paper, expected);
             self.improvements(paper, expected);
-            importance(paper, expected);
+            causes::importance(paper, expected);
             self.method(paper, expected);
         }
     }
@@ -359,56 +355,6 @@ impl Subject<'_> {
         paper.section("what-if", "What if", &lead, |paper| paper.add(format_args!("{table}")));
     }
 
-    /// What was seen in simulated years.
-    fn simulated(&self, paper: &mut Paper) {
-        let Some(seen) = self.seen else { return };
-        let up = |share: f64| Availability::from_down(1.0 - share).to_string();
-        let mut table = Table::new(["", "Seen", "Low", "High"]);
-        let mut row = |name: &str, estimate: &Estimate, shown: &dyn Fn(f64) -> String| {
-            let end = |end: Option<f64>| end.map_or_else(Td::default, |end| Td::figure(&shown(end)));
-            let value = estimate.value.map_or_else(|| "none".to_owned(), shown);
-            table.row([Td::text(name), Td::strong(&value), end(estimate.low), end(estimate.high)]);
-        };
-        row("Availability", &seen.availability, &up);
-        if let Some(in_full) = &seen.in_full {
-            row("In full", in_full, &up);
-        }
-        row("Down a year", &seen.downtime_per_year, &span);
-        row("Outages a year", &seen.outages_per_year, &number);
-        row("Mean outage", &seen.outage_seconds, &span);
-        if let Some(good) = &seen.good_years {
-            row("Years that keep the promise", good, &part);
-        }
-        let mut begun = Table::new(["What began them", "Of the outages", "Of the downtime"]);
-        for origin in seen.begun_by.iter().take(ROWS) {
-            begun.row([
-                Td::text(&origin.cause.to_string()),
-                Td::strong(&part(origin.share)),
-                Td::figure(&part(origin.share_of_downtime)),
-            ]);
-        }
-        let supposed = if self.supposed.is_empty() { "" } else { ", with the figures that were supposed" };
-        let lead = format!(
-            "Played out failure by failure through {} years (seed {}){supposed}; the truth lies between low and high with a confidence of {}.",
-            seen.years,
-            seen.seed,
-            percent(seen.confidence)
-        );
-        paper.section("simulated", "Outages in simulated years", &lead, |paper| {
-            paper.add(format_args!("{table}"));
-            if let Some(lengths) = &seen.lengths {
-                let rto = self.workload.objectives.rto.map(model::Period::as_secs_f64);
-                let title = format!("How long outages are; the longest took {}", span(lengths.longest));
-                paper.add(format_args!("<h3 class=\"aside\">{title}</h3>\n{}", lengths::drawing(lengths, rto)));
-            }
-            if !begun.is_empty() {
-                paper.add(format_args!(
-                    "<h3 class=\"aside\">What began them: the last straw, which others may have prepared</h3>\n{begun}"
-                ));
-            }
-        });
-    }
-
     fn improvements(&self, paper: &mut Paper, expected: &Expected) {
         if expected.improvements.is_empty() && expected.levers.is_empty() {
             return;
@@ -495,104 +441,6 @@ fn lever(lever: &assess::availability::Lever) -> Bar {
         value: lever.saves,
         text: format!("{} → {}", span(lever.saves), lever.availability),
         shade: Shade::Plain,
-    }
-}
-
-/// Where the downtime comes from.
-fn sources(paper: &mut Paper, expected: &Expected) {
-    let counted: Vec<&Contribution> = expected.contributions.iter().filter(|one| one.accounts_for > 0.0).collect();
-    if counted.is_empty() {
-        return;
-    }
-    let bars: Vec<Bar> = counted
-        .iter()
-        .take(ROWS)
-        .map(|one| Bar {
-            label: one.cause.to_string(),
-            value: one.accounts_for,
-            text: format!("{} ({})", span(one.accounts_for), part(one.importance.criticality)),
-            shade: if expected.single_points.contains(&one.cause) { Shade::Bad } else { Shade::Plain },
-        })
-        .collect();
-    let about = bars.iter().map(|bar| format!("{}: {}", bar.label, bar.text)).collect::<Vec<_>>().join("; ");
-    let more = counted.len().saturating_sub(ROWS);
-    let bars = Bars { title: "Where the downtime comes from".to_owned(), about, bars, mark: None };
-    let lead = "Downtime a year that would go if a cause never occurred, and its share of the whole. Causes that must meet count \
-                with each of them, so the shares add up to more than the whole. Red: a single point of failure.";
-    paper.section("sources", "Where the downtime comes from", lead, |paper| {
-        paper.add(format_args!("{bars}"));
-        if more > 0 {
-            paper.paragraph(&format!("… and {more} more that count less."));
-        }
-    });
-}
-
-/// What takes it down: alone, and together.
-fn together(paper: &mut Paper, expected: &Expected) {
-    let several: Vec<_> = expected.cut_sets.iter().filter(|set| set.causes.len() > 1).collect();
-    if several.is_empty() && expected.single_points.is_empty() {
-        return;
-    }
-    paper.section("failures", "What takes it down", "", |paper| {
-        if !expected.single_points.is_empty() {
-            paper.add(format_args!("<h3 class=\"aside\">Single points of failure</h3>\n<ul class=\"names\">"));
-            for cause in &expected.single_points {
-                paper.add(format_args!("<li><span aria-hidden=\"true\">▲</span> {}</li>", Markup(cause)));
-            }
-            paper.add(format_args!("</ul>\n"));
-        }
-        let mut table = Table::new(["What together is enough", "At a time", "All of it lasts, a year"]);
-        for set in several.iter().take(ROWS) {
-            let names: Vec<String> = set.causes.iter().map(ToString::to_string).collect();
-            table.row([
-                Td::text(&names.join(" + ")),
-                Td::figure(&names.len().to_string()),
-                Td::strong(&span(set.probability * YEAR)),
-            ]);
-        }
-        if !table.is_empty() {
-            paper.add(format_args!(
-                "<h3 class=\"aside\">Minimal cut sets of several failures, most probable first</h3>\n{table}"
-            ));
-        }
-        let all: f64 = expected.cut_sets_by_order.iter().skip(2).sum();
-        let left = all - several.len().min(ROWS) as f64;
-        if left >= 1.0 {
-            paper.paragraph(&format!("… and {left:.0} more that are less probable."));
-        }
-    });
-}
-
-/// The measures of importance.
-fn importance(paper: &mut Paper, expected: &Expected) {
-    let mut table = Table::new([
-        "Cause",
-        "Down",
-        "Birnbaum",
-        "Criticality",
-        "Fussell-Vesely",
-        "Risk achievement",
-        "Risk reduction",
-    ]);
-    for one in expected.contributions.iter().take(ROWS) {
-        let importance = &one.importance;
-        let worth =
-            |value: f64| if value.is_finite() { format!("× {}", number(value)) } else { "all of it".to_owned() };
-        table.row([
-            Td::text(&one.cause.to_string()),
-            Td::figure(&part(one.down)),
-            Td::figure(&number(importance.birnbaum)),
-            Td::figure(&part(importance.criticality)),
-            Td::figure(&part(importance.fussell_vesely)),
-            Td::figure(&worth(importance.achievement_worth)),
-            Td::figure(&worth(importance.reduction_worth)),
-        ]);
-    }
-    let lead = "Birnbaum: how much more probably it fails while the cause lasts. Criticality: the share of the downtime that \
-                would go without it. Fussell-Vesely: the share of the downtime in which it is down. Risk achievement: how many \
-                times more probable failure is while it lasts; risk reduction: how many times less without it.";
-    if !table.is_empty() {
-        paper.section("importance", "Importance", lead, |paper| paper.add(format_args!("{table}")));
     }
 }
 
