@@ -319,6 +319,7 @@ impl<'s> Checker<'s, '_> {
                     self.rules(root, kind);
                 }
             }
+            self.together(&roots);
         }
         Ok(kind)
     }
@@ -333,12 +334,20 @@ impl<'s> Checker<'s, '_> {
             self.rules(root, this);
             kind = if kind == Kind::Unknown { this } else { kind };
         }
+        self.together(&roots);
         if roots.is_empty()
             && !self.findings[before..].iter().any(|finding| finding.code.id != codes::UNKNOWN_DOCUMENT.id)
         {
             self.findings.truncate(before);
         }
         kind
+    }
+
+    /// The rules of manifests that stand beside each other.
+    fn together(&mut self, roots: &[Node]) {
+        let mut reader = self.reader(&[]);
+        kubernetes::together(&mut reader, roots);
+        self.keep(reader.findings);
     }
 
     /// The rules of a kind. A document that is none of the known kinds is somebody's own, and right as it is.

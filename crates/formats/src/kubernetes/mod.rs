@@ -1,5 +1,6 @@
 //! Workloads of Kubernetes: their probes, what they select, and how many of their pods may go.
 
+mod budget;
 mod pods;
 mod probe;
 
@@ -61,7 +62,7 @@ const CONTAINER: Keys = Keys {
     ],
 };
 
-/// Looks at a manifest. What kinds of other people's are made of is their own.
+/// Looks at a manifest by itself; [`together`] looks at those that belong together. What kinds of other people's are made of is their own.
 pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
     let kind = root.get("kind").and_then(Node::as_text).unwrap_or_default();
     if kind == "List" {
@@ -81,8 +82,20 @@ pub(crate) fn check(reader: &mut Reader<'_>, root: &Node) {
         selects_itself(reader, root);
     }
     if kind == "PodDisruptionBudget" {
-        budget(reader, root);
+        budget::check(reader, root);
     }
+}
+
+/// Looks at the manifests of a file beside each other.
+pub(crate) fn together(reader: &mut Reader<'_>, roots: &[Node]) {
+    let mut manifests: Vec<&Node> = Vec::new();
+    for root in roots {
+        match root.get("items").and_then(Node::as_sequence) {
+            Some(items) => manifests.extend(items),
+            None => manifests.push(root),
+        }
+    }
+    budget::beside_workloads(reader, &manifests);
 }
 
 /// All containers, wherever the kind has its pods.
@@ -125,17 +138,5 @@ fn selects_itself(reader: &mut Reader<'_>, root: &Node) {
             Finding::new(&codes::SELECTOR_WITHOUT_PODS, entry.value.span, message)
                 .help(format!("write the same under template: metadata: labels: {{ {}: {wanted} }}", entry.key)),
         );
-    }
-}
-
-/// A budget that lets no pod go.
-fn budget(reader: &mut Reader<'_>, root: &Node) {
-    let Some(spec) = root.get("spec") else { return };
-    let blocks = |key: &str, texts: &[&str]| {
-        spec.get(key).filter(|node| node.as_text().is_some_and(|text| texts.contains(&text)))
-    };
-    if let Some(node) = blocks("maxUnavailable", &["0", "0%"]).or_else(|| blocks("minAvailable", &["100%"])) {
-        let message = "this budget lets no pod go, so that no node with one of them can be drained";
-        reader.report(Finding::new(&codes::BLOCKS_DRAINS, node.span, message).help("write maxUnavailable: 1"));
     }
 }

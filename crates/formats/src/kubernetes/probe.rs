@@ -12,9 +12,10 @@ use crate::{
     },
 };
 
-/// Defaults of the API: a probe has one second, every ten seconds.
+/// Defaults of the API: a probe has one second, every ten seconds, and the third failure counts.
 const TIMEOUT: f64 = 1.0;
 const PERIOD: f64 = 10.0;
+const FAILURES: f64 = 3.0;
 
 const SECONDS: Shape = Whole(1, i32::MAX as i64);
 
@@ -69,6 +70,7 @@ pub(super) fn check(reader: &mut Reader<'_>, container: &Node) {
         port(reader, container, probe);
         if key == "livenessProbe" {
             deep(reader, probe);
+            hasty(reader, container, probe);
         }
     }
 }
@@ -157,7 +159,57 @@ fn deep(reader: &mut Reader<'_>, probe: &Node) {
             "liveness asks for readiness: a pod that cannot take requests for a while is restarted instead of left alone",
             "ask a path that only says whether the process works, such as /live or /healthz",
         ),
+        _ if text.split('/').any(|part| DEPENDENCIES.contains(&part.to_ascii_lowercase().as_str())) => (
+            "this path asks something that other pods need as well; when that fails, every pod is restarted",
+            "ask a path that only says whether the process works, and dependencies in readiness at most",
+        ),
         _ => return,
     };
     reader.report(Finding::new(&codes::DEEP_LIVENESS, path.span, message).help(help));
+}
+
+/// What a path of its own for health is named after that does not belong to the process.
+const DEPENDENCIES: &[&str] = &[
+    "db",
+    "database",
+    "postgres",
+    "postgresql",
+    "mysql",
+    "mongo",
+    "mongodb",
+    "redis",
+    "cache",
+    "kafka",
+    "rabbitmq",
+    "queue",
+    "dependencies",
+    "deps",
+    "downstream",
+    "upstream",
+    "deep",
+];
+
+/// Liveness that asks what readiness asks, and gives up no later: the pod is restarted before it is left alone.
+fn hasty(reader: &mut Reader<'_>, container: &Node, liveness: &Node) {
+    let Some(readiness) = container.get("readinessProbe") else { return };
+    let asked = |probe: &Node| {
+        let get = probe.get("httpGet")?;
+        Some(["path", "port", "host"].map(|key| get.get(key).and_then(Node::as_text).map(str::to_owned)))
+    };
+    let patience = |probe: &Node| {
+        number(probe, "periodSeconds").unwrap_or(PERIOD) * number(probe, "failureThreshold").unwrap_or(FAILURES)
+    };
+    let (Some(one), Some(other)) = (asked(liveness), asked(readiness)) else { return };
+    let (restarts, rests) = (patience(liveness), patience(readiness));
+    if one == other
+        && restarts <= rests
+        && let Some(get) = liveness.get("httpGet")
+    {
+        let message = format!(
+            "liveness asks what readiness asks, and restarts after {restarts} s a pod that would get no requests after {rests} s"
+        );
+        reader.report(Finding::new(&codes::PROBE_BUDGET, get.span, message).help(
+            "ask a path of its own that says whether the process works, or give liveness a higher failureThreshold",
+        ));
+    }
 }

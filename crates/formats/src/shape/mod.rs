@@ -298,6 +298,7 @@ impl Walk<'_, '_> {
             // The bounds of a number's width are nobody's concern.
             (least, most) if least <= i64::from(i32::MIN) && most >= i64::from(i32::MAX) => "a whole number".to_owned(),
             (least, most) if most >= i64::from(i32::MAX) => format!("a whole number of at least {least}"),
+            (least, most) if least == most => least.to_string(),
             _ => format!("a whole number from {least} to {most}"),
         };
         let Some(text) = self.bare(node, what, &wanted) else { return };

@@ -94,6 +94,16 @@ const NAMES: &[Row] = &[
     ),
     (&["F009"], "a.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ include \"a.name\" . }}\n"),
     (&["R125"], "a.yaml", "apiVersion: policy/v1\nkind: PodDisruptionBudget\nspec: { maxUnavailable: 0 }\n"),
+    (
+        &["R125", "R121", "R123"],
+        "a.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: a }\nspec:\n  replicas: 2\n  selector: { matchLabels: { app: a } }\n  template:\n    metadata: { labels: { app: a, tier: web } }\n    spec:\n      containers:\n        - name: a\n          image: b\n          livenessProbe: { httpGet: { path: /health/db, port: 80 }, failureThreshold: 1 }\n          readinessProbe: { httpGet: { path: /health/db, port: 80 } }\n---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: { name: a }\nspec: { minAvailable: 2, selector: { matchLabels: { app: a } } }\n",
+    ),
+    (
+        &[],
+        "a.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: a }\nspec:\n  replicas: 3\n  selector: { matchLabels: { app: a } }\n  template:\n    metadata: { labels: { app: a } }\n    spec:\n      containers:\n        - name: a\n          image: b\n          livenessProbe: { httpGet: { path: /healthz, port: 80 }, failureThreshold: 6 }\n          readinessProbe: { httpGet: { path: /healthz, port: 80 } }\n---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: { name: a }\nspec: { minAvailable: 2, selector: { matchLabels: { app: a } } }\n",
+    ),
     (&["R909"], "a.mmd", "graph TB\n    A[Balancer (Standby)] --> B\n"),
 ];
 
