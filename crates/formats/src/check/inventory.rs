@@ -1,5 +1,7 @@
 //! Inventories of workloads: objectives against dependencies, and against each other.
 
+use model::figures::span;
+
 use super::quantity;
 use crate::{
     codes,
@@ -62,11 +64,8 @@ fn budget(reader: &mut Reader<'_>, node: &Node) {
     };
     let budget = (100.0 - percent) / 100.0 * MONTH * 60.0;
     if seconds > budget {
-        let message = format!(
-            "{percent} % leave {} a month, and one incident may take {}",
-            quantity::spoken(budget),
-            quantity::spoken(seconds)
-        );
+        let message =
+            format!("{percent} % leave {} a month, and one incident may take {}", span(budget), span(seconds));
         reader.report(
             Finding::new(&codes::RTO_BREAKS_BUDGET, rto.value.span, message)
                 .help("shorten the RTO below the budget, or lower the target"),
@@ -123,8 +122,8 @@ fn retries(reader: &mut Reader<'_>, dependency: &Node) {
         let message = format!(
             "{} attempts of {} are {} before waits; whoever called has given up by then",
             count + 1.0,
-            quantity::spoken(seconds),
-            quantity::spoken(worst)
+            span(seconds),
+            span(worst)
         );
         reader.report(
             Finding::new(&codes::LONG_RETRIES, policy.value.span, message)

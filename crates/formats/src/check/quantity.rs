@@ -70,20 +70,6 @@ pub(crate) fn percent(text: &str) -> Option<f64> {
     rest.trim_start().starts_with(['%', '％']).then_some(number)
 }
 
-/// A length of time as a person would say it: `1 min 40 s`.
-pub(crate) fn spoken(seconds: f64) -> String {
-    let rounded = |value: f64| {
-        let text = format!("{value:.1}");
-        text.strip_suffix(".0").unwrap_or(&text).to_owned()
-    };
-    match seconds {
-        s if s < 120.0 => format!("{} s", rounded(s)),
-        s if s < 7_200.0 => format!("{} min", rounded(s / 60.0)),
-        s if s < 172_800.0 => format!("{} h", rounded(s / 3_600.0)),
-        s => format!("{} days", rounded(s / 86_400.0)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,13 +98,5 @@ mod tests {
         assert_eq!(percent("99.95%"), Some(99.95));
         assert_eq!(percent("> 1% of total"), Some(1.0));
         assert_eq!(percent("50"), None);
-    }
-
-    #[test]
-    fn lengths_of_time_are_said_in_one_unit() {
-        assert_eq!(spoken(90.0), "90 s");
-        assert_eq!(spoken(3_600.0), "60 min");
-        assert_eq!(spoken(43.2 * 60.0), "43.2 min");
-        assert_eq!(spoken(97_200.0), "27 h");
     }
 }

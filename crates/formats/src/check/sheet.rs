@@ -10,6 +10,8 @@ mod probes;
 
 use std::collections::HashSet;
 
+use model::figures::span;
+
 use super::{Goals, quantity};
 use crate::{
     codes,
@@ -136,9 +138,9 @@ fn detection(reader: &mut Reader<'_>, node: &Node, goals: &Goals) {
     {
         let message = format!(
             "{count} checks every {} find a failure after {} to more than {}",
-            quantity::spoken(interval),
-            quantity::spoken((count - 1.0) * interval),
-            quantity::spoken(total)
+            span(interval),
+            span((count - 1.0) * interval),
+            span(total)
         );
         reader.report(Finding::new(&codes::DETECTION_TIME, entry.value.span, message).help("a failure just before a check is found one interval earlier; each check that runs into its timeout adds that"));
     }
@@ -177,11 +179,8 @@ fn gate(reader: &mut Reader<'_>, source: &Source, node: &Node, goals: &Goals) {
         let about_lag = ["data sync", "replication lag", "max lag", "lag", "replica lag"].contains(&key.as_str());
         let Some(lag) = quantity::seconds(written(source, &entry.value)).filter(|_| about_lag) else { continue };
         if lag > rpo {
-            let message = format!(
-                "a lag of {} is accepted, but the objective allows a loss of {}",
-                quantity::spoken(lag),
-                quantity::spoken(rpo)
-            );
+            let message =
+                format!("a lag of {} is accepted, but the objective allows a loss of {}", span(lag), span(rpo));
             reader.report(
                 Finding::new(&codes::LAG_LOOSER_THAN_RPO, entry.value.span, message)
                     .help("make the gate at most the RPO; let a person override it and record the loss"),
@@ -232,10 +231,10 @@ fn actions(reader: &mut Reader<'_>, source: &Source, root: &Node, mappings: &[(&
         {
             let message = format!(
                 "{} to notice and {} for the longest step are {} of {}",
-                quantity::spoken(detect),
-                quantity::spoken(longest),
-                quantity::spoken(detect + longest),
-                quantity::spoken(rto)
+                span(detect),
+                span(longest),
+                span(detect + longest),
+                span(rto)
             );
             reader.report(Finding::new(&codes::SLOW_DETECTION, entry.key_span, message).help("timeouts of the checks, cached answers and the promotion of data come on top; shorten the steps, or have the capacity ready"));
         }

@@ -1,5 +1,7 @@
 //! Metrics, thresholds and response times of a sheet.
 
+use model::figures;
+
 use super::{Goals, field, plain, quantity, text, written};
 use crate::{
     codes,
@@ -28,7 +30,7 @@ pub(super) fn check(reader: &mut Reader<'_>, source: &Source, node: &Node, balan
     }
     if name.contains("TargetResponseTime") && limit.contains("ms") {
         let message = "TargetResponseTime is in seconds; a threshold in milliseconds is a thousand times too high";
-        let seconds = quantity::seconds(limit).map(quantity::spoken).unwrap_or_default();
+        let seconds = quantity::seconds(limit).map(figures::span).unwrap_or_default();
         reader.report(
             Finding::new(&codes::METRIC_UNIT, span, message)
                 .help(format!("write {seconds}, and the percentile as an extended statistic such as p95")),
@@ -75,8 +77,8 @@ pub(super) fn response(reader: &mut Reader<'_>, entry: &Entry, node: &Node, goal
         let message = format!(
             "`{}` gives people {} to respond, and all must be over within {}",
             plain(&entry.key),
-            quantity::spoken(seconds),
-            quantity::spoken(rto)
+            figures::span(seconds),
+            figures::span(rto)
         );
         reader.report(
             Finding::new(&codes::RESPONSE_SLOWER_THAN_RTO, response.value.span, message)

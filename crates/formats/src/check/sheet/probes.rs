@@ -1,5 +1,7 @@
 //! Probes, health indicators, balancers and zones of a sheet.
 
+use model::figures::span;
+
 use super::{field, plain, quantity, text};
 use crate::{
     codes,
@@ -25,9 +27,9 @@ pub(super) fn check(reader: &mut Reader<'_>, mappings: &[(&Entry, &Node)]) {
             let sum: f64 = times.iter().sum();
             let message = format!(
                 "indicators may take {} each and {} together, and a probe gives up after {}",
-                quantity::spoken(longest),
-                quantity::spoken(sum),
-                quantity::spoken(probe)
+                span(longest),
+                span(sum),
+                span(probe)
             );
             reader.report(Finding::new(&codes::PROBE_TIMEOUTS, entry.key_span, message).help("give all indicators together less time than the probe has, or answer from what a check in the background found"));
         }
