@@ -136,8 +136,14 @@ impl ReadReview {
             let named = std::iter::once((id, Part::Improvement(id.clone())));
             let after = improvement.after.iter().map(|after| (after, Part::After(id.clone(), after.clone())));
             for (name, part) in named.chain(after).filter(|(name, _)| !of_lens.contains_key(name.as_str())) {
-                let message = format!("the lens has no choice `{name}`");
                 let place = self.place(&part);
+                if review.retired.values().any(|answer| answer.choices.contains_key(name)) {
+                    let message = format!("the lens does not ask for `{name}` any more");
+                    let help = "remove it here; the answer is kept under `retired`";
+                    search.report(Finding::new(&codes::UNKNOWN_PRACTICE, place, message).help(help));
+                    continue;
+                }
+                let message = format!("the lens has no choice `{name}`");
                 search.unknown(Finding::new(&codes::UNKNOWN_PRACTICE, place, message), name, &choices);
             }
         }
@@ -254,6 +260,15 @@ milestones:
             let found: Vec<_> = read.findings.iter().map(|f| (f.code.id, (f.line, f.column))).collect();
             assert_eq!(found, [(code, place)], "{to}: {:?}", read.findings);
         }
+    }
+
+    #[test]
+    fn an_improvement_of_what_is_retired_is_no_slip() {
+        let text = "review: 1\nworkload: { name: W }\nimprovements: { rel_old: { owner: Ann } }\n\
+                    retired: { rel_question: { choices: { rel_old: unselected } } }\n";
+        let read = read_review("r.yaml", text.as_bytes()).against(&reliability());
+        let found: Vec<_> = read.findings.iter().map(|f| (f.code.id, f.line, f.message.as_str())).collect();
+        assert_eq!(found, [("R002", 3, "the lens does not ask for `rel_old` any more")]);
     }
 
     #[test]
