@@ -485,6 +485,14 @@ codes! {
         "A policy names an action that its service does not have.",
         "Correct the name.",
         "IAM takes it without a word, and it allows nothing: an experiment is refused in its middle, or cannot be undone.";
+    NO_BACKUPS = "R315" "no-backups" Warning,
+        "No automatic backups are kept of a database.",
+        "Set BackupRetentionPeriod to a number of days above 0.",
+        "What is deleted or damaged by mistake is gone, and there is no point in time to go back to.";
+    ONE_ZONE = "R316" "one-zone" Warning,
+        "What is to be spread over zones names subnets of one zone only.",
+        "Name subnets of at least two zones.",
+        "When the zone fails, all of it is gone at once. Databases and balancers are refused, a group starts and is not redundant.";
     COLD_STORAGE = "R401" "cold-storage" Error,
         "Backups are deleted less than 90 days after they go to cold storage.",
         "Make DeleteAfterDays at least MoveToColdStorageAfterDays + 90, or leave cold storage out.",
@@ -777,6 +785,10 @@ codes! {
         "A label in a diagram has brackets without quotes.",
         "Put the label in quotes: [\"ALB (Standby)\"].",
         "The diagram is not drawn.";
+    WEEKS_OF_PLAN = "R910" "weeks-of-plan" Note,
+        "A plan of so many days is told in weeks that are fewer days.",
+        "Plan the missing days, or call it by the days that it has.",
+        "What is promised for its last days is in no week, and nobody does it.";
     TOO_LARGE = "R950" "too-large" Error,
         "A file is larger than any document that is read here.",
         "Check the files it was made from, or split it.",

@@ -1,5 +1,7 @@
 //! Markdown: fenced blocks with documents in them, and ids of actions in the prose.
 
+mod plan;
+
 use super::Language;
 use crate::{
     codes,
@@ -31,6 +33,8 @@ pub(super) fn check(reader: &mut Reader<'_>, source: &Source, span: Span) -> Vec
         nested(reader, source, block);
     }
     prose(reader, source, Span::new(at, span.end));
+    let fenced: Vec<Span> = blocks.iter().map(|block| Span::new(block.fence.start, block.end)).collect();
+    plan::check(reader, source.text(), span, &fenced);
     blocks
         .iter()
         .filter_map(|block| {

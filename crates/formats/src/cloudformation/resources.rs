@@ -6,6 +6,7 @@
 mod form;
 mod iam;
 mod needs;
+mod zones;
 
 use std::collections::HashSet;
 
@@ -51,6 +52,7 @@ pub(super) fn check(reader: &mut Reader<'_>, root: &Node, stack: &Stack<'_>) {
     names(reader, &resources);
     network(reader, &resources);
     vaults(reader, &resources);
+    zones::check(reader, &resources);
     iam::check(reader, stack, &resources);
     reader.pascal_case = pascal_case;
 }
@@ -197,6 +199,15 @@ fn database(reader: &mut Reader<'_>, resource: &Resource<'_>) {
         reader.report(
             Finding::new(&codes::NO_CREDENTIALS, resource.entry.key_span, message)
                 .help("add MasterUsername and ManageMasterUserPassword: true"),
+        );
+    }
+    // A member of a cluster leaves its backups to the cluster, a replica to its source.
+    let none = properties.get("BackupRetentionPeriod").filter(|days| literal(days) == Some("0"));
+    if let Some(days) = none.filter(|_| !has("DBClusterIdentifier") && !has("SourceDBInstanceIdentifier")) {
+        let message = format!("no backups are kept of `{}`: it cannot be brought back to any time", resource.entry.key);
+        reader.report(
+            Finding::new(&codes::NO_BACKUPS, days.span, message)
+                .help("keep them for as many days as a mistake may take to be noticed, 35 at most"),
         );
     }
     let source = properties.get("SourceDBInstanceIdentifier");

@@ -192,7 +192,7 @@ const ROWS: &[(u16, Sight)] = &[
     (165, Found("004", 1870, "R110")),
     (166, Found("004", 1881, "R731")),
     (167, Unseen(TOGETHER)),
-    (168, Unseen(TOGETHER)),
+    (168, Found("004", 2181, "R910")),
     (169, Unseen(TOGETHER)),
     (170, Found("004", 2281, "R705")),
     (171, Unseen("a text that never changes is right in itself; that it should be computed is not in it")),

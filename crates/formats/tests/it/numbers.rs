@@ -3,12 +3,13 @@
 use crate::{defects::check, seeds::seed};
 
 /// Row, seed, line, code, and the figures as the finding has them.
-const ROWS: [(&str, &str, usize, &str, &str); 5] = [
+const ROWS: [(&str, &str, usize, &str, &str); 6] = [
     ("N-03", "000", 637, "R401", "at least 97,"),
     ("N-16", "003", 542, "R107", "3 checks every 30 s find a failure after 1 min to more than 1 min 30 s"),
     ("N-17", "003", 555, "R114", "1 min 30 s to notice and 3 min for the longest step are 4 min 30 s of 5 min"),
     ("N-20", "003", 751, "R119", "33 s together"),
     ("N-20", "003", 751, "R119", "a probe gives up after 3 s"),
+    ("N-41", "004", 2181, "R910", "90 days, and its 12 weeks are 84 days"),
 ];
 
 #[test]

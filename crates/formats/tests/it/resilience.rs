@@ -182,6 +182,12 @@ const STACKS: &[Row] = &[
         "a.json",
         r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "fis.amazonaws.com"}, "Action": "sts:AssumeRole"}]}"#,
     ),
+    (&["R910"], "a.md", "## 90-day plan\n\n- Weeks 1-6: a\n- Weeks 7-12: b\n"),
+    (
+        &["R315", "R316"],
+        "a.yaml",
+        "Resources:\n  A: { Type: 'AWS::EC2::Subnet', Properties: { VpcId: vpc-1, CidrBlock: 10.0.1.0/24, AvailabilityZone: !Select [0, !GetAZs ''] } }\n  B: { Type: 'AWS::EC2::Subnet', Properties: { VpcId: vpc-1, CidrBlock: 10.0.2.0/24, AvailabilityZone: !Select [0,  !GetAZs ''] } }\n  Group: { Type: 'AWS::RDS::DBSubnetGroup', Properties: { DBSubnetGroupDescription: d, SubnetIds: [!Ref A, !Ref B] } }\n  Db: { Type: 'AWS::RDS::DBInstance', Properties: { Engine: postgres, DBInstanceClass: db.m6g.large, AllocatedStorage: '20', MasterUsername: u, ManageMasterUserPassword: true, BackupRetentionPeriod: 0 } }\n",
+    ),
     (
         &["R314"],
         "a.json",
