@@ -3,6 +3,9 @@
 use formats::{Finding, Options, Source, check, has_errors, render};
 use model::catalogue::Catalogue;
 
+/// Most findings of an input that are drawn for people, which takes longer than to read it; the next input begins with others.
+const DRAWN: usize = 30;
+
 /// A reader gives a value or errors, never both and never neither; what it found can be [`shown`].
 ///
 /// # Panics
@@ -33,6 +36,7 @@ pub fn shown(findings: &[Finding], source: &Source) {
     for finding in findings {
         assert!(source.text().get(finding.span.range()).is_some(), "{finding:?}");
     }
-    assert_eq!(render::terminal(findings, source, true).is_empty(), findings.is_empty());
+    let first = &findings[..findings.len().min(DRAWN)];
+    assert_eq!(render::terminal(first, source, true).is_empty(), first.is_empty());
     assert_eq!(render::json(findings, source).as_array().map(Vec::len), Some(findings.len()));
 }
