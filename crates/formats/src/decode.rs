@@ -21,12 +21,14 @@ use crate::{
     yaml,
 };
 
-/// Most pairs of letters that are compared in search of the names that were meant, for a whole document: to compare two names
-/// takes as many steps as the one has letters times as the other has. Fifty mistakes among a thousand names of twenty letters
+/// Most steps of the search for names that were meant, for a whole document. Fifty mistakes among seven hundred names of twenty letters
 /// are within it; a generated file with tens of thousands of each would take minutes without it.
-const MOST_COMPARED: usize = 20_000_000;
+const MOST_STEPS: usize = 20_000_000;
 
-/// What has been spent of [`MOST_COMPARED`]. A clone spends of the same.
+/// Steps that a comparison takes beside one for each pair of letters: what it needs is made anew for each.
+const TO_BEGIN: usize = 100;
+
+/// What has been spent of [`MOST_STEPS`]. A clone spends of the same.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Guesses(Rc<Cell<usize>>);
 
@@ -36,9 +38,9 @@ impl Guesses {
         let affordable = |name: &&str| {
             let is_name = wrong.len().max(name.len()) <= LONGEST;
             // To see that there is nothing to compare is a step as well.
-            let steps = if is_name { wrong.len() * name.len() + 1 } else { 1 };
+            let steps = if is_name { wrong.len() * name.len() + TO_BEGIN } else { 1 };
             self.0.set(self.0.get() + steps);
-            self.0.get() <= MOST_COMPARED
+            self.0.get() <= MOST_STEPS
         };
         nearest(wrong, known.into_iter().take_while(affordable))
     }

@@ -160,7 +160,7 @@ const ENTANGLED: &[Strange] = &[
                     n + 1
                 )
             };
-            numbered("description: a\nstopConditions: [{ source: none }]\ntargets: {}\nactions:\n", 20_000, action)
+            numbered("description: a\nstopConditions: [{ source: none }]\ntargets: {}\nactions:\n", 15_000, action)
         },
         Some("F046"),
     ),
@@ -200,7 +200,7 @@ const ENTANGLED: &[Strange] = &[
             let head = format!(
                 "Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties:\n      AssumeRolePolicyDocument: {{ Statement: [{{ Effect: Allow, Principal: {{ Service: fis.amazonaws.com }}, Action: 'sts:AssumeRole' }}] }}\n      Policies: [{{ PolicyName: p, PolicyDocument: {{ Statement: [{{ Effect: Allow, Resource: '*', Action: [{patterns}] }}] }} }}]\n"
             );
-            numbered(&head, 1_000, experiment)
+            numbered(&head, 300, experiment)
         },
         Some("R"),
     ),
@@ -212,7 +212,7 @@ const ENTANGLED: &[Strange] = &[
                     "{{\"Action\":\"UPSERT\",\"ResourceRecordSet\":{{\"Name\":\"{n}.a\",\"Type\":\"A\",\"SetIdentifier\":\"s\",\"Failover\":\"SECONDARY\",\"HealthCheckId\":\"{n}\",\"TTL\":60,\"ResourceRecords\":[{{\"Value\":\"192.0.2.1\"}}]}}}},"
                 )
             };
-            let mut text = numbered("{\"Changes\":[", 50_000, record);
+            let mut text = numbered("{\"Changes\":[", 20_000, record);
             text.pop();
             text.extend(b"]}");
             text
@@ -222,8 +222,8 @@ const ENTANGLED: &[Strange] = &[
     (
         "condition.json",
         || {
-            let ids: String = (0..60_000).map(|n| format!("c{n} || ")).collect();
-            let choices: String = (0..30_000).map(|n| format!("{{\"id\":\"d{n}\",\"title\":\"t\"}},")).collect();
+            let ids: String = (0..20_000).map(|n| format!("c{n} || ")).collect();
+            let choices: String = (0..10_000).map(|n| format!("{{\"id\":\"d{n}\",\"title\":\"t\"}},")).collect();
             format!(
                 "{{\"schemaVersion\":\"2021-11-01\",\"name\":\"n\",\"pillars\":[{{\"id\":\"ppp\",\"name\":\"p\",\"questions\":[{{\"id\":\"qqq\",\"title\":\"t\",\"choices\":[{}],\"riskRules\":[{{\"condition\":\"{ids}d1\",\"risk\":\"HIGH_RISK\"}}]}}]}}]}}",
                 choices.trim_end_matches(',')
@@ -279,8 +279,8 @@ const NAMED: &[Strange] = &[
         "zones.json",
         || {
             let head = r#"{"components": {"a": {"mtbf": "P1D", "mttr": "PT1H", "zones": [""#;
-            let mut text = numbered(head, 100_000, |n| format!("z{n}\", \""));
-            text.extend(numbered(r#"z0"]}}, "zones": {"#, 100_000, |n| format!("\"z{n}\": null, ")));
+            let mut text = numbered(head, 30_000, |n| format!("z{n}\", \""));
+            text.extend(numbered(r#"z0"]}}, "zones": {"#, 30_000, |n| format!("\"z{n}\": null, ")));
             text.extend(br#""z": null}}"#);
             text
         },
@@ -290,9 +290,9 @@ const NAMED: &[Strange] = &[
         "improvements.yaml",
         || {
             let mut text =
-                numbered("components:\n  a: { mtbf: P1D, mttr: PT1H, needs: [", 50_000, |_| "b, ".to_owned());
+                numbered("components:\n  a: { mtbf: P1D, mttr: PT1H, needs: [", 20_000, |_| "b, ".to_owned());
             text.extend(b"] }\n  b: { mtbf: P1D, mttr: PT1H }\nimprovements:\n");
-            text.extend(numbered("", 10_000, |n| {
+            text.extend(numbered("", 5_000, |n| {
                 format!("  - {{ name: i{n}, components: {{ a: {{ count: 2 }} }} }}\n")
             }));
             text
@@ -302,8 +302,8 @@ const NAMED: &[Strange] = &[
     (
         "groups.yaml",
         || {
-            let mut text = numbered("regions:\n  - name: r\n    zones: [", 50_000, |n| format!("z{n}, "));
-            text.extend(numbered("]\ngroups:\n", 50_000, |n| format!("  g{n}: {{ desired: 1 }}\n")));
+            let mut text = numbered("regions:\n  - name: r\n    zones: [", 20_000, |n| format!("z{n}, "));
+            text.extend(numbered("]\ngroups:\n", 20_000, |n| format!("  g{n}: {{ desired: 1 }}\n")));
             text
         },
         Some("F013"),
@@ -313,10 +313,10 @@ const NAMED: &[Strange] = &[
         || {
             let mut text = numbered(
                 "Resources: {}\nParameters:\n  P:\n    Type: CommaDelimitedList\n    AllowedValues: [",
-                100_000,
+                30_000,
                 |n| format!("v{n}, "),
             );
-            text.extend(numbered("]\n    Default: '", 100_000, |n| format!("w{n},")));
+            text.extend(numbered("]\n    Default: '", 30_000, |n| format!("w{n},")));
             text.extend(b"'\n");
             text
         },
