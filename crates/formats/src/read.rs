@@ -418,7 +418,8 @@ fn unknown_document(reader: &mut Reader<'_>, root: &Node) {
     let known = fis::FIS_KEYS.iter().chain(document::OWN_KEYS).chain(lab_file::KEYS).copied();
     // The first keys say what a document is.
     let keys = root.as_mapping().unwrap_or_default().iter().take(20);
-    let near = |entry: &Entry| model::nearest::nearest(&entry.key, known.clone()).filter(|near| *near != entry.key);
+    // Other people's keys may be right: `experimentTemplates` of a list of them is none of ours with a slip.
+    let near = |entry: &Entry| known.clone().find(|near| model::nearest::is_slip(&entry.key, near));
     let slips: Vec<_> = keys.clone().filter_map(|entry| Some((entry, near(entry)?))).collect();
     // One key among others that are nothing of ours is a word of its own: `options` is no slip for `actions`.
     let slip = slips.first().copied().filter(|_| 2 * slips.len() > keys.len());

@@ -1,5 +1,7 @@
 //! Pages to work with, filled from the review, with blanks where it says nothing.
 
+use std::time::Duration;
+
 use assess::review::{change::unproven, month::Expiring};
 use jiff::{ToSpan as _, civil::Date};
 use model::{Period, figures::span, review::Subject};
@@ -260,20 +262,20 @@ fn playbook(report: &Report<'_>) -> Sheet {
         (
             "1, critical",
             "it is down for all, data is lost or wrong, or somebody broke in",
-            "15 min",
+            long(first_answer(subject)),
             format!("{on_call} and {manager}"),
         ),
-        ("2, high", "a part is down, objectives are missed, or redundancy is gone", "1 h", on_call),
+        ("2, high", "a part is down, objectives are missed, or redundancy is gone", "1 h".to_owned(), on_call),
         (
             "3, medium",
             "something is slower or missing that few need, or an alarm without effect on users",
-            "4 h",
+            "4 h".to_owned(),
             "in working hours".to_owned(),
         ),
     ];
     let rows = severities
         .into_iter()
-        .map(|(severity, when, within, who)| vec![severity.to_owned(), when.to_owned(), within.to_owned(), who]);
+        .map(|(severity, when, within, who)| vec![severity.to_owned(), when.to_owned(), within, who]);
     page.table(&["severity", "when", "answer within", "who"], rows.collect());
     for (title, steps) in STEPS {
         page.head(*title);
@@ -281,6 +283,13 @@ fn playbook(report: &Report<'_>) -> Sheet {
     }
     messages(&mut page, subject);
     page
+}
+
+/// By when somebody answers when all is down: in a quarter of an hour, as is usual, and in no more than a third of the time to
+/// recover, because finding and repairing take the rest.
+fn first_answer(subject: &Subject) -> Period {
+    let usual = Duration::from_secs(15 * 60);
+    Period::new(subject.rto.map_or(usual, |rto| usual.min(rto.get() / 3)))
 }
 
 /// What to write to whom.
@@ -324,7 +333,7 @@ fn messages(page: &mut Sheet, subject: &Subject) {
 
 const STEPS: &[(&str, &[&str])] = &[
     (
-        "The first 15 minutes",
+        "First of all",
         &[
             "Say that you have it, so that nobody else looks for who has",
             "See what users see, and choose the severity",
@@ -365,5 +374,13 @@ mod tests {
         assert_eq!(next_monday(day("2026-11-22")), day("2026-11-23"));
         assert_eq!(next_monday(day("2026-11-23")), day("2026-11-23"));
         assert_eq!(next_monday(day("2026-11-24")), day("2026-11-30"));
+    }
+
+    #[test]
+    fn an_answer_comes_early_enough_to_recover_in_time() {
+        let answer = |rto| first_answer(&Subject { rto, ..Subject::default() });
+        assert_eq!(answer(Some(Period::from_secs(15 * 60))), Period::from_secs(5 * 60));
+        assert_eq!(answer(Some(Period::from_secs(4 * 3600))), Period::from_secs(15 * 60));
+        assert_eq!(answer(None), Period::from_secs(15 * 60));
     }
 }

@@ -240,8 +240,9 @@ fn not_said(reader: &mut Reader<'_>, place: Span, can_say: bool) {
         return;
     }
     let message = "it is not said from when to when incidents were written down, so there is no availability";
-    let finding = Finding::new(&codes::MISSING_KEY, place, message)
-        .help("write observed: { from: 2024-01-01, to: 2024-02-01 }, or give --from and --to");
+    let finding = Finding::new(&codes::MISSING_KEY, place, message).help(
+        "write observed: { from: 2024-01-01, to: 2024-02-01 }; `shaketable history` takes --from and --to as well",
+    );
     reader.report(if reader.to_run { finding } else { finding.severity(Severity::Note) });
 }
 

@@ -245,9 +245,13 @@ fn answers_of_other_calls_are_nobodys_documents() {
     let actions = r#"{"actions": [{"id": "aws:ec2:stop-instances", "arn": "arn:aws:fis:eu-west-1::action/a",
         "description": "Stops.", "targets": {"Instances": {"resourceType": "aws:ec2:instance"}}, "tags": {}}]}"#;
     assert_eq!(looked_at("a.json", actions), (Kind::Unknown, vec!["F008"]));
+    let templates = r#"{"experimentTemplates": [{"id": "EXT1", "description": "one ends", "tags": {}}]}"#;
+    assert_eq!(looked_at("l.json", templates), (Kind::Unknown, vec!["F008"]));
     let catalogue = crate::no_catalogue();
-    let checked = formats::check("a.json", actions.as_bytes(), &Options::new(&catalogue));
-    assert!(!formats::has_errors(&checked.findings), "{:?}", checked.findings);
+    for answer in [actions, templates, r#"{"experiments": [{"id": "EXP1", "state": {"status": "completed"}}]}"#] {
+        let checked = formats::check("a.json", answer.as_bytes(), &Options::new(&catalogue));
+        assert!(!formats::has_errors(&checked.findings), "{:?}", checked.findings);
+    }
     // A template whose actions became a list is one all the same.
     let list = "description: d\nstopConditions: [{ source: none }]\nactions: [{ actionId: aws:ec2:stop-instances }]\n";
     assert_eq!(looked_at("t.yaml", list).0, Kind::FisTemplate);
