@@ -8,7 +8,13 @@ use model::{
 };
 
 use super::{availability, time};
-use crate::{decode::Reader, node::Node};
+use crate::{
+    codes,
+    decode::Reader,
+    finding::Finding,
+    node::{Entry, Node},
+    source::Span,
+};
 
 /// The keys of an inventory that nothing else has.
 pub(super) const KEYS: &[&str] = &["workload_name", "availability_requirement", "rto_requirement", "rpo_requirement"];
@@ -38,19 +44,51 @@ pub(super) fn inventory(reader: &mut Reader<'_>, root: &Node) -> Option<Workload
         improvements: Vec::new(),
     };
     if let Some(node) = root.get("components") {
-        for entry in reader.entries(node, "components").unwrap_or_default() {
-            let component = tier(reader, &entry.key, &entry.value);
+        for named in named(reader, node, "components") {
+            let component = tier(reader, &named.name, named.node);
             workload.components.extend(component);
         }
     }
     if let Some(node) = root.get("dependencies").and_then(|node| node.get("external_apis")) {
-        for item in reader.items(node, "external_apis").unwrap_or_default() {
-            workload.components.extend(external(reader, item));
+        for named in named(reader, node, "external_apis") {
+            let component = external(reader, &named.name, named.node);
+            workload.components.extend(component);
         }
     }
     workload.needs =
         Need::All(workload.components.iter().map(|component| Need::Component(component.name.clone())).collect());
     Some(workload)
+}
+
+/// Something with a name, and where the name stands.
+struct Named<'n> {
+    name: String,
+    span: Span,
+    node: &'n Node,
+}
+
+/// The things of a mapping, named by its keys, or of a list, named by their `name`: both are met.
+fn named<'n>(reader: &mut Reader<'_>, node: &'n Node, what: &str) -> Vec<Named<'n>> {
+    let Some(items) = node.as_sequence() else {
+        let entries = reader.entries(node, what).unwrap_or_default();
+        let of = |entry: &'n Entry| Named { name: entry.key.clone(), span: entry.key_span, node: &entry.value };
+        return entries.iter().map(of).collect();
+    };
+    let mut all = Vec::new();
+    for item in items {
+        match item.get("name") {
+            Some(name) => {
+                let span = name.span;
+                all.extend(reader.text(name, "name").map(|name| Named { name, span, node: item }));
+            }
+            None => {
+                let finding =
+                    Finding::new(&codes::MISSING_KEY, item.head, format!("in a list of {what} each has a `name`"));
+                reader.report(finding.help("write name: web, or make it a mapping: web: { … }"));
+            }
+        }
+    }
+    all
 }
 
 /// A tier: one unit in each of its zones, of which one is enough. Zones are not made causes of their own: of a tier without
@@ -69,9 +107,8 @@ fn tier(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Component> {
 }
 
 /// An external dependency.
-fn external(reader: &mut Reader<'_>, node: &Node) -> Option<Component> {
+fn external(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Component> {
     reader.entries(node, "an external API")?;
-    let name = node.get("name").and_then(|node| reader.text(node, "name"))?;
     let figures = node.get("availability").and_then(|node| availability(reader, node, "availability"));
     let timeout = node.get("timeout").and_then(|node| time(reader, node, "timeout"));
     let policy = node.get("retry_policy").and_then(|node| reader.text(node, "retry_policy"));
@@ -91,16 +128,17 @@ fn retries(policy: &str) -> u32 {
 
 /// Whether a list of services has objectives of at least one of them.
 pub(super) fn is_classification(root: &Node) -> bool {
-    let services = root.get("services").and_then(Node::as_mapping).unwrap_or_default();
-    services.iter().any(|entry| SERVICE_KEYS.iter().any(|key| entry.value.entry(key).is_some()))
+    let Some(services) = root.get("services") else { return false };
+    let promises = |service: &Node| SERVICE_KEYS.iter().any(|key| service.entry(key).is_some());
+    services.as_mapping().unwrap_or_default().iter().any(|entry| promises(&entry.value))
+        || services.as_sequence().unwrap_or_default().iter().any(promises)
 }
 
 /// A classification: services with their objectives, and nothing about what they are made of.
 pub(super) fn services(reader: &mut Reader<'_>, root: &Node) -> Vec<Workload> {
     let Some(node) = root.get("services") else { return Vec::new() };
     let mut workloads = Vec::new();
-    for entry in reader.entries(node, "services").unwrap_or_default() {
-        let service = &entry.value;
+    for Named { name, span, node: service } in named(reader, node, "services") {
         if reader.entries(service, "a service").is_none() {
             continue;
         }
@@ -113,13 +151,11 @@ pub(super) fn services(reader: &mut Reader<'_>, root: &Node) -> Vec<Workload> {
             lag_limit: None,
         };
         if objectives == Objectives::default() {
-            reader.wrong_value(
-                entry.key_span,
-                format!("the service `{}` has none of `availability_target`, `rto` and `rpo`", entry.key),
-            );
+            reader
+                .wrong_value(span, format!("the service `{name}` has none of `availability_target`, `rto` and `rpo`"));
         }
         workloads.push(Workload {
-            name: entry.key.clone(),
+            name,
             criticality: service.get("business_impact").and_then(|node| reader.text(node, "business_impact")),
             objectives,
             places: Vec::new(),

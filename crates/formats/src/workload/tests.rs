@@ -215,3 +215,17 @@ fn the_fifth_seeds_services_are_read_as_they_are() {
     ];
     assert_eq!(services, wanted);
 }
+
+#[test]
+fn lists_of_things_with_names_are_read_as_mappings_are() {
+    let text = "workload_name: shop\ncomponents:\n  - { name: web, availability_zones: [a, b] }\n  - { name: db, availability: 99.95% }\n\
+                dependencies: { external_apis: { Payment: { availability: 99.9% } } }\n";
+    let names: Vec<_> = one(text).components.into_iter().map(|component| (component.name, component.count)).collect();
+    assert_eq!(names, [("web".to_owned(), 2), ("db".to_owned(), 1), ("Payment".to_owned(), 1)]);
+    let services =
+        read_workloads("s.yaml", b"services:\n  - { name: web, availability_target: 99.9%, rto: 15 minutes }\n");
+    assert_eq!((services.workloads.len(), services.workloads[0].name.as_str()), (1, "web"));
+    let nameless = read_workloads("i.yaml", b"workload_name: shop\ncomponents: [{ service: ALB }]\n");
+    assert_eq!(nameless.findings[0].code.id, "F011", "{:?}", nameless.findings);
+    assert!(nameless.workloads.is_empty());
+}
