@@ -22,25 +22,27 @@ const MONTH: f64 = 43_200.0;
 /// Whether this is an inventory.
 pub(super) fn is_one(root: &Node) -> bool {
     let promises = |node: &Node| TARGETS.iter().any(|key| node.entry(key).is_some());
-    let services = root.get("services").and_then(Node::as_mapping).unwrap_or_default();
-    workload::is_inventory(root) || promises(root) || services.iter().any(|entry| promises(&entry.value))
+    workload::is_inventory(root) || promises(root) || root.get("services").is_some_and(|all| values(all).any(promises))
+}
+
+/// The things of a mapping or of a list.
+fn values(node: &Node) -> impl Iterator<Item = &Node> {
+    let named = node.as_mapping().unwrap_or_default().iter().map(|entry| &entry.value);
+    named.chain(node.as_sequence().unwrap_or_default())
 }
 
 /// Looks at an inventory, or at a list of services with their classes.
 pub(super) fn check(reader: &mut Reader<'_>, root: &Node) {
     budget(reader, root);
-    for entry in root.get("services").and_then(Node::as_mapping).unwrap_or_default() {
-        budget(reader, &entry.value);
+    for service in root.get("services").into_iter().flat_map(values) {
+        budget(reader, service);
     }
     let Some(dependencies) = root.get("dependencies") else { return };
-    let all: Vec<&Node> = dependencies
-        .as_mapping()
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|entry| entry.value.as_sequence())
-        .chain(dependencies.as_sequence())
-        .flatten()
-        .collect();
+    let all: Vec<&Node> = match dependencies.as_sequence() {
+        Some(items) => items.iter().collect(),
+        // By their kind, such as `external_apis`.
+        None => values(dependencies).flat_map(values).collect(),
+    };
     ceiling(reader, root, &all);
     for dependency in all {
         retries(reader, dependency);

@@ -341,6 +341,11 @@ const SCRIPTS: &[Row] = &[
         "a.yaml",
         "availability_requirement: 99.9%\nrto_requirement: 1 hour\ndependencies:\n  external:\n    - { name: p, availability: 99.5%, timeout: 30 seconds, retry_policy: 3 retries }\n",
     ),
+    (
+        &["R902"],
+        "a.yaml",
+        "services:\n  - { name: a, availability_target: 99.9%, rto: 1 hour }\n  - { name: b, availability_target: 99%, rto: 1 hour }\n",
+    ),
     (&["R908"], "a.md", "```markdown\n# A\n## B\n```\ntext\n```\n```\n"),
 ];
 
