@@ -3,7 +3,7 @@
 //! Lists come from trackers, pagers and spreadsheets, and each has words of its own: `started_at`, `Resolved`, `duration
 //! (min)`. The same is meant by them, so that they are read as they are. What a list has besides is said to be left out.
 
-use model::nearest::nearest;
+use model::nearest::{is_slip, nearest};
 
 use crate::{
     codes,
@@ -120,7 +120,10 @@ impl<'n> Cells<'n> {
                 _ => {
                     let what = if is_table { "column" } else { "key" };
                     let message = format!("the {what} `{}` is not read", entry.key);
-                    let finding = Finding::new(&codes::UNKNOWN_KEY, entry.key_span, message).severity(Severity::Note);
+                    // Of a column of one's own a word is enough; one that differs by a letter is more probably a slip.
+                    let slip = near.is_some_and(|near| is_slip(&entry.key, near));
+                    let severity = if slip { Severity::Warning } else { Severity::Note };
+                    let finding = Finding::new(&codes::UNKNOWN_KEY, entry.key_span, message).severity(severity);
                     finding.help(match near {
                         Some(near) => format!("if it means `{near}`, name it so"),
                         None => format!("read here: {}", NAMES.join(", ")),

@@ -77,6 +77,14 @@ fn a_column_that_nobody_reads_is_told_once_with_its_place() {
 }
 
 #[test]
+fn a_column_that_is_a_letter_off_is_warned_of() {
+    let read = read_history("t.csv", b"title,began,duration,detcted\na,2024-01-15,5m,2024-01-15\n", &january());
+    let warned: Vec<_> = read.findings.iter().filter(|finding| finding.severity == Severity::Warning).collect();
+    assert_eq!(warned.len(), 1, "{:?}", found(&read));
+    assert_eq!((warned[0].column, warned[0].help.as_deref()), (22, Some("if it means `detected`, name it so")));
+}
+
+#[test]
 fn a_name_that_is_nearly_one_of_ours_is_a_mistake_in_a_document() {
     let read = read(&LIST.replace("lost: 30%", "lots: 30%"));
     assert_eq!(read.findings[0].help.as_deref(), Some("did you mean `lost`?"));
