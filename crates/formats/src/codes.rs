@@ -222,6 +222,10 @@ codes! {
     SAME_DAY = "I003" "same-day" Warning,
         "Of two incidents of one day the times are not known, so that nobody can say whether they overlapped.",
         "Write the times at which they began.";
+    NOT_OVER = "I004" "not-over" Warning,
+        "An incident of a table has no end, and is taken to last to the end of the stretch that was observed.",
+        "Write when it was over; if it is not, expect its figures to change.",
+        "Its downtime counts to that end: more than there was if it is over, and a shorter repair than it will be if it is not.";
     LENS_LIMIT = "L001" "lens-limit" Warning,
         "A part of a lens is longer than the format of custom lenses allows; AWS refuses it.",
         "Shorten it, or have fewer.";

@@ -131,12 +131,23 @@ fn table(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History>
         "name it `restored` (or `resolved`, `end`), a point in time, or `duration`",
     );
     let read = if began || over { Vec::new() } else { incidents(reader, root, &time_zone, &Weights::default(), true) };
-    let (incidents, told): (_, Vec<_>) = read.into_iter().unzip();
+    let (mut incidents, told): (Vec<_>, Vec<_>) = read.into_iter().unzip();
     let observed = observed(reader, None, root.head, &time_zone, given)?;
+    for (incident, told) in incidents.iter_mut().zip(&told).filter(|(_, told)| told.open) {
+        last_on(reader, incident, told, observed.to);
+    }
     let name = reader.source.stem().to_owned();
     let history = History { name, time_zone, observed, target: given.target, stated: None, change: None, incidents };
     remark(reader, &history, &told);
     Some(history)
+}
+
+/// An incident that is not over lasts at least to the end of what was observed.
+fn last_on(reader: &mut Reader<'_>, incident: &mut Incident, told: &Told, to: Timestamp) {
+    incident.restored = incident.began.max(to);
+    let message = format!("`{}` has no end; it is taken to last to the end of what was observed, {to}", incident.title);
+    let finding = Finding::new(&codes::NOT_OVER, told.place, message);
+    reader.report(finding.help("if it is over, write when"));
 }
 
 /// Reads a document.
@@ -296,6 +307,8 @@ fn weights(reader: &mut Reader<'_>, node: &Node) -> Weights {
 
 /// What is known of an incident as it was told.
 struct Told {
+    /// Whether it is not over, as far as is told.
+    open: bool,
     place: Span,
     day_only: bool,
 }
@@ -313,18 +326,21 @@ fn incidents(
         let Some(entries) = reader.entries(item, "an incident") else { continue };
         let cells = Cells::of(item, entries);
         cells.leave_the_rest(reader, is_table);
-        read.extend(incident(reader, &cells, n + 1, zone, weights));
+        let open = is_table && cells.get("restored").is_none() && cells.get("duration").is_none();
+        read.extend(incident(reader, &cells, n + 1, zone, weights, open));
     }
     read
 }
 
-/// Reads the incident that is the `n`th of its list.
+/// Reads the incident that is the `n`th of its list. One that is `open` is as if it were over at once; its end is found when it is known
+/// how long it was observed.
 fn incident(
     reader: &mut Reader<'_>,
     cells: &Cells<'_>,
     n: usize,
     zone: &TimeZone,
     weights: &Weights,
+    open: bool,
 ) -> Option<(Incident, Told)> {
     let title =
         cells.get("title").map_or_else(|| Some(format!("incident {n}")), |cell| reader.text(cell.node, "title"));
@@ -335,7 +351,7 @@ fn incident(
         reader.report(finding.help("add `began`, a point in time or a day"));
     }
     let began = cells.get("began").and_then(|cell| point(reader, cell.node, "began", zone));
-    let restored = end(reader, cells, began, zone);
+    let restored = if open { began.map(|began| began.at) } else { end(reader, cells, began, zone) };
     let detected = detected(reader, cells, began, zone);
     let cause = cells.get("cause").and_then(|cell| reader.text(cell.node, "cause"));
     let kind = kind?;
@@ -343,7 +359,7 @@ fn incident(
     let began = began?;
     let incident =
         Incident { title: title?, kind: lost?.0, began: began.at, detected, restored: restored?, lost: lost?.1, cause };
-    Some((incident, Told { place: cells.node.head, day_only: began.day_only }))
+    Some((incident, Told { open, place: cells.node.head, day_only: began.day_only }))
 }
 
 /// What share was lost: said by the incident, else by its kind. `impact` of other people's lists may be either.

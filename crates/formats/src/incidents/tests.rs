@@ -77,6 +77,16 @@ fn a_column_that_nobody_reads_is_told_once_with_its_place() {
 }
 
 #[test]
+fn an_incident_of_a_table_that_is_not_over_lasts_to_the_end() {
+    let table = read_history("t.csv", b"title,began,resolved\na,2024-01-15,2024-01-16\nb,2024-01-31,\n", &january());
+    assert_eq!(table.findings.iter().map(|one| (one.code.id, one.line)).collect::<Vec<_>>(), [("I004", 3)]);
+    let history = table.history.unwrap();
+    assert_eq!(history.incidents[1].restored, history.observed.to);
+    // In a document of ours it is the key that was forgotten.
+    assert!(read(&LIST.replace("    duration: PT1H\n", "")).history.is_none());
+}
+
+#[test]
 fn a_column_that_is_a_letter_off_is_warned_of() {
     let read = read_history("t.csv", b"title,began,duration,detcted\na,2024-01-15,5m,2024-01-15\n", &january());
     let warned: Vec<_> = read.findings.iter().filter(|finding| finding.severity == Severity::Warning).collect();
