@@ -66,9 +66,12 @@ impl Name {
 }
 
 /// Whether two names are one but for a slip of the pen: at most two letters differ, case ignored. Where names that nobody
-/// listed may be right, [`nearest`] would call too many of them wrong.
+/// listed may be right, [`nearest`] would call too many of them wrong. Of a text of more than [`LONGEST`] bytes it is never one.
 #[must_use]
 pub fn is_slip(wrong: &str, known: &str) -> bool {
+    if wrong.len().max(known.len()) > LONGEST {
+        return false;
+    }
     let distance = strsim::damerau_levenshtein(&wrong.to_lowercase(), &known.to_lowercase());
     (1..=2).contains(&distance)
 }
@@ -138,5 +141,6 @@ mod tests {
         let (wrong, known) = ("a".repeat(4_000_000), "b".repeat(4_000_000));
         assert_eq!(nearest(&wrong, [known.as_str(), "x"]), None);
         assert_eq!(nearest("x", [known.as_str()]), None);
+        assert!(!is_slip(&wrong, &known));
     }
 }

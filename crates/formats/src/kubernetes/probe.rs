@@ -168,7 +168,7 @@ fn deep(reader: &mut Reader<'_>, probe: &Node) {
     reader.report(Finding::new(&codes::DEEP_LIVENESS, path.span, message).help(help));
 }
 
-/// What a path of its own for health is named after that does not belong to the process.
+/// Parts of paths that ask for something which pods share, and not for the process.
 const DEPENDENCIES: &[&str] = &[
     "db",
     "database",

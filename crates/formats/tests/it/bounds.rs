@@ -205,6 +205,18 @@ const ENTANGLED: &[Strange] = &[
         Some("R"),
     ),
     (
+        "budgets.yaml",
+        || {
+            let pair = |n: usize| {
+                format!(
+                    "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: d{n} }}\nspec: {{ template: {{ metadata: {{ labels: {{ a: b }} }}, spec: {{ containers: [] }} }} }}\n---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nspec: {{ minAvailable: 1, selector: {{ matchLabels: {{ a: b }} }} }}\n"
+                )
+            };
+            numbered("", 10_000, pair)
+        },
+        None,
+    ),
+    (
         "records.json",
         || {
             let record = |n: usize| {
@@ -246,6 +258,7 @@ const NAMED: &[Strange] = &[
         },
         Some("W002"),
     ),
+    ("unknown-key.json", || format!(r#"{{"{}": 1}}"#, "d".repeat(1 << 20)).into_bytes(), Some("F008")),
     (
         "long-key.json",
         || format!(r#"{{"actions": {{}}, "{}": 1}}"#, "description".repeat(100_000)).into_bytes(),
