@@ -80,9 +80,9 @@ impl Page {
         self.line("");
         if let Some(target) = &report.target {
             let (word, paint) = match target.reached {
-                true if report.misses_all() => ("not known:", Paint::Unknown),
-                true => ("reached:", Paint::Good),
-                false => ("missed:", Paint::Bad),
+                None => ("not known:", Paint::Unknown),
+                Some(true) => ("reached:", Paint::Good),
+                Some(false) => ("missed:", Paint::Bad),
             };
             let text = format!(
                 "target {}, which is {} of {}; {} was lost, {:+.3} percentage points",
@@ -345,6 +345,7 @@ mod tests {
         };
         let history = read_history("year.csv", &fs::read(path).unwrap(), &given).history.unwrap();
         let report = analyse(&history, None, USUAL_CONFIDENCE);
+        assert_eq!(report.target.unwrap().reached, None);
         let said = flat(&page(&report, &history.time_zone, PLAIN));
         assert!(said.contains("outside: 10 of 10 incidents lie before or after what was observed"), "{said}");
         assert!(said.contains("not known: target 99.9 %") && !said.contains("reached:"), "{said}");

@@ -81,12 +81,15 @@ impl Report {
         self.incidents.iter().filter(|share| share.outside).count()
     }
 
-    /// Whether there are incidents, and none that counts: then the stretch is probably not the one that was meant, and no target was
-    /// reached in it.
+    /// Whether there are incidents, and none that counts.
     #[must_use]
     pub fn misses_all(&self) -> bool {
-        !self.incidents.is_empty() && self.counted().next().is_none()
+        misses_all(&self.incidents)
     }
+}
+
+fn misses_all(incidents: &[Share]) -> bool {
+    !incidents.is_empty() && incidents.iter().all(|share| share.outside)
 }
 
 /// A target, and what became of its error budget.
@@ -101,19 +104,20 @@ pub struct Target {
     pub budget_seconds: f64,
     /// Seconds that were.
     pub spent_seconds: f64,
-    /// Whether it was reached.
-    pub reached: bool,
+    /// Whether it was reached; none where there are incidents and all of them lie outside: then the stretch is probably not the one
+    /// that was meant.
+    pub reached: Option<bool>,
 }
 
 impl Target {
-    fn new(availability: f64, whole: &Figures) -> Self {
+    fn new(availability: f64, whole: &Figures, incidents: &[Share]) -> Self {
         let budget_seconds = (1.0 - availability) * whole.observed_seconds;
         Self {
             availability,
             gap_points: (whole.availability.value.unwrap_or(1.0) - availability) * 100.0,
             budget_seconds,
             spent_seconds: whole.lost_seconds,
-            reached: whole.lost_seconds <= budget_seconds,
+            reached: (!misses_all(incidents)).then_some(whole.lost_seconds <= budget_seconds),
         }
     }
 }
@@ -156,14 +160,15 @@ pub fn analyse(history: &History, by: Option<By>, confidence: f64) -> Report {
     let down = Downtime::of(&history.incidents);
     let observed = history.observed;
     let whole = Figures::of(&down, &history.incidents, observed, confidence);
+    let incidents: Vec<Share> = (0..history.incidents.len()).map(|at| share(history, at)).collect();
     let periods = by.map(|by| by.divide(observed, &history.time_zone)).unwrap_or_default();
     Report {
         name: history.name.clone(),
         observed,
         confidence,
-        target: history.target.map(|target| Target::new(target, &whole)),
+        target: history.target.map(|target| Target::new(target, &whole, &incidents)),
         stated: history.stated.map(|stated| StatedCheck::of(stated, &history.incidents, observed)),
-        incidents: (0..history.incidents.len()).map(|at| share(history, at)).collect(),
+        incidents,
         periods: periods
             .into_iter()
             .map(|(name, stretch)| Period {

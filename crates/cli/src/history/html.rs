@@ -50,7 +50,7 @@ fn verdict(report: &Report) -> (Tone, &'static str, String) {
         _ if report.misses_all() => {
             (Tone::Unknown, "nothing to judge by", format!("No incident of {name} lies in what was observed."))
         }
-        Some(target) if target.reached => (
+        Some(target) if target.reached == Some(true) => (
             Tone::Good,
             "target reached",
             format!("{name} was available {found} of the time; {} was aimed at.", percent(target.availability)),
