@@ -12,35 +12,36 @@ use model::{
 
 use super::{ROWS, Text};
 
+/// What was estimated: its name, the estimate, and how its figures are written.
+pub(super) fn figures(seen: &Simulated) -> impl Iterator<Item = (&'static str, &Estimate, fn(f64) -> String)> {
+    let up: fn(f64) -> String = |share| Availability::from_down(1.0 - share).to_string();
+    let [number, span, part]: [fn(f64) -> String; 3] = [number, span, part];
+    [
+        ("availability", Some(&seen.availability), up),
+        ("in full", seen.in_full.as_ref(), up),
+        ("down a year", Some(&seen.downtime_per_year), span),
+        ("outages a year", Some(&seen.outages_per_year), number),
+        ("mean outage", Some(&seen.outage_seconds), span),
+        ("years that keep the promise", seen.good_years.as_ref(), part),
+    ]
+    .into_iter()
+    .filter_map(|(name, estimate, shown)| Some((name, estimate?, shown)))
+}
+
 impl Text {
     /// The part about simulated years.
     pub(super) fn simulated(&mut self, simulated: &Simulated) {
         self.part(&format!("In {} simulated years (seed {})", simulated.years, simulated.seed));
-        let up = |share: f64| Availability::from_down(1.0 - share).to_string();
         let interval = format!("{} interval", percent(simulated.confidence));
-        let mut rows = Vec::new();
-        let mut add = |name: &str, estimate: &Estimate, shown: &dyn Fn(f64) -> String| {
+        let row = |(name, estimate, shown): (&str, &Estimate, fn(f64) -> String)| {
             let value = estimate.value.map_or_else(|| "none".to_owned(), shown);
             let interval = match (estimate.low, estimate.high) {
                 (Some(low), Some(high)) => format!("{} to {}", shown(low), shown(high)),
                 _ => "too few outages".to_owned(),
             };
-            rows.push([
-                Cell::new(name, Paint::Plain),
-                Cell::new(&value, Paint::Bold),
-                Cell::new(&interval, Paint::Plain),
-            ]);
+            [Cell::new(name, Paint::Plain), Cell::new(&value, Paint::Bold), Cell::new(&interval, Paint::Plain)]
         };
-        add("availability", &simulated.availability, &up);
-        if let Some(in_full) = &simulated.in_full {
-            add("in full", in_full, &up);
-        }
-        add("down a year", &simulated.downtime_per_year, &span);
-        add("outages a year", &simulated.outages_per_year, &number);
-        add("mean outage", &simulated.outage_seconds, &span);
-        if let Some(good) = &simulated.good_years {
-            add("years that keep the promise", good, &part);
-        }
+        let rows: Vec<_> = figures(simulated).map(row).collect();
         self.table(Some(["", "seen", &interval]), &rows);
         if let Some(lengths) = &simulated.lengths {
             let text = format!(

@@ -1,36 +1,21 @@
 //! What was seen in simulated years.
 
-use assess::history::Estimate;
-use model::{
-    figures::{number, part, percent, span},
-    workload::Availability,
-};
+use model::figures::{part, percent, span};
 
-use super::{ROWS, Subject};
+use super::{ROWS, Subject, sentence_case};
 use crate::{
-    availability::lengths,
+    availability::{lengths, simulated::figures},
     paper::{Paper, Table, Td},
 };
 
 impl Subject<'_> {
     pub(super) fn simulated(&self, paper: &mut Paper) {
         let Some(seen) = self.seen else { return };
-        let up = |share: f64| Availability::from_down(1.0 - share).to_string();
         let mut table = Table::new(["", "Seen", "Low", "High"]);
-        let mut row = |name: &str, estimate: &Estimate, shown: &dyn Fn(f64) -> String| {
+        for (name, estimate, shown) in figures(seen) {
             let end = |end: Option<f64>| end.map_or_else(Td::default, |end| Td::figure(&shown(end)));
             let value = estimate.value.map_or_else(|| "none".to_owned(), shown);
-            table.row([Td::text(name), Td::strong(&value), end(estimate.low), end(estimate.high)]);
-        };
-        row("Availability", &seen.availability, &up);
-        if let Some(in_full) = &seen.in_full {
-            row("In full", in_full, &up);
-        }
-        row("Down a year", &seen.downtime_per_year, &span);
-        row("Outages a year", &seen.outages_per_year, &number);
-        row("Mean outage", &seen.outage_seconds, &span);
-        if let Some(good) = &seen.good_years {
-            row("Years that keep the promise", good, &part);
+            table.row([Td::text(&sentence_case(name)), Td::strong(&value), end(estimate.low), end(estimate.high)]);
         }
         let mut begun = Table::new(["What began them", "Of the outages", "Of the downtime"]);
         for origin in seen.begun_by.iter().take(ROWS) {
