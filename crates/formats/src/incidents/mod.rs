@@ -133,21 +133,14 @@ fn table(reader: &mut Reader<'_>, root: &Node, given: &Given) -> Option<History>
     let read = if began || over { Vec::new() } else { incidents(reader, root, &time_zone, &Weights::default(), true) };
     let (mut incidents, told): (Vec<_>, Vec<_>) = read.into_iter().unzip();
     let observed = observed(reader, None, root.head, &time_zone, given)?;
-    for (incident, told) in incidents.iter_mut().zip(&told).filter(|(_, told)| told.open) {
-        last_on(reader, incident, told, observed.to);
+    for (incident, _) in incidents.iter_mut().zip(&told).filter(|(_, told)| told.open) {
+        // It lasts to the end of what was observed, at least.
+        incident.restored = incident.began.max(observed.to);
     }
     let name = reader.source.stem().to_owned();
     let history = History { name, time_zone, observed, target: given.target, stated: None, change: None, incidents };
     remark(reader, &history, &told);
     Some(history)
-}
-
-/// An incident that is not over lasts at least to the end of what was observed.
-fn last_on(reader: &mut Reader<'_>, incident: &mut Incident, told: &Told, to: Timestamp) {
-    incident.restored = incident.began.max(to);
-    let message = format!("`{}` has no end; it is taken to last to the end of what was observed, {to}", incident.title);
-    let finding = Finding::new(&codes::NOT_OVER, told.place, message);
-    reader.report(finding.help("if it is over, write when"));
 }
 
 /// Reads a document.
@@ -352,6 +345,10 @@ fn incident(
     }
     let began = cells.get("began").and_then(|cell| point(reader, cell.node, "began", zone));
     let restored = if open { began.map(|began| began.at) } else { end(reader, cells, began, zone) };
+    if open && let Some(title) = &title {
+        let message = format!("`{title}` has no end; it is taken to last to the end of what was observed");
+        reader.report(Finding::new(&codes::NOT_OVER, cells.node.head, message).help("if it is over, write when"));
+    }
     let detected = detected(reader, cells, began, zone);
     let cause = cells.get("cause").and_then(|cell| reader.text(cell.node, "cause"));
     let kind = kind?;
